@@ -1,6 +1,6 @@
 //! A million goroutines, all parked at once, then all woken: `million [N]`.
 //!
-//! Prints what one of them costs: resident bytes while parked, and the time to start and to wake it.
+//! Prints what one costs: resident bytes while parked, and the time to start it and to wake it.
 
 #![forbid(unsafe_code)]
 #![allow(clippy::disallowed_macros, reason = "only the runtime itself may not print")]

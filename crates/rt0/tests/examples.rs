@@ -1,0 +1,226 @@
+//! The examples, run as the programs they are.
+//!
+//! `cargo test` builds them next to this test; `cargo test --test examples` alone does not.
+
+#![forbid(unsafe_code)]
+
+#[path = "examples/elf.rs"]
+mod elf;
+#[path = "examples/support.rs"]
+mod support;
+
+use std::collections::BTreeMap;
+use std::fs::{self, Permissions};
+use std::io::{self, Read, Write};
+use std::os::unix::fs::PermissionsExt;
+use std::os::unix::process::CommandExt;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+use std::thread;
+use std::time::Duration;
+
+use support::{TempDir, example, run, wait_until};
+
+#[test]
+fn hello_prints_hello_go() {
+    let out = run(&mut Command::new(example("hello")));
+    assert_eq!((out.code, out.stdout.as_str(), out.stderr.as_str()), (Some(0), "Hello Go\n", ""));
+}
+
+/// The program is caught in the middle of its `println!`: a write to a pipe that is full blocks.
+#[test]
+fn hello_runs_on_one_thread() {
+    let (mut reader, writer) = io::pipe().expect("a pipe");
+    let mut filler = writer.try_clone().expect("a second handle");
+    thread::spawn(move || while filler.write_all(&[b'.'; 4096]).is_ok() {});
+    thread::sleep(Duration::from_millis(50));
+
+    let mut child = Command::new(example("hello")).stdout(writer).spawn().expect("hello starts");
+    let proc = PathBuf::from(format!("/proc/{}", child.id()));
+    let in_write =
+        || fs::read_to_string(proc.join("syscall")).is_ok_and(|s| s.starts_with("1 0x1 "));
+    wait_until("hello blocks in its write", in_write);
+    let tasks = fs::read_dir(proc.join("task")).expect("a list of threads").count();
+
+    let mut seen = String::new();
+    while !seen.contains("Hello Go\n") {
+        let mut chunk = [0; 4096];
+        let n = reader.read(&mut chunk).expect("the pipe is open");
+        seen.push_str(std::str::from_utf8(&chunk[..n]).expect("ASCII"));
+    }
+    assert!(child.wait().expect("hello ends").success());
+    assert_eq!(tasks, 1, "threads while main ran");
+}
+
+/// No test flag or build flag asks for it: the entry is the work of rt0's build script.
+#[test]
+fn hello_enters_at_rt0_amd64_linux() {
+    if cfg!(feature = "no-entry") || std::env::var_os("RT0_NO_ENTRY").is_some() {
+        return;
+    }
+    let image = fs::read(example("hello")).expect("hello is readable");
+    let entry = elf::entry(&image).expect("an ELF header");
+    let symbol = elf::symbol(&image, "_rt0_amd64_linux").expect("the symbol table names it");
+    assert_eq!((symbol.value, symbol.is_global), (entry, true), "entry is {entry:#x}");
+}
+
+#[test]
+fn million_parks_and_wakes_all() {
+    let out = run(Command::new(example("million")).arg("20000"));
+    assert_eq!((out.code, out.stderr.as_str()), (Some(0), ""));
+    let lines: Vec<_> = out.stdout.lines().collect();
+    assert_eq!(lines.len(), 2, "{lines:?}");
+    assert!(lines[0].starts_with("20000 goroutines parked: "), "{lines:?}");
+    assert!(lines[1].starts_with("20000 goroutines woken and joined: "), "{lines:?}");
+}
+
+#[test]
+fn skynet_sums_its_leaves() {
+    // A power of ten, a tree with uneven branches, and a lone leaf.
+    for (leaves, sum) in [(10_000, 49_995_000), (12_345, 76_193_340), (1, 0)] {
+        let out = run(Command::new(example("skynet")).arg(leaves.to_string()));
+        assert_eq!((out.code, out.stderr.as_str()), (Some(0), ""));
+        assert!(out.stdout.starts_with(&format!("sum {sum} in ")), "{}", out.stdout);
+    }
+}
+
+#[test]
+fn bad_arguments_are_told_and_exit_with_2() {
+    let file = file!();
+    let cases: [(&str, &[&str], &str); 11] = [
+        ("million", &["0"], "usage: million"),
+        ("million", &["many"], "usage: million"),
+        ("million", &["1", "2"], "usage: million"),
+        ("skynet", &["0"], "usage: skynet"),
+        ("skynet", &["-1"], "usage: skynet"),
+        ("skynet", &["4294967296"], "usage: skynet"),
+        ("wordcount", &[], "wordcount: no directory given\nusage: wordcount"),
+        ("wordcount", &["a", "b"], "wordcount: more than one directory\nusage: wordcount"),
+        ("wordcount", &["--fast", "."], "wordcount: unknown option --fast\nusage: wordcount"),
+        ("wordcount", &["/does/not/exist"], "wordcount: /does/not/exist: No such file"),
+        ("wordcount", &[concat!(env!("CARGO_MANIFEST_DIR"), "/Cargo.toml")], "wordcount: /"),
+    ];
+    for (name, args, message) in cases {
+        let out = run(Command::new(example(name)).args(args));
+        assert_eq!((out.code, out.stdout.as_str()), (Some(2), ""), "{name} {args:?} ({file})");
+        assert!(out.stderr.starts_with(message), "{name} {args:?}: {}", out.stderr);
+    }
+}
+
+#[test]
+fn wordcount_agrees_on_this_repository() {
+    let crates = Path::new(env!("CARGO_MANIFEST_DIR")).parent().expect("crates/").to_owned();
+    assert_counts(&crates, &[], &top_ten(&crates));
+    assert_counts(&crates, &["--threads"], &top_ten(&crates));
+}
+
+/// More files than a process may usually open, and words that only a careful count gets right.
+#[test]
+fn wordcount_agrees_on_ten_thousand_files() {
+    let tree = TempDir::new("wordcount");
+    let mut seed = 1_u64;
+    for file in 0..10_000 {
+        let dir = tree.path().join(format!("{:02}/{}", file % 100, file % 7));
+        fs::create_dir_all(&dir).expect("a directory");
+        let mut text = String::new();
+        for _ in 0..20 {
+            seed = seed.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
+            let rank = (seed >> 33) % 1000 * ((seed >> 43) % 1000) / 5000;
+            text.push_str(&format!(
+                "Word{rank}{}",
+                ["-", "\n", "\r\n", ", ", "_"][rank as usize % 5]
+            ));
+        }
+        fs::write(dir.join(format!("{file}.txt")), text).expect("a file");
+    }
+    fs::write(tree.path().join("utf8"), "ÄÄ ää straße\u{a0}STRASSE 東京、東京 ").expect("a file");
+    fs::write(tree.path().join("binary"), b"word1\xff\xfeword1\0word1").expect("a file");
+    fs::write(tree.path().join("empty"), b"").expect("a file");
+    std::os::unix::fs::symlink("..", tree.path().join("00/loop")).expect("a link");
+
+    let expected = top_ten(tree.path());
+    assert_counts(tree.path(), &[], &expected);
+    assert_counts(tree.path(), &["--threads"], &expected);
+}
+
+#[test]
+fn wordcount_reports_what_it_cannot_read_and_goes_on() {
+    let tree = TempDir::new("unreadable");
+    fs::write(tree.path().join("a"), "one two two").expect("a file");
+    fs::write(tree.path().join("b"), "never seen").expect("a file");
+    fs::create_dir(tree.path().join("c")).expect("a directory");
+    fs::write(tree.path().join("d"), "two").expect("a file");
+    let locked = [tree.path().join("b"), tree.path().join("c")];
+    for path in &locked {
+        fs::set_permissions(path, Permissions::from_mode(0)).expect("our own file");
+    }
+
+    let bin = TempDir::new("bin");
+    let mut program = example("wordcount");
+    let is_root = fs::read(&locked[0]).is_ok();
+    if is_root {
+        // Permissions do not bind root, so the program runs as nobody, from where nobody may read.
+        let copy = bin.path().join("wordcount");
+        fs::copy(&program, &copy).expect("a copy");
+        fs::set_permissions(bin.path(), Permissions::from_mode(0o755)).expect("our own directory");
+        fs::set_permissions(tree.path(), Permissions::from_mode(0o755)).expect("our own directory");
+        program = copy;
+    }
+    for args in [&[][..], &["--threads"]] {
+        let mut command = Command::new(&program);
+        if is_root {
+            command.uid(65534);
+        }
+        let out = run(command.args(args).arg(tree.path()));
+        assert_eq!(out.code, Some(1), "{}", out.stderr);
+        assert_eq!(out.stdout, "        3 two\n        1 one\n");
+        let reports: Vec<_> = out.stderr.lines().collect();
+        assert_eq!(reports.len(), 2, "{reports:?}");
+        for path in &locked {
+            let report = format!("wordcount: {}: Permission denied", path.display());
+            assert!(reports.iter().any(|r| r.starts_with(&report)), "{reports:?}");
+        }
+    }
+    fs::set_permissions(&locked[1], Permissions::from_mode(0o755)).expect("our own directory");
+}
+
+/// Runs wordcount where at most 300 files may be open.
+fn assert_counts(dir: &Path, options: &[&str], expected: &str) {
+    let limited = "ulimit -n 300 && exec \"$0\" \"$@\"";
+    let out = run(Command::new("sh")
+        .args(["-c", limited])
+        .arg(example("wordcount"))
+        .args(options)
+        .arg(dir)
+        .stdin(Stdio::null()));
+    assert_eq!((out.code, out.stderr.as_str()), (Some(0), ""), "{options:?}");
+    assert_eq!(out.stdout, expected, "{options:?}");
+}
+
+/// The expected output, found in another way than the example's: whole files, char by char.
+fn top_ten(dir: &Path) -> String {
+    fn count(dir: &Path, counts: &mut BTreeMap<String, u64>) {
+        for entry in fs::read_dir(dir).expect("a readable directory") {
+            let entry = entry.expect("an entry");
+            let kind = entry.file_type().expect("its type");
+            if kind.is_dir() {
+                count(&entry.path(), counts);
+            } else if kind.is_file() {
+                let bytes = fs::read(entry.path()).expect("a readable file");
+                let mut word = String::new();
+                for c in String::from_utf8_lossy(&bytes).to_lowercase().chars().chain([' ']) {
+                    if c.is_alphanumeric() {
+                        word.push(c);
+                    } else if !word.is_empty() {
+                        *counts.entry(std::mem::take(&mut word)).or_default() += 1;
+                    }
+                }
+            }
+        }
+    }
+    let mut counts = BTreeMap::new();
+    count(dir, &mut counts);
+    let mut words: Vec<_> = counts.into_iter().collect();
+    words.sort_by_key(|(_, count)| std::cmp::Reverse(*count)); // stable: equal counts stay in order
+    words.iter().take(10).map(|(word, count)| format!("{count:>9} {word}\n")).collect()
+}
