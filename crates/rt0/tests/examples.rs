@@ -152,7 +152,7 @@ fn wordcount_reports_what_it_cannot_read_and_goes_on() {
     fs::write(tree.path().join("d"), "two").expect("a file");
     let locked = [tree.path().join("b"), tree.path().join("c")];
     for path in &locked {
-        fs::set_permissions(path, Permissions::from_mode(0)).expect("our own file");
+        fs::set_permissions(path, Permissions::from_mode(0o000)).expect("our own file");
     }
 
     let bin = TempDir::new("bin");

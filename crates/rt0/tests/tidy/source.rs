@@ -115,7 +115,7 @@ fn item_end(code: &str, at: usize) -> Option<usize> {
             '}' => braces = braces.checked_sub(1)?,
             _ => {}
         }
-        if (c == ';' && braces == 0 && others == 0) || (c == '}' && braces == 0 && others == 0) {
+        if matches!(c, ';' | '}') && braces == 0 && others == 0 {
             return Some(at + i + 1);
         }
     }
