@@ -1,0 +1,54 @@
+//! The crate's root: re-exports, and the functions that are one line over the runtime.
+
+pub use crate::boot::exit::{at_exit, at_exit_on_success, exit};
+pub use crate::boot::itab::assert_itab;
+pub use crate::boot::main::run;
+pub use crate::goroutine::{Goroutine, current, park};
+pub use crate::join::{Builder, Goexit, JoinHandle, go, goexit, gosched};
+pub use crate::scope::{Scope, ScopedJoinHandle, scope};
+pub use rt0_macros::{main, test};
+
+use crate::atomic::Ordering;
+use crate::sched::{SCHED, procresize};
+
+/// How many goroutines there are: alive, the runtime's own not counted. Go: `runtime.NumGoroutine`.
+pub fn num_goroutine() -> usize {
+    // ORDERING: counters of different moments; exact when nothing changes
+    let mut n = SCHED.created_outside.load(Ordering::Relaxed) as i64;
+    for pp in procresize::allp_ever() {
+        n += pp.gcreated.get() as i64 - pp.gdead.get() as i64;
+    }
+    n.max(0) as usize
+}
+
+/// How many CPUs the process could run on when it started. Go: `runtime.NumCPU`.
+///
+/// 0 before the runtime has started.
+pub fn num_cpu() -> usize {
+    crate::boot::osinit::ncpu()
+}
+
+/// How many goroutines can run at once: the variable GOMAXPROCS if it is a positive number, else
+/// [`num_cpu`]. Go: `runtime.GOMAXPROCS(0)`.
+///
+/// 0 before the runtime has started.
+pub fn gomaxprocs() -> usize {
+    SCHED.gomaxprocs() as usize
+}
+
+/// Runs `f`, which may block the thread (a C call, a file, a lock of std's), without keeping other
+/// goroutines from running: they get another thread.
+///
+/// The goroutine stays on its thread while `f` runs. On a plain thread it just calls `f`. Costs two
+/// atomic operations when `f` is short. Go: a cgo or system call.
+pub fn blocking<T>(f: impl FnOnce() -> T) -> T {
+    crate::sched::syscall::blocking(f)
+}
+
+/// Sets how many threads the runtime may have (10,000 if never called) and returns the old limit.
+///
+/// A program that needs more ends with `runtime: program exceeds N-thread limit`. Go:
+/// `debug.SetMaxThreads`.
+pub fn set_max_threads(n: usize) -> usize {
+    crate::sched::newm::set_max_threads(n as u64) as usize
+}

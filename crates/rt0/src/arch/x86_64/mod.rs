@@ -1,0 +1,4 @@
+//! x86-64: registers, the switch, and what preemption will need.
+
+pub(crate) mod fsgs;
+pub(crate) mod switch;

@@ -1,0 +1,83 @@
+//! Arguments, environment, file descriptors.
+//!
+//! Go: runtime1.go `goargs`, `goenvs`; runtime.go `gogetenv`; security_unix.go `secure`;
+//! fds_unix.go `checkfds`.
+
+use super::args;
+use crate::atomic::{AtomicBool, AtomicUsize, Ordering};
+use rustix::fs::{Mode, OFlags};
+use std::os::fd::{BorrowedFd, IntoRawFd};
+
+static ARGC: AtomicUsize = AtomicUsize::new(0);
+static ENVC: AtomicUsize = AtomicUsize::new(0);
+static DUMPS_SUPPRESSED: AtomicBool = AtomicBool::new(false);
+
+/// Counts the arguments; `std::env::args` hands them out. Go: goargs sets argslice.
+pub(crate) fn goargs() {
+    let n = (0..).take_while(|i| args::arg(*i).is_some()).count();
+    ARGC.store(n, Ordering::Relaxed); // ORDERING: boot, one thread
+}
+
+/// Counts the initial environment. Go: goenvs sets envs.
+pub(crate) fn goenvs() {
+    let n = (0..).take_while(|i| args::initial_env(*i).is_some()).count();
+    ENVC.store(n, Ordering::Relaxed); // ORDERING: boot, one thread
+}
+
+/// The program's name, for dumps.
+pub(crate) fn program() -> &'static [u8] {
+    args::arg(0).map_or(b"?", core::ffi::CStr::to_bytes)
+}
+
+/// How many arguments and environment strings the process got.
+pub(crate) fn counts() -> (usize, usize) {
+    // ORDERING: written at boot
+    (ARGC.load(Ordering::Relaxed), ENVC.load(Ordering::Relaxed))
+}
+
+/// A variable of the environment the process was started with: std's copy may be changing, and
+/// reading it allocates. Go: gogetenv.
+pub(crate) fn gogetenv(name: &[u8]) -> Option<&'static [u8]> {
+    (0..).map_while(args::initial_env).find_map(|s| {
+        let rest = s.to_bytes().strip_prefix(name)?;
+        rest.strip_prefix(b"=")
+    })
+}
+
+/// In a set-user-id process dumps would show memory to whoever started it. Go: secure, which forces
+/// GOTRACEBACK=none.
+pub(crate) fn secure() {
+    let secure = super::auxv::get().secure_mode();
+    DUMPS_SUPPRESSED.store(secure, Ordering::Relaxed); // ORDERING: boot, one thread
+}
+
+/// Whether dumps show nothing but the error.
+pub(crate) fn dumps_suppressed() -> bool {
+    DUMPS_SUPPRESSED.load(Ordering::Relaxed) // ORDERING: written at boot
+}
+
+/// Descriptors 0, 1 and 2 exist: a closed one is opened on /dev/null, or the next file that the
+/// program opens would be its standard error. Go: checkfds. std does it too, in executables; a
+/// library's process need not have passed there.
+#[allow(unsafe_code, reason = "asks the kernel about three fixed descriptors")]
+pub(crate) fn checkfds() {
+    for fd in 0..3 {
+        // SAFETY: the number is only passed to fcntl; nothing is closed.
+        let borrowed = unsafe { BorrowedFd::borrow_raw(fd) };
+        if rustix::io::fcntl_getfd(borrowed) != Err(rustix::io::Errno::BADF) {
+            continue;
+        }
+        let opened = rustix::fs::open(c"/dev/null", OFlags::RDWR, Mode::empty());
+        match opened.map(IntoRawFd::into_raw_fd) {
+            Ok(got) if got == fd => {}
+            Ok(_) => crate::throw::fatal("checkfds: /dev/null did not get the closed descriptor"),
+            Err(e) => crate::throw::fatal_with(
+                format_args!(
+                    "unexpected error while checking standard file descriptor {fd}, errno={}",
+                    e.raw_os_error()
+                ),
+                "cannot open standard fds",
+            ),
+        }
+    }
+}

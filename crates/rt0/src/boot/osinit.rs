@@ -1,0 +1,56 @@
+//! What the operating system has.
+//!
+//! Go: os_linux.go `osinit`, `getCPUCount` (the seed's `getproccount`), `getHugePageSize`.
+
+use crate::atomic::{AtomicUsize, Ordering};
+
+static NCPU: AtomicUsize = AtomicUsize::new(0);
+/// Huge page size plus one; 0: not asked yet.
+static PHYS_HUGE_PAGE_SIZE: AtomicUsize = AtomicUsize::new(0);
+
+pub(crate) fn osinit() {
+    NCPU.store(getproccount(), Ordering::Relaxed); // ORDERING: boot, one thread
+}
+
+/// CPUs this process may run on. Go: ncpu, NumCPU.
+pub(crate) fn ncpu() -> usize {
+    NCPU.load(Ordering::Relaxed) // ORDERING: written at boot
+}
+
+/// Counts the affinity mask, however wide the kernel's is: EINVAL means "longer".
+fn getproccount() -> usize {
+    let mut small = [0u64; 16]; // 1024 CPUs
+    let n = crate::sys::raw::sched_getaffinity(&mut small);
+    if n > 0 {
+        return count(&small[..n as usize / 8]);
+    }
+    let mut large = [0u64; 1024]; // 65,536: Go's maxCPUs
+    let n = crate::sys::raw::sched_getaffinity(&mut large);
+    if n > 0 { count(&large[..n as usize / 8]) } else { 1 }
+}
+
+fn count(mask: &[u64]) -> usize {
+    mask.iter().map(|w| w.count_ones() as usize).sum::<usize>().max(1)
+}
+
+/// The transparent huge page size, 0 if there is none. Asked for lazily: it is a file. Go:
+/// getHugePageSize.
+pub(crate) fn phys_huge_page_size() -> usize {
+    // ORDERING: idempotent
+    match PHYS_HUGE_PAGE_SIZE.load(Ordering::Relaxed) {
+        0 => {
+            let n = get_huge_page_size();
+            PHYS_HUGE_PAGE_SIZE.store(n + 1, Ordering::Relaxed); // ORDERING: idempotent
+            n
+        }
+        n => n - 1,
+    }
+}
+
+fn get_huge_page_size() -> usize {
+    let mut buf = [0u8; 24];
+    let path = c"/sys/kernel/mm/transparent_hugepage/hpage_pmd_size";
+    let text = crate::sys::proc::read_small(path, &mut buf);
+    let n = crate::sys::proc::parse_digits(text).unwrap_or(0) as usize;
+    if n.is_power_of_two() { n } else { 0 }
+}

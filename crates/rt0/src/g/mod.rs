@@ -1,0 +1,256 @@
+//! G: a goroutine.
+//!
+//! Go: runtime2.go `g`, proc.go `casgstatus`. A G, its thread control block and its stack share a
+//! slot (stack/slot.rs); none is ever freed, a dead one is used again.
+//!
+//! ```text
+//!   idle 0 --malg--> dead 6 --newproc1--> runnable 1 --execute--> running 2 --goexit0--> dead 6
+//!                                             ^                   |  |  ^
+//!                                             +-----gosched-------+  |  +--exitsyscall-- syscall 3
+//!                                             ^                      +--entersyscall-->
+//!                                             +--goready-- waiting 4 <--gopark-- running
+//! ```
+//! Numbers are Go's, so that scheddetail reads alike.
+//!
+//! # Invariants
+//! * `GS1`: a G is on exactly one queue, or is some M's `curg`, or parked (its waker owns it), or dead
+//!   (a free list owns it).
+//! * `GS2`: who owns a G by GS1 writes its fields; others read status, ids and sites for reports.
+
+pub(crate) mod park_state;
+
+use crate::atomic::{AtomicRef, AtomicU32, AtomicUsize, Ordering, Word};
+use crate::m::M;
+use core::panic::Location;
+use park_state::ParkState;
+
+/// Go's status numbers.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[repr(u32)]
+pub(crate) enum Status {
+    /// Just allocated.
+    Idle = 0,
+    /// On a run queue.
+    Runnable = 1,
+    /// Some M's `curg`, executing user code.
+    Running = 2,
+    /// In a blocking call; its M may have lost the P.
+    Syscall = 3,
+    /// Parked; the object it waits for holds it.
+    Waiting = 4,
+    /// Finished, on a free list.
+    Dead = 6,
+}
+
+/// Why a goroutine waits, in Go's words.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[repr(u32)]
+pub(crate) enum WaitReason {
+    None = 0,
+    Sleep = 1,
+    Join = 2,
+    Park = 3,
+    Scope = 4,
+    SweepWait = 5,
+    ScavengeWait = 6,
+    PanicWait = 7,
+}
+
+impl WaitReason {
+    pub(crate) fn text(self) -> &'static str {
+        match self {
+            WaitReason::None => "",
+            WaitReason::Sleep => "sleep",
+            WaitReason::Join => "join",
+            WaitReason::Park => "park",
+            WaitReason::Scope => "scope wait",
+            WaitReason::SweepWait => "GC sweep wait",
+            WaitReason::ScavengeWait => "GC scavenge wait",
+            WaitReason::PanicWait => "panicwait",
+        }
+    }
+    fn from_u32(v: u32) -> WaitReason {
+        use WaitReason as W;
+        [W::None, W::Sleep, W::Join, W::Park, W::Scope, W::SweepWait, W::ScavengeWait, W::PanicWait]
+            .get(v as usize)
+            .copied()
+            .unwrap_or(W::None)
+    }
+}
+
+/// How many ancestors `tracebackancestors` may ask for.
+pub(crate) const MAX_ANCESTORS: usize = 4;
+
+/// A goroutine that made a goroutine that made this one.
+#[derive(Clone, Copy)]
+pub(crate) struct Ancestor {
+    pub(crate) goid: u64,
+    pub(crate) gopc: &'static Location<'static>,
+}
+
+#[repr(C, align(64))]
+pub(crate) struct G {
+    // Hot: the switch. Owner by GS1.
+    /// The saved context: a stack pointer (Go: sched.sp; pc and bp lie on the stack).
+    pub(crate) sched: AtomicUsize,
+    /// The block FS points to while this runs; 0: the M's own (system goroutines, g0).
+    pub(crate) fs: AtomicUsize,
+    /// Link in whatever queue or list it is on.
+    pub(crate) schedlink: AtomicRef<G>,
+    /// The M that runs it.
+    pub(crate) m: AtomicRef<M>,
+    pub(crate) atomicstatus: AtomicU32,
+    pub(crate) waitreason: AtomicU32,
+    pub(crate) goid: Word,
+    /// Token of `rt0::park` (park_state.rs).
+    pub(crate) park: ParkState,
+    /// Set for the runtime's own goroutines.
+    pub(crate) system: AtomicU32,
+
+    // Written by newproc1 while it owns the dead G.
+    /// Runs the closure that newproc put on the stack: `fn(*mut u8)`.
+    pub(crate) startpc: AtomicUsize,
+    pub(crate) start_arg: AtomicUsize,
+    pub(crate) parent_goid: Word,
+    /// Where `go` was called: `&'static Location`.
+    gopc: AtomicUsize,
+    /// `Option<&'static Extras>`, made only when something uncommon is recorded.
+    extras: AtomicUsize,
+    /// When it parked, ns; 0 unless parked.
+    pub(crate) waitsince: Word,
+
+    // Constant once the slot is made.
+    pub(crate) stack_lo: AtomicUsize,
+    pub(crate) stack_hi: AtomicUsize,
+    /// Go's overflow bound; here the upper end of the guard.
+    pub(crate) stackguard0: AtomicUsize,
+    pub(crate) stackguard1: AtomicUsize,
+    /// The size class: stack/mod.rs.
+    pub(crate) stack_class: AtomicU32,
+    /// Whether libc's ctype pointers must be set before user code runs (tls/tcb.rs).
+    pub(crate) tcb_fresh: AtomicU32,
+}
+
+/// What few goroutines have: a name, recorded ancestors. Freed when the goroutine ends.
+pub(crate) struct Extras {
+    pub(crate) name: Option<std::sync::Arc<str>>,
+    pub(crate) ancestors: [Option<Ancestor>; MAX_ANCESTORS],
+}
+
+impl G {
+    pub(crate) const fn new() -> G {
+        G {
+            sched: AtomicUsize::new(0),
+            fs: AtomicUsize::new(0),
+            schedlink: AtomicRef::none(),
+            m: AtomicRef::none(),
+            atomicstatus: AtomicU32::new(Status::Idle as u32),
+            waitreason: AtomicU32::new(0),
+            goid: Word::new(0),
+            park: ParkState::new(),
+            system: AtomicU32::new(0),
+            startpc: AtomicUsize::new(0),
+            start_arg: AtomicUsize::new(0),
+            parent_goid: Word::new(0),
+            gopc: AtomicUsize::new(0),
+            extras: AtomicUsize::new(0),
+            waitsince: Word::new(0),
+            stack_lo: AtomicUsize::new(0),
+            stack_hi: AtomicUsize::new(0),
+            stackguard0: AtomicUsize::new(0),
+            stackguard1: AtomicUsize::new(0),
+            stack_class: AtomicU32::new(0),
+            tcb_fresh: AtomicU32::new(0),
+        }
+    }
+
+    /// Go: readgstatus.
+    #[inline(always)]
+    pub(crate) fn status(&self) -> u32 {
+        // ORDERING: the owner's own word, or a report
+        self.atomicstatus.load(Ordering::Relaxed)
+    }
+
+    /// Go: casgstatus. GS1: only the owner moves the status, so a store is enough; a debug build
+    /// checks that the automaton was where the caller thinks.
+    #[inline(always)]
+    pub(crate) fn casgstatus(&self, from: Status, to: Status) {
+        if cfg!(debug_assertions) && self.status() != from as u32 {
+            crate::throw::throw("casgstatus: bad incoming status");
+        }
+        // ORDERING: what the owner publishes with the G goes through a queue or a wake-up
+        self.atomicstatus.store(to as u32, Ordering::Relaxed);
+    }
+
+    pub(crate) fn set_wait(&self, reason: WaitReason) {
+        // ORDERING: a report
+        self.waitreason.store(reason as u32, Ordering::Relaxed);
+    }
+
+    pub(crate) fn wait_reason(&self) -> WaitReason {
+        // ORDERING: a report
+        WaitReason::from_u32(self.waitreason.load(Ordering::Relaxed))
+    }
+
+    pub(crate) fn is_system(&self) -> bool {
+        // ORDERING: set before the goroutine is queued
+        self.system.load(Ordering::Relaxed) != 0
+    }
+
+    pub(crate) fn set_gopc(&self, at: &'static Location<'static>) {
+        // ORDERING: GS2
+        self.gopc.store(core::ptr::from_ref(at) as usize, Ordering::Relaxed);
+    }
+
+    /// Where `go` was called.
+    #[allow(unsafe_code, reason = "a `'static` location stored as a word")]
+    pub(crate) fn gopc(&self) -> Option<&'static Location<'static>> {
+        // ORDERING: GS2
+        let p = self.gopc.load(Ordering::Relaxed) as *const Location<'static>;
+        // SAFETY: null, or stored by set_gopc from a `'static` reference.
+        unsafe { p.as_ref() }
+    }
+
+    /// Owner, before the goroutine is queued.
+    pub(crate) fn set_extras(&self, e: Option<Box<Extras>>) {
+        let p = e.map_or(0, |b| Box::into_raw(b) as usize);
+        // ORDERING: GS2; published with the goroutine
+        self.extras.store(p, Ordering::Release);
+    }
+
+    /// Owner, in user context (it frees): drops name and ancestors.
+    #[allow(unsafe_code, reason = "takes back the box that set_extras stored")]
+    pub(crate) fn clear_extras(&self) {
+        // ORDERING: GS2
+        let p = self.extras.swap(0, Ordering::AcqRel) as *mut Extras;
+        if !p.is_null() {
+            // SAFETY: set_extras stored a box's pointer; the swap took it once.
+            drop(unsafe { Box::from_raw(p) });
+        }
+    }
+
+    /// For the owner and for reports while the process ends.
+    #[allow(unsafe_code, reason = "reads the box that set_extras stored")]
+    pub(crate) fn extras(&self) -> Option<&Extras> {
+        // ORDERING: pairs with set_extras
+        let p = self.extras.load(Ordering::Acquire) as *const Extras;
+        // SAFETY: null or set_extras' box, which the owner drops only when the goroutine ends.
+        unsafe { p.as_ref() }
+    }
+
+    pub(crate) fn name(&self) -> Option<&str> {
+        self.extras().and_then(|e| e.name.as_deref())
+    }
+}
+
+static ALLG: crate::malloc::Table<G> = crate::malloc::Table::new(crate::lock::rank::Rank::Allg);
+
+/// Adds a new G to the table of all. Go: `allgadd`.
+pub(crate) fn allgadd(gp: &'static G) {
+    ALLG.push(gp);
+}
+
+/// Every G ever made, dead ones included. Go: `forEachG`.
+pub(crate) fn allgs() -> impl Iterator<Item = &'static G> {
+    ALLG.iter()
+}

@@ -1,0 +1,363 @@
+//! Starting a goroutine and waiting for its end.
+//!
+//! A [`Packet`] is shared by the goroutine and its handle: result, flags, and who waits.
+//!
+//! # Invariants
+//! * `JN1`: `result` is written by the goroutine before FINISHED is set, and read by the handle after.
+//! * `JN2`: FINISHED and DETACHED are set by fetch_or; whoever sets the second one sees the first, so
+//!   exactly one side reports a panic that nobody can observe (DESIGN D6).
+//! * `JN3`: `waiter` goes from null to a joiner's [`Waiter`] or to DONE; who swaps DONE in wakes the
+//!   joiner it found, and the joiner's stack keeps the Waiter until then.
+
+#![allow(unsafe_code, reason = "JN1, JN3: the packet's result and its waiter")]
+
+use crate::atomic::{AtomicBool, AtomicPtr, AtomicU32, Ordering};
+use crate::g::{G, WaitReason};
+use crate::goroutine::Goroutine;
+use crate::sched::newproc::{Spec, newproc};
+use crate::sched::waiter::Waiter;
+use crate::sched::{SCHED, park};
+use crate::stack::Class;
+use std::any::Any;
+use std::cell::UnsafeCell;
+use std::fmt;
+use std::io;
+use std::panic::{AssertUnwindSafe, Location, catch_unwind, resume_unwind};
+use std::sync::{Arc, OnceLock};
+use std::thread::Result;
+
+const FINISHED: u32 = 1;
+const DETACHED: u32 = 2;
+const DONE: *mut Waiter = core::ptr::without_provenance_mut(1);
+
+/// What a goroutine that called [`goexit`](crate::goexit) leaves for its joiner: the payload in
+/// `JoinHandle::join`'s error.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Goexit(());
+
+/// Ends the goroutine: destructors run, other goroutines go on.
+///
+/// Its [`JoinHandle::join`] returns an error whose payload is [`Goexit`]. In `main` it ends goroutine 1
+/// without ending the process. It unwinds, so a `catch_unwind` on the way sees it. Go:
+/// `runtime.Goexit`.
+///
+/// # Panics
+/// On a thread that is no goroutine.
+pub fn goexit() -> ! {
+    if crate::tls::getg().is_none() {
+        let t = std::thread::current();
+        panic!(
+            "rt0: goexit called on thread {:?}, which is not a goroutine; start it with rt0::go \
+             inside #[rt0::main]",
+            t.name().unwrap_or("<unnamed>")
+        );
+    }
+    resume_unwind(Box::new(Goexit(())))
+}
+
+pub(crate) struct Packet<T> {
+    flags: AtomicU32,             // JN2
+    waiter: AtomicPtr<Waiter>,    // JN3
+    result: UnsafeCell<Option<Result<T>>>, // JN1
+    goroutine: OnceLock<Goroutine>,
+    /// Of a scope: set when the packet goes with a panic in it that nobody took.
+    unobserved: Option<Arc<AtomicBool>>,
+}
+
+// SAFETY: JN1: the result crosses threads once, so `T: Send` is enough.
+unsafe impl<T: Send> Sync for Packet<T> {}
+// SAFETY: as above.
+unsafe impl<T: Send> Send for Packet<T> {}
+
+impl<T> Packet<T> {
+    fn new(unobserved: Option<Arc<AtomicBool>>) -> Self {
+        Packet {
+            flags: AtomicU32::new(0),
+            waiter: AtomicPtr::new(core::ptr::null_mut()),
+            result: UnsafeCell::new(None),
+            goroutine: OnceLock::new(),
+            unobserved,
+        }
+    }
+
+    pub(crate) fn set_goroutine(&self, gp: &'static G) {
+        let _ = self.goroutine.set(Goroutine::new(gp));
+    }
+
+    pub(crate) fn goroutine(&self) -> &Goroutine {
+        match self.goroutine.get() {
+            Some(g) => g,
+            None => crate::throw::throw("a join handle without its goroutine"),
+        }
+    }
+
+    /// The goroutine's end: stores the result, wakes the joiner.
+    pub(crate) fn finish(&self, result: Result<T>) {
+        let panicked = result.as_ref().is_err_and(|p| !p.is::<Goexit>());
+        if panicked {
+            // Main's return waits for the report. ORDERING: pairs with wait_for_panics
+            SCHED.running_panic_defers.fetch_add(1, Ordering::AcqRel);
+        }
+        // SAFETY: JN1: FINISHED is not set yet.
+        unsafe { *self.result.get() = Some(result) };
+        // ORDERING: JN2
+        if self.flags.fetch_or(FINISHED, Ordering::AcqRel) & DETACHED != 0 {
+            self.report_if_panicked();
+        }
+        if panicked {
+            // ORDERING: as above
+            SCHED.running_panic_defers.fetch_sub(1, Ordering::AcqRel);
+        }
+        // ORDERING: JN3
+        let w = self.waiter.swap(DONE, Ordering::AcqRel);
+        if !w.is_null() {
+            // SAFETY: JN3: the joiner waits on its stack for this wake-up.
+            unsafe { (*w).wake() };
+        }
+    }
+
+    pub(crate) fn is_finished(&self) -> bool {
+        // ORDERING: JN1
+        self.flags.load(Ordering::Acquire) & FINISHED != 0
+    }
+
+    /// Waits for `finish`.
+    pub(crate) fn wait(&self) {
+        let w = Waiter::new();
+        let p = core::ptr::from_ref(&w).cast_mut();
+        // ORDERING: JN3
+        let r = self.waiter.compare_exchange(
+            core::ptr::null_mut(),
+            p,
+            Ordering::AcqRel,
+            Ordering::Acquire,
+        );
+        if r.is_ok() {
+            w.wait(WaitReason::Join);
+        }
+    }
+
+    /// After `wait`, once.
+    pub(crate) fn take(&self) -> Result<T> {
+        // SAFETY: JN1: FINISHED is set, and the handle is used up by this.
+        match unsafe { (*self.result.get()).take() } {
+            Some(r) => r,
+            None => crate::throw::throw("a finished goroutine without a result"),
+        }
+    }
+
+    /// The handle is gone: nobody can observe a panic any more.
+    fn detach(&self) {
+        // ORDERING: JN2
+        if self.flags.fetch_or(DETACHED, Ordering::AcqRel) & FINISHED != 0 {
+            self.report_if_panicked();
+        }
+    }
+
+    /// JN2: the last to come reports.
+    fn report_if_panicked(&self) {
+        // SAFETY: JN1, JN2: both flags are set, so this side alone has the packet.
+        let result = unsafe { (*self.result.get()).take() };
+        let Some(Err(payload)) = result else { return };
+        if payload.is::<Goexit>() {
+            return;
+        }
+        fatal_payload(&*payload, self.goroutine());
+    }
+}
+
+impl<T> Drop for Packet<T> {
+    fn drop(&mut self) {
+        let Some(flag) = &self.unobserved else { return };
+        if matches!(self.result.get_mut(), Some(Err(p)) if !p.is::<Goexit>()) {
+            flag.store(true, Ordering::Release); // ORDERING: pairs with scope
+        }
+    }
+}
+
+/// Go: preprintpanics, printpanics, fatalpanic.
+fn fatal_payload(payload: &(dyn Any + Send), g: &Goroutine) -> ! {
+    let text = match catch_unwind(AssertUnwindSafe(|| payload_text(payload))) {
+        Ok(text) => text,
+        Err(_) => crate::throw::fatal("panic while printing panic value"),
+    };
+    crate::throw::fatalpanic(&text, g)
+}
+
+/// The value in words: strings as they are, registered types by their Display or Debug.
+fn payload_text(payload: &(dyn Any + Send)) -> String {
+    if let Some(s) = payload.downcast_ref::<&'static str>() {
+        return (*s).to_string();
+    }
+    if let Some(s) = payload.downcast_ref::<String>() {
+        return s.clone();
+    }
+    if let Some(d) = crate::assert_itab::<dyn fmt::Display>(payload) {
+        return d.to_string();
+    }
+    if let Some(d) = crate::assert_itab::<dyn fmt::Debug>(payload) {
+        return format!("{d:?}");
+    }
+    "Box<dyn Any>".to_string()
+}
+
+/// Owns the right to a goroutine's result.
+///
+/// Dropping it detaches the goroutine: it goes on, and should it panic, then or already, the process
+/// prints the panic and exits with status 2, for nobody else would ever see it. std:
+/// [`std::thread::JoinHandle`].
+pub struct JoinHandle<T> {
+    packet: Option<Arc<Packet<T>>>,
+}
+
+impl<T> JoinHandle<T> {
+    fn packet(&self) -> &Packet<T> {
+        match &self.packet {
+            Some(p) => p,
+            None => crate::throw::throw("a join handle was used after join"),
+        }
+    }
+
+    /// Waits for the goroutine to end and returns its value, or the payload of its panic, or
+    /// [`Goexit`].
+    ///
+    /// Blocks the goroutine that calls it, or the plain thread. Joining oneself is a deadlock and
+    /// reported as one.
+    pub fn join(mut self) -> Result<T> {
+        self.packet().wait();
+        match self.packet.take() {
+            Some(p) => p.take(),
+            None => crate::throw::throw("a join handle was used after join"),
+        }
+    }
+
+    /// Whether the goroutine has ended; `join` then does not block.
+    pub fn is_finished(&self) -> bool {
+        self.packet().is_finished()
+    }
+
+    /// The goroutine.
+    pub fn goroutine(&self) -> &Goroutine {
+        self.packet().goroutine()
+    }
+}
+
+impl<T> Drop for JoinHandle<T> {
+    fn drop(&mut self) {
+        if let Some(p) = &self.packet {
+            p.detach();
+        }
+    }
+}
+
+impl<T> fmt::Debug for JoinHandle<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("JoinHandle").field("goroutine", self.goroutine()).finish_non_exhaustive()
+    }
+}
+
+/// Starts `f` as a goroutine.
+///
+/// It may run on any thread and move between threads at any blocking point; thread-locals, the current
+/// `std::thread`, errno and panics are its own. Never blocks. Go: the `go` statement; std:
+/// [`std::thread::spawn`].
+///
+/// # Panics
+/// If no goroutine can be made: the runtime is not running, or there is no memory for its stack. See
+/// [`Builder::go`] for an error instead.
+#[track_caller]
+pub fn go<F, T>(f: F) -> JoinHandle<T>
+where
+    F: FnOnce() -> T + Send + 'static,
+    T: Send + 'static,
+{
+    match Builder::new().go(f) {
+        Ok(h) => h,
+        Err(e) => panic!("failed to start goroutine: {e}"),
+    }
+}
+
+/// A goroutine with a name or a stack size of its own. std: [`std::thread::Builder`].
+#[derive(Debug, Default, Clone)]
+#[must_use = "a Builder does nothing until its go is called"]
+pub struct Builder {
+    name: Option<String>,
+    stack_bytes: Option<usize>,
+}
+
+impl Builder {
+    /// A builder for a goroutine without a name, with the default stack.
+    pub fn new() -> Builder {
+        Builder::default()
+    }
+
+    /// Names the goroutine, for dumps and for [`Goroutine::name`].
+    pub fn name(mut self, name: impl Into<String>) -> Builder {
+        self.name = Some(name.into());
+        self
+    }
+
+    /// The bytes of address space for the goroutine's stack, rounded up to 64 KiB times a power of
+    /// two; 256 KiB if not called. About 24 KiB of it are the guard and the thread-local block. Memory
+    /// is used only as the stack grows.
+    pub fn stack_size(mut self, bytes: usize) -> Builder {
+        self.stack_bytes = Some(bytes);
+        self
+    }
+
+    /// Starts `f` as a goroutine, as [`go`] does.
+    ///
+    /// # Errors
+    /// `InvalidInput`: the stack size is beyond 1 GiB. `OutOfMemory`: no address space or mapping for
+    /// the stack; the message says which limit. `Unsupported`: this libc lacks what goroutine-local TLS
+    /// needs. `Other`: the runtime is not running, or main has returned.
+    #[track_caller]
+    pub fn go<F, T>(self, f: F) -> io::Result<JoinHandle<T>>
+    where
+        F: FnOnce() -> T + Send + 'static,
+        T: Send + 'static,
+    {
+        // SAFETY: `'static` bounds.
+        let packet = unsafe { self.spawn_unchecked(f, Location::caller(), None, || ()) }?;
+        Ok(JoinHandle { packet: Some(packet) })
+    }
+
+    /// What `go` and scopes share. `after` runs on the goroutine as its last act, when the closure and
+    /// its share of the packet are gone.
+    ///
+    /// # Safety
+    /// What `f` and `after` borrow outlives the goroutine.
+    pub(crate) unsafe fn spawn_unchecked<F, T>(
+        self,
+        f: F,
+        at: &'static Location<'static>,
+        unobserved: Option<Arc<AtomicBool>>,
+        after: impl FnOnce() + Send,
+    ) -> io::Result<Arc<Packet<T>>>
+    where
+        F: FnOnce() -> T + Send,
+        T: Send,
+    {
+        let class = match self.stack_bytes {
+            None => Class::DEFAULT,
+            Some(bytes) => Class::for_bytes(bytes)?,
+        };
+        let packet = Arc::new(Packet::new(unobserved));
+        let theirs = Arc::clone(&packet);
+        let body = move || {
+            theirs.finish(catch_unwind(AssertUnwindSafe(f)));
+            drop(theirs);
+            after();
+        };
+        let spec = Spec { class, name: self.name.map(Arc::from), at };
+        // SAFETY: the caller's promise.
+        unsafe { newproc(body, spec, |gp| packet.set_goroutine(gp)) }?;
+        Ok(packet)
+    }
+}
+
+/// Lets other goroutines run before going on. On a plain thread it does nothing. Go:
+/// `runtime.Gosched`; std: [`std::thread::yield_now`].
+pub fn gosched() {
+    park::gosched();
+}

@@ -1,0 +1,28 @@
+//! The order in which runtime locks are taken, checked in debug builds.
+//!
+//! Go: lockrank.go. A thread takes locks in rising rank only; taking one of equal or lower rank
+//! while another is held throws.
+//!
+//! The ranks held are kept in the M (by a mask), because goroutine TLS changes at a switch and g0
+//! uses none. Threads that are no Ms (sysmon, plain threads) are not checked: they take the same
+//! locks through the same functions.
+
+/// In the order in which they nest, outermost first.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
+#[repr(u8)]
+pub(crate) enum Rank {
+    /// The scheduler's lists: `SCHED.lock`.
+    Sched = 1,
+    /// A P's timer heap.
+    Timers = 2,
+    /// The table of all goroutines.
+    Allg = 3,
+    /// Free stacks and dead goroutines shared by all Ps.
+    GFree = 4,
+    /// Stack arenas.
+    StackArena = 5,
+    /// The runtime's slabs.
+    Slab = 6,
+    /// What background tasks share: exit hooks and the like.
+    Misc = 7,
+}

@@ -1,0 +1,207 @@
+//! M: a thread of the operating system that runs goroutines.
+//!
+//! Go: runtime2.go `m`, proc.go `allm`, `mcommoninit`. Each M has a g0, the stack that scheduler code
+//! runs on, and a signal stack. M 0 is the thread that booted.
+//!
+//! # Invariants
+//! * `MP1`: fields under "owner" are written by the M's own thread, or handed over with it: by the M
+//!   that takes it off the idle list (under `sched.lock`) before it wakes it.
+//! * `MP2`: `locks` > 0 means "do not preempt, do not take the P": the thread is in the runtime.
+
+use crate::atomic::{AtomicRef, AtomicU32, AtomicUsize, Ordering, Word};
+use crate::g::G;
+use crate::lock::note::Note;
+use crate::p::P;
+
+/// What remains to be done for the goroutine that was just left (sched/park.rs).
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[repr(u32)]
+pub(crate) enum Action {
+    /// Nothing: g0 was left, or the work is g0's.
+    None = 0,
+    /// Queue it again.
+    Yield = 1,
+    /// Publish it as parked by calling `unlockf`.
+    Park = 2,
+    /// It ended: put it on the free list.
+    Exit = 3,
+    /// It has no P: find one, or queue it globally.
+    NeedP = 4,
+}
+
+#[repr(C, align(64))]
+pub(crate) struct M {
+    // Owner (MP1). `me` and `locks` are read by asm (arch/x86_64/fsgs.rs).
+    pub(crate) me: AtomicUsize,
+    pub(crate) locks: AtomicU32,
+    /// `Action` for `prev`.
+    pub(crate) action: AtomicU32,
+    pub(crate) curg: AtomicRef<G>,
+    pub(crate) p: AtomicRef<P>,
+    pub(crate) prev: AtomicRef<G>,
+    /// `fn(&'static G, usize) -> bool` and its argument, for `Action::Park`.
+    pub(crate) unlockf: AtomicUsize,
+    pub(crate) waitlock: AtomicUsize,
+    /// What FS holds now, to skip writing it again.
+    pub(crate) fs_now: AtomicUsize,
+    /// g0's block (TL2).
+    pub(crate) g0_fs: AtomicUsize,
+    /// The block glibc made for this kernel thread; g0's too, except on M 0 (tls/mod.rs).
+    pub(crate) thread_fs: Word,
+    /// The P it had before a call; tried first after it.
+    pub(crate) oldp: AtomicRef<P>,
+    pub(crate) spinning: AtomicU32,
+    /// Runtime locks held, a bit per rank (lock/rank.rs).
+    pub(crate) ranks: AtomicU32,
+    /// State of `cheaprand`. Go: fastrand.
+    pub(crate) cheaprand: Word,
+    /// Set when the thread has to leave the scheduler and return from `rt0::run`.
+    pub(crate) returning: AtomicU32,
+    /// 1 between mstart and its return.
+    pub(crate) scheduling: AtomicU32,
+    pub(crate) g0: G,
+
+    // Handed over (MP1).
+    /// The P to start with.
+    pub(crate) nextp: AtomicRef<P>,
+    pub(crate) park: Note,
+
+    // Under sched.lock.
+    pub(crate) schedlink: AtomicRef<M>,
+
+    // Constant once the thread runs.
+    pub(crate) alllink: AtomicRef<M>,
+    pub(crate) id: Word,
+    /// Kernel thread id. Go: procid.
+    pub(crate) procid: Word,
+    /// Runs before `schedule`: `fn()`, or 0. Go: mstartfn.
+    pub(crate) mstartfn: AtomicUsize,
+    /// Signal mask to run goroutines with. Go: sigmask.
+    pub(crate) sigmask: Word,
+    /// Signal stack. Go: gsignal.
+    pub(crate) gsignal_lo: AtomicUsize,
+    pub(crate) gsignal_hi: AtomicUsize,
+}
+
+impl M {
+    pub(crate) const fn new() -> M {
+        M {
+            me: AtomicUsize::new(0),
+            locks: AtomicU32::new(0),
+            action: AtomicU32::new(0),
+            curg: AtomicRef::none(),
+            p: AtomicRef::none(),
+            prev: AtomicRef::none(),
+            unlockf: AtomicUsize::new(0),
+            waitlock: AtomicUsize::new(0),
+            fs_now: AtomicUsize::new(0),
+            g0_fs: AtomicUsize::new(0),
+            thread_fs: Word::new(0),
+            oldp: AtomicRef::none(),
+            spinning: AtomicU32::new(0),
+            ranks: AtomicU32::new(0),
+            cheaprand: Word::new(0),
+            returning: AtomicU32::new(0),
+            scheduling: AtomicU32::new(0),
+            g0: G::new(),
+            nextp: AtomicRef::none(),
+            park: Note::new(),
+            schedlink: AtomicRef::none(),
+            alllink: AtomicRef::none(),
+            id: Word::new(0),
+            procid: Word::new(0),
+            mstartfn: AtomicUsize::new(0),
+            sigmask: Word::new(0),
+            gsignal_lo: AtomicUsize::new(0),
+            gsignal_hi: AtomicUsize::new(0),
+        }
+    }
+
+    /// The M's address, as p/owner.rs stores it.
+    #[inline(always)]
+    pub(crate) fn addr(&'static self) -> usize {
+        core::ptr::from_ref(self) as usize
+    }
+
+    #[inline(always)]
+    pub(crate) fn lower_locks(&self) {
+        // ORDERING: owner-only; Release keeps the section's stores inside it
+        let n = self.locks.load(Ordering::Relaxed);
+        self.locks.store(n.wrapping_sub(1), Ordering::Release); // ORDERING: as above
+    }
+
+    pub(crate) fn is_spinning(&self) -> bool {
+        self.spinning.load(Ordering::Relaxed) != 0 // ORDERING: owner-only
+    }
+
+    pub(crate) fn set_spinning(&self, on: bool) {
+        self.spinning.store(u32::from(on), Ordering::Relaxed); // ORDERING: owner-only
+    }
+
+    /// Whether the thread is in `schedule` or runs goroutines: between mstart and its return.
+    pub(crate) fn is_scheduling(&self) -> bool {
+        self.scheduling.load(Ordering::Relaxed) != 0 // ORDERING: owner-only
+    }
+
+    /// Whether it has to return from `rt0::run`.
+    #[inline(always)]
+    pub(crate) fn is_returning(&self) -> bool {
+        self.returning.load(Ordering::Acquire) != 0 // ORDERING: pairs with boot/main.rs
+    }
+
+    /// A random number from this M's own generator. Go: cheaprand (wyrand).
+    pub(crate) fn cheaprand(&self) -> u32 {
+        let s = self.cheaprand.get().wrapping_add(0xa076_1d64_78bd_642f);
+        self.cheaprand.set(s);
+        let m = u128::from(s) * u128::from(s ^ 0xe703_7ed1_a0b4_28db);
+        ((m >> 64) ^ m) as u32
+    }
+}
+
+static M0: M = M::new();
+
+/// The M of the thread that booted.
+pub(crate) fn m0() -> &'static M {
+    &M0
+}
+
+/// Head of the list of all Ms; a new one is linked before its thread starts. Go: allm.
+static ALLM: AtomicRef<M> = AtomicRef::none();
+
+/// Under `sched.lock`. Go: the end of mcommoninit.
+pub(crate) fn allm_add(mp: &'static M) {
+    mp.alllink.set(ALLM.get());
+    // ORDERING: pairs with allm
+    ALLM.store(Some(mp), Ordering::Release);
+}
+
+/// Every M, newest first.
+pub(crate) fn allm() -> impl Iterator<Item = &'static M> {
+    // ORDERING: pairs with allm_add
+    core::iter::successors(ALLM.load(Ordering::Acquire), |m| m.alllink.get())
+}
+
+/// The M whose kernel thread is `tid`. For signal handlers, which cannot trust FS.
+pub(crate) fn find_by_tid(tid: i32) -> Option<&'static M> {
+    allm().find(|m| m.procid.get() == tid as u64)
+}
+
+/// A debug build's check that locks are taken in rank order.
+pub(crate) fn rank_acquire(rank: crate::lock::rank::Rank) {
+    let Some(mp) = crate::tls::this_m() else { return };
+    let bit = 1u32 << rank as u32;
+    // ORDERING: owner-only
+    let held = mp.ranks.load(Ordering::Relaxed);
+    if held >= bit {
+        crate::throw::throw("lock ordering: a lock of this or a higher rank is held");
+    }
+    mp.ranks.store(held | bit, Ordering::Relaxed); // ORDERING: owner-only
+}
+
+/// The other half of [`rank_acquire`].
+pub(crate) fn rank_release(rank: crate::lock::rank::Rank) {
+    let Some(mp) = crate::tls::this_m() else { return };
+    // ORDERING: owner-only
+    let held = mp.ranks.load(Ordering::Relaxed);
+    mp.ranks.store(held & !(1u32 << rank as u32), Ordering::Relaxed); // ORDERING: owner-only
+}

@@ -1,0 +1,98 @@
+//! P: the right to run goroutines.
+//!
+//! Go: runtime2.go `p`. There are GOMAXPROCS of them; an M needs one to run goroutines. A P has the
+//! local run queue, the timer heap, and caches that need no lock because one M holds the P.
+//!
+//! # Invariants
+//! * `PP1`: fields under "owner" are used only by the M that holds the P (p/owner.rs), or under
+//!   `sched.lock` while nobody does.
+
+pub(crate) mod owner;
+
+use crate::atomic::{AtomicRef, AtomicU32, AtomicUsize, Ordering, Word};
+use crate::g::G;
+use crate::m::M;
+use crate::sched::runq::RunQueue;
+use crate::time::heap::Timers;
+use owner::Owner;
+
+/// Go's `_Pidle` … `_Pdead`, for reports; who holds the P is said by `owner`.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[repr(u32)]
+pub(crate) enum PStatus {
+    Idle = 0,
+    Running = 1,
+    Dead = 4,
+}
+
+/// Most Ps there can be. Go has no bound and a large GOMAXPROCS never returns.
+pub(crate) const MAX_P: usize = 4096;
+
+#[repr(C, align(64))]
+pub(crate) struct P {
+    // Owner (PP1).
+    pub(crate) schedtick: Word,
+    pub(crate) syscalltick: Word,
+    /// 16 goroutine ids at a time (Go: goidcache, goidcacheend).
+    pub(crate) goidcache: Word,
+    pub(crate) goidcacheend: Word,
+    /// Goroutines made and ended here; the sums give num_goroutine.
+    pub(crate) gcreated: Word,
+    pub(crate) gdead: Word,
+    /// Dead goroutines with stacks of the default class (Go: gFree).
+    pub(crate) gfree: AtomicRef<G>,
+    pub(crate) gfree_n: Word,
+    pub(crate) status: AtomicU32,
+    pub(crate) owner: Owner,
+
+    // Any thread.
+    pub(crate) runq: RunQueue<G>,
+    pub(crate) timers: Timers,
+
+    // Under sched.lock.
+    /// Link in the idle list, or in procresize's result.
+    pub(crate) link: AtomicRef<P>,
+    /// The M that procresize chose for it.
+    pub(crate) m: AtomicRef<M>,
+
+    // sysmon only (Go: sysmontick).
+    pub(crate) sysmon_tick: Word,
+    pub(crate) sysmon_when: Word,
+
+    // Constant.
+    pub(crate) id: AtomicUsize,
+}
+
+impl P {
+    pub(crate) const fn new() -> P {
+        P {
+            schedtick: Word::new(0),
+            syscalltick: Word::new(0),
+            goidcache: Word::new(0),
+            goidcacheend: Word::new(0),
+            gcreated: Word::new(0),
+            gdead: Word::new(0),
+            gfree: AtomicRef::none(),
+            gfree_n: Word::new(0),
+            status: AtomicU32::new(PStatus::Idle as u32),
+            owner: Owner::new(),
+            runq: RunQueue::new(),
+            timers: Timers::new(),
+            link: AtomicRef::none(),
+            m: AtomicRef::none(),
+            sysmon_tick: Word::new(0),
+            sysmon_when: Word::new(0),
+            id: AtomicUsize::new(0),
+        }
+    }
+
+    pub(crate) fn set_status(&self, s: PStatus) {
+        // ORDERING: a report; the owner word decides
+        self.status.store(s as u32, Ordering::Relaxed);
+    }
+
+    pub(crate) fn id(&self) -> usize {
+        // ORDERING: constant
+        self.id.load(Ordering::Relaxed)
+    }
+}

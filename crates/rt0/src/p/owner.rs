@@ -1,0 +1,145 @@
+//! Who holds a P: one word that the holder checks with plain loads and sysmon changes by CAS.
+//!
+//! Go keeps this in `p.status`, `m.p` and the G's scan bit, and asks the goroutine to stop before it
+//! takes its P. Here sysmon may also take the P of a goroutine that runs or blocks outside the
+//! runtime without asking (DESIGN D3, D4): the goroutine goes on without a P and takes one at its
+//! next runtime call.
+//!
+//! ```text
+//!                 acquire                      enter_syscall
+//!     IDLE ------------------> RUNNING(m) <---------------------> SYSCALL(m)
+//!      ^  <------------------   |   ^            exit_syscall         |
+//!      |        release   claim |   | unclaim (sysmon) or             |
+//!      |                        v   | reclaim (the M itself)          |
+//!      +------------------- CLAIMED(m)                                |
+//!      |    take                                                      |
+//!      +--------------------------------------------------------------+
+//!                               retake_syscall
+//! ```
+//!
+//! The M's way into the runtime is: raise `m.locks`; see RUNNING(m); use the P. Sysmon's way is:
+//! CLAIM; barrier; see `m.locks == 0`; take. The M's half is a store and a load without a fence, so
+//! sysmon's barrier is the kernel's (`membarrier`, or the context switch that put the M to sleep).
+//! Exactly one of the two CASes that leave CLAIMED succeeds.
+//!
+//! # Invariants
+//! * `PO1`: RUNNING(m) and SYSCALL(m) name the M whose `m.p` is this P; nobody else writes m.p.
+//! * `PO2`: whoever moved the word to IDLE owns the P until it stores RUNNING again.
+
+use crate::atomic::{AtomicUsize, Ordering, const_unless_loom, mutated};
+
+/// Tag of a P whose M is in a system call.
+const SYSCALL: usize = 1;
+/// Tag of a P that sysmon is about to take.
+const CLAIMED: usize = 2;
+const IDLE: usize = 0;
+
+/// The owner word. `m` is the M's address: at least 4-aligned and not null.
+pub(crate) struct Owner(AtomicUsize);
+
+impl Owner {
+    const_unless_loom! {
+        pub(crate) fn new() -> Self {
+            Owner(AtomicUsize::new(IDLE))
+        }
+    }
+
+    /// By the one who took the P off the idle list, or took it from another M (PO2).
+    pub(crate) fn acquire(&self, m: usize) {
+        // ORDERING: pairs with the Acquire side of every CAS below
+        self.0.store(m, Ordering::Release);
+    }
+
+    /// By the holder: gives the P up. False if sysmon took it first.
+    pub(crate) fn release(&self, m: usize) -> bool {
+        loop {
+            // ORDERING: pairs with acquire of the next holder, through sched.lock
+            match self.0.compare_exchange(m, IDLE, Ordering::AcqRel, Ordering::Acquire) {
+                Ok(_) => return true,
+                Err(w) if w == m | CLAIMED => {
+                    if self.reclaim(m) {
+                        continue;
+                    }
+                    return false;
+                }
+                Err(_) => return false,
+            }
+        }
+    }
+
+    /// The M's check at the door of the runtime: a plain load.
+    #[inline(always)]
+    pub(crate) fn is(&self, m: usize) -> bool {
+        // ORDERING: after the raise of m.locks, see the head of this file
+        self.0.load(Ordering::Relaxed) == m
+    }
+
+    /// The M found the word changed: it takes the P back from a claim that is not finished.
+    pub(crate) fn reclaim(&self, m: usize) -> bool {
+        // ORDERING: pairs with take
+        self.0
+            .compare_exchange(m | CLAIMED, m, Ordering::AcqRel, Ordering::Acquire)
+            .is_ok()
+            || self.is(m)
+    }
+
+    /// By the holder on its way into a system call.
+    pub(crate) fn enter_syscall(&self, m: usize) {
+        // ORDERING: pairs with retake_syscall: the P's queues are in order when it is taken
+        self.0.store(m | SYSCALL, Ordering::Release);
+    }
+
+    /// By the M on its way out: true if the P is still its own.
+    pub(crate) fn exit_syscall(&self, m: usize) -> bool {
+        if mutated("owner.exit_syscall") {
+            let mine = self.0.load(Ordering::Acquire) == m | SYSCALL;
+            self.0.store(m, Ordering::Release);
+            return mine;
+        }
+        // ORDERING: pairs with retake_syscall
+        self.0.compare_exchange(m | SYSCALL, m, Ordering::AcqRel, Ordering::Acquire).is_ok()
+    }
+
+    /// Sysmon: takes the P of an M in a system call.
+    pub(crate) fn retake_syscall(&self, m: usize) -> bool {
+        // ORDERING: pairs with enter_syscall
+        self.0.compare_exchange(m | SYSCALL, IDLE, Ordering::AcqRel, Ordering::Relaxed).is_ok()
+    }
+
+    /// Sysmon, step 1: says that it wants the P.
+    pub(crate) fn claim(&self, m: usize) -> bool {
+        // ORDERING: SeqCst; the barrier between this and the look at m.locks is the caller's
+        self.0.compare_exchange(m, m | CLAIMED, Ordering::SeqCst, Ordering::Relaxed).is_ok()
+    }
+
+    /// Sysmon, step 2, when the M was outside the runtime: takes it. False if the M was faster.
+    pub(crate) fn take(&self, m: usize) -> bool {
+        if mutated("owner.take") {
+            self.0.store(IDLE, Ordering::Release);
+            return true;
+        }
+        // ORDERING: pairs with reclaim
+        self.0.compare_exchange(m | CLAIMED, IDLE, Ordering::AcqRel, Ordering::Relaxed).is_ok()
+    }
+
+    /// Sysmon, step 2, when the M was inside the runtime: lets go. The M may have done so itself.
+    pub(crate) fn unclaim(&self, m: usize) {
+        // ORDERING: nothing was touched in between
+        let _ = self.0.compare_exchange(m | CLAIMED, m, Ordering::AcqRel, Ordering::Relaxed);
+    }
+
+    /// The address of the M in the word, whatever its state.
+    pub(crate) fn holder(&self) -> Option<usize> {
+        // ORDERING: a hint; the CAS that follows decides
+        match self.0.load(Ordering::Relaxed) & !(SYSCALL | CLAIMED) {
+            0 => None,
+            m => Some(m),
+        }
+    }
+
+    /// Whether the holder is in a system call, for sysmon and reports.
+    pub(crate) fn in_syscall(&self) -> bool {
+        // ORDERING: a hint; retake_syscall decides
+        self.0.load(Ordering::Relaxed) & SYSCALL != 0
+    }
+}

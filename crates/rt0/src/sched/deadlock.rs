@@ -1,0 +1,46 @@
+//! "all goroutines are asleep".
+//!
+//! Go: proc.go `checkdead`. Called under `sched.lock` when an M goes idle.
+//!
+//! It reports only what is certain: every M idles, no timer is pending, nothing is queued, and every
+//! live goroutine waits for another one's end (join, scope). A goroutine in `park` may be unparked by
+//! a thread that we know nothing of, so one such goroutine is enough to stay silent.
+
+use super::{SCHED, State};
+use crate::atomic::Ordering;
+use crate::g::{Status, WaitReason};
+use crate::sys::stderr::rtprint;
+
+/// SCHED.lock is held; the calling M is on the idle list already.
+pub(crate) fn checkdead(sched: &State) {
+    let ms = sched.mnext - u64::from(sched.m0_left);
+    if u64::from(sched.nmidle) != ms || SCHED.runqsize() != 0 || sched.newm.is_some() {
+        return;
+    }
+    if super::find_runnable::check_timers_no_p() != 0 || crate::boot::main::guests() != 0
+        || crate::boot::main::main_returned()
+    {
+        return;
+    }
+    let mut waiting = 0;
+    for gp in crate::g::allgs().filter(|gp| !gp.is_system()) {
+        let st = gp.status();
+        if st == Status::Dead as u32 || st == Status::Idle as u32 {
+            continue;
+        }
+        let certain = matches!(gp.wait_reason(), WaitReason::Join | WaitReason::Scope);
+        if st != Status::Waiting as u32 || !certain {
+            return;
+        }
+        waiting += 1;
+    }
+    // ORDERING: set by goroutine 1 before it ended
+    if waiting == 0 && SCHED.main_goexited.load(Ordering::Acquire) {
+        crate::throw::fatal("no goroutines (main called runtime.Goexit) - deadlock!");
+    }
+    if waiting > 0 {
+        rtprint!("fatal error: all goroutines are asleep - deadlock!\n\n");
+        crate::debug::dump::all_goroutines();
+        crate::sys::exit_group(2);
+    }
+}

@@ -1,0 +1,179 @@
+//! What runs next.
+//!
+//! Go: proc.go `findRunnable`, `checkTimers`, `checkRunqsNoP`, `checkTimersNoP`. The order is Go's:
+//! own timers; every 61st time the global queue; the local queue; a batch of the global queue; four
+//! rounds of stealing; then the P goes idle, everything is looked at once more, and the M waits for
+//! the next timer or sleeps.
+
+use super::park::GLOBAL_LOOK;
+use super::wake::{acquirep, releasep, stopm};
+use super::{SCHED, p_of, procresize, steal};
+use crate::atomic::Ordering;
+use crate::g::G;
+use crate::m::M;
+use crate::netpoll;
+use crate::p::P;
+use crate::sys::nanotime;
+
+/// Finds a goroutine for an M with a P; blocks until there is one. `None`: the M has to return, or
+/// lost its P on the way; the caller looks again.
+pub(crate) fn find_runnable(mp: &'static M) -> Option<&'static G> {
+    loop {
+        let pp = p_of(mp);
+        crate::time::check_timers(mp, pp);
+        if let Some(gp) = from_queues(pp) {
+            return Some(gp);
+        }
+        if let Some(gp) = steal_if_allowed(mp) {
+            return Some(gp);
+        }
+        match give_up_p(mp, pp) {
+            Next::Run(gp) => return Some(gp),
+            Next::LookAgain => continue,
+            Next::Wait => {}
+        }
+        if mp.is_returning() {
+            return None;
+        }
+        if wait_for_timer(mp) {
+            continue;
+        }
+        stopm(mp);
+        if mp.p.get().is_none() {
+            return None;
+        }
+    }
+}
+
+enum Next {
+    Run(&'static G),
+    LookAgain,
+    Wait,
+}
+
+fn from_queues(pp: &'static P) -> Option<&'static G> {
+    // Now and then the global queue first, or two goroutines that ready each other would starve it.
+    if pp.schedtick.get() % GLOBAL_LOOK == 0 && SCHED.runqsize() > 0 {
+        let gp = SCHED.lock.lock().globrunqget();
+        if gp.is_some() {
+            return gp;
+        }
+    }
+    if let Some((gp, _inherits)) = pp.runq.get() {
+        return Some(gp);
+    }
+    if SCHED.runqsize() != 0 {
+        return SCHED.lock.lock().globrunqgetbatch(pp);
+    }
+    None
+}
+
+/// Spins: four rounds over the other Ps, unless enough Ms do so already.
+fn steal_if_allowed(mp: &'static M) -> Option<&'static G> {
+    if !mp.is_spinning() {
+        if !SCHED.spin.may_spin(SCHED.gomaxprocs()) {
+            return None;
+        }
+        mp.set_spinning(true);
+        SCHED.spin.start();
+    }
+    steal::steal_work(mp)
+}
+
+/// Gives the P back, then looks everywhere once more (spinning.rs, step 2).
+fn give_up_p(mp: &'static M, pp: &'static P) -> Next {
+    {
+        let mut sched = SCHED.lock.lock();
+        if SCHED.runqsize() != 0 {
+            return match sched.globrunqgetbatch(pp) {
+                Some(gp) => Next::Run(gp),
+                None => Next::LookAgain,
+            };
+        }
+        if releasep(mp).is_none() {
+            crate::throw::throw("findrunnable: the P of an M inside the runtime was taken");
+        }
+        sched.pidleput(pp);
+    }
+    if !mp.is_spinning() {
+        SCHED.spin.recheck_fence();
+        return Next::Wait;
+    }
+    mp.set_spinning(false);
+    SCHED.spin.stop();
+    {
+        let mut sched = SCHED.lock.lock();
+        if SCHED.runqsize() != 0
+            && let Some(pp) = sched.pidleget()
+        {
+            let gp = sched.globrunqgetbatch(pp);
+            drop(sched);
+            spin_again(mp, pp);
+            return gp.map_or(Next::LookAgain, Next::Run);
+        }
+    }
+    if check_runqs_no_p() {
+        let pp = SCHED.lock.lock().pidleget();
+        if let Some(pp) = pp {
+            spin_again(mp, pp);
+            return Next::LookAgain;
+        }
+    }
+    Next::Wait
+}
+
+fn spin_again(mp: &'static M, pp: &'static P) {
+    acquirep(mp, pp);
+    mp.set_spinning(true);
+    SCHED.spin.start();
+}
+
+/// Whether a P that is not idle has something to steal.
+fn check_runqs_no_p() -> bool {
+    procresize::allp().any(|pp| !pp.runq.is_empty())
+}
+
+/// When the first timer of any P is due; 0: there is none.
+pub(crate) fn check_timers_no_p() -> i64 {
+    procresize::allp().map(|pp| pp.timers.next_when()).filter(|w| *w != 0).min().unwrap_or(0)
+}
+
+/// One idle M waits for the next timer of all Ps. True: look for work again, with a P.
+fn wait_for_timer(mp: &'static M) -> bool {
+    if !netpoll::begin() {
+        // Another M waits already; it may have looked before a timer of ours was there.
+        let when = check_timers_no_p();
+        if when != 0 {
+            netpoll::break_if_later(when);
+        }
+        return false;
+    }
+    let when = check_timers_no_p();
+    if when == 0 {
+        netpoll::end();
+        return false;
+    }
+    netpoll::block_until(when, mp);
+    netpoll::end();
+    if mp.is_returning() {
+        return false;
+    }
+    let pp = SCHED.lock.lock().pidleget();
+    match pp {
+        Some(pp) => {
+            spin_again(mp, pp);
+            true
+        }
+        // Every P is busy; those look at their timers, and sysmon at those that do not.
+        None => false,
+    }
+}
+
+/// A timer is due that no M waits for: sysmon asks for one.
+pub(crate) fn timers_overdue() -> bool {
+    let when = check_timers_no_p();
+    when != 0 && when <= nanotime() && SCHED.spin.npidle() > 0 && {
+        // ORDERING: a hint
+        SCHED.threads_started.load(Ordering::Relaxed)
+    }
+}

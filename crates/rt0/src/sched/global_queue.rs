@@ -1,0 +1,116 @@
+//! The global run queue.
+//!
+//! Go: proc.go `globrunqput`, `globrunqputhead`, `globrunqputbatch`, `globrunqget`; `gQueue`.
+//!
+//! # Invariants
+//! * `GQ1`: a queued G is linked by `schedlink` and by nothing else (GS1).
+
+use super::runq::{Place, RUNQ_LEN};
+use super::{SCHED, State};
+use crate::atomic::Ordering;
+use crate::g::G;
+use crate::p::P;
+
+/// A FIFO of goroutines linked by `schedlink`.
+pub(crate) struct GQueue {
+    head: Option<&'static G>,
+    tail: Option<&'static G>,
+    len: u32,
+}
+
+impl GQueue {
+    pub(crate) const fn new() -> Self {
+        GQueue { head: None, tail: None, len: 0 }
+    }
+
+    pub(crate) fn len(&self) -> u32 {
+        self.len
+    }
+
+    pub(crate) fn push_back(&mut self, gp: &'static G) {
+        gp.schedlink.set(None);
+        match self.tail {
+            Some(t) => t.schedlink.set(Some(gp)),
+            None => self.head = Some(gp),
+        }
+        self.tail = Some(gp);
+        self.len += 1;
+    }
+
+    pub(crate) fn push_front(&mut self, gp: &'static G) {
+        gp.schedlink.set(self.head);
+        self.head = Some(gp);
+        if self.tail.is_none() {
+            self.tail = Some(gp);
+        }
+        self.len += 1;
+    }
+
+    pub(crate) fn pop(&mut self) -> Option<&'static G> {
+        let gp = self.head?;
+        self.head = gp.schedlink.get();
+        if self.head.is_none() {
+            self.tail = None;
+        }
+        self.len -= 1;
+        Some(gp)
+    }
+}
+
+impl State {
+    fn mirror(&self) {
+        // ORDERING: read as a hint without the lock, exactly under it
+        SCHED.runqsize.store(self.runq.len(), Ordering::Release);
+    }
+
+    /// Go: globrunqput.
+    pub(crate) fn globrunqput(&mut self, gp: &'static G) {
+        self.runq.push_back(gp);
+        self.mirror();
+    }
+
+    /// Go: globrunqputhead.
+    pub(crate) fn globrunqputhead(&mut self, gp: &'static G) {
+        self.runq.push_front(gp);
+        self.mirror();
+    }
+
+    /// Go: globrunqputbatch.
+    pub(crate) fn globrunqputbatch(&mut self, batch: &[&'static G]) {
+        for gp in batch {
+            self.runq.push_back(gp);
+        }
+        self.mirror();
+    }
+
+    /// Takes one goroutine to run.
+    pub(crate) fn globrunqget(&mut self) -> Option<&'static G> {
+        let gp = self.runq.pop();
+        self.mirror();
+        gp
+    }
+
+    /// Takes a fair share for `pp`: one to run, the rest into its queue. The caller owns `pp`.
+    pub(crate) fn globrunqgetbatch(&mut self, pp: &'static P) -> Option<&'static G> {
+        let share = self.runq.len() / SCHED.gomaxprocs().max(1) + 1;
+        let n = share.min(self.runq.len()).min(RUNQ_LEN as u32 / 2);
+        let gp = self.runq.pop();
+        for _ in 1..n {
+            let Some(more) = self.runq.pop() else { break };
+            let mut spilled = None;
+            pp.runq.put(more, Place::Tail, |batch| spilled = Some(batch.len()));
+            // The queue was empty or nearly so: the caller takes a batch only when it found nothing.
+            if spilled.is_some() {
+                crate::throw::throw("globrunqgetbatch: the local queue overflowed");
+            }
+        }
+        self.mirror();
+        gp
+    }
+}
+
+/// Queues `gp` on `pp`; a full queue hands half to the global one. The caller owns `pp`. Go: runqput.
+#[inline]
+pub(crate) fn runqput(pp: &'static P, gp: &'static G, place: Place) {
+    pp.runq.put(gp, place, |batch| SCHED.lock.lock().globrunqputbatch(batch));
+}

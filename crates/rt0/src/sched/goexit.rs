@@ -1,0 +1,89 @@
+//! The first and the last code of a goroutine.
+//!
+//! Go: asm `goexit`, proc.go `goexit1`, `goexit0`, `gdestroy`, `gfput`.
+
+use super::park::{current_m, finish_switch, switch_away};
+use super::{enter, leave, p_of};
+use crate::atomic::Ordering;
+use crate::boot::main::is_goroutine_1;
+use crate::g::{G, Status};
+use crate::m::{Action, M};
+use crate::tls;
+
+/// Called by the root frame (arch/x86_64/switch.rs `g_start`) on the new stack and block.
+pub(crate) extern "C" fn goroutine_start(gp: &'static G) -> ! {
+    let mp = current_m();
+    finish_switch(mp);
+    if !gp.is_system() {
+        tls::set_curg(Some(gp));
+        // ORDERING: GS2: the running goroutine's own
+        if gp.tcb_fresh.load(Ordering::Relaxed) != 0 {
+            gp.tcb_fresh.store(0, Ordering::Relaxed); // ORDERING: GS2
+            if let Some(t) = tls::template() {
+                tls::tcb::first_run(t);
+            }
+        }
+    }
+    leave(mp);
+    __rust_begin_short_backtrace(gp);
+    goexit1(gp)
+}
+
+/// Calls the goroutine's function. std cuts a short backtrace off at a frame of this name.
+#[allow(non_snake_case, reason = "the name std looks for")]
+#[allow(unsafe_code, reason = "calls the function that newproc1 stored")]
+#[inline(never)]
+fn __rust_begin_short_backtrace(gp: &'static G) {
+    // ORDERING: GS2
+    let (f, arg) =
+        (gp.startpc.load(Ordering::Relaxed), gp.start_arg.load(Ordering::Relaxed) as *mut u8);
+    // SAFETY: newproc.rs gostartcallfn stored `start::<F>` and its argument.
+    let f = unsafe { core::mem::transmute::<usize, unsafe fn(*mut u8)>(f) };
+    // SAFETY: as above; called once for each newproc1.
+    unsafe { f(arg) };
+    core::hint::black_box(());
+}
+
+/// The goroutine's function has returned: what a thread does at its end, then the last switch.
+fn goexit1(gp: &'static G) -> ! {
+    if gp.is_system() {
+        crate::throw::throw("a goroutine of the runtime's ended");
+    }
+    gp.clear_extras();
+    #[cfg(feature = "control-shared-tls")]
+    let shared = tls::mode() == tls::Mode::Shared;
+    #[cfg(not(feature = "control-shared-tls"))]
+    let shared = false;
+    // Goroutine 1 uses the block of the boot thread, which libc retires itself.
+    if !is_goroutine_1(gp)
+        && !shared
+        && let Some(t) = tls::template()
+        && tls::tcb::retire(t)
+    {
+        gp.tcb_fresh.store(1, Ordering::Relaxed); // ORDERING: GS2
+    }
+    let Some((mp, gp)) = enter() else { crate::throw::throw("goexit: not a goroutine") };
+    goexit0(mp, gp)
+}
+
+/// Go: goexit0; the rest is done by finish_switch, off this stack.
+fn goexit0(mp: &'static M, gp: &'static G) -> ! {
+    p_of(mp).gdead.bump();
+    if is_goroutine_1(gp) {
+        crate::boot::main::goroutine_1_ends(mp);
+    }
+    switch_away(mp, gp, Action::Exit);
+    crate::throw::throw("goexit0: a dead goroutine was continued")
+}
+
+/// On the new side: the goroutine is dead and may be used again. Go: gdestroy, gfput.
+pub(crate) fn gfput(mp: &'static M, gp: &'static G) {
+    gp.casgstatus(Status::Running, Status::Dead);
+    gp.m.set(None);
+    if is_goroutine_1(gp) {
+        // Its slot is never used again, and its block is the boot thread's.
+        crate::boot::main::goroutine_1_is_dead();
+        return;
+    }
+    crate::stack::cache::gfput(p_of(mp), gp);
+}

@@ -1,0 +1,183 @@
+//! The scheduler's state, and the way in and out of the runtime.
+//!
+//! Go: proc.go, runtime2.go `schedt`. Each file here holds one piece of proc.go under Go's names.
+//!
+//! # Entering
+//! User code on a goroutine calls [`enter`]: it raises `m.locks`, so that the P is not taken and the
+//! goroutine not moved, and makes sure that the M has a P: one that was taken meanwhile (sysmon) is
+//! replaced first. [`leave`] lowers the count. Between the two no user code runs.
+//!
+//! # Switching
+//! A switch happens with `m.locks == 1` and both sides keep it so: whoever continues a context left
+//! by a switch owns one count of the M it finds itself on.
+//!
+//! # Invariants
+//! * `SC1`: lists in `State` change under `SCHED.lock`; the atomics beside it mirror their lengths for
+//!   a look without the lock.
+//! * `SC2`: an M that sleeps in `stopm` is on the idle list; who takes it off sets `nextp` and wakes it.
+
+pub(crate) mod deadlock;
+pub(crate) mod execute;
+pub(crate) mod find_runnable;
+pub(crate) mod global_queue;
+pub(crate) mod goexit;
+pub(crate) mod newm;
+pub(crate) mod newproc;
+pub(crate) mod park;
+pub(crate) mod procresize;
+pub(crate) mod runq;
+pub(crate) mod schedule;
+pub(crate) mod spinning;
+pub(crate) mod steal;
+pub(crate) mod syscall;
+pub(crate) mod sysmon;
+pub(crate) mod waiter;
+pub(crate) mod wake;
+
+use crate::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
+use crate::g::G;
+use crate::lock::{mutex::RtMutex, rank::Rank};
+use crate::m::M;
+use crate::p::P;
+use global_queue::GQueue;
+use spinning::Spinning;
+
+/// What `SCHED.lock` protects (SC1).
+pub(crate) struct State {
+    pub(crate) runq: GQueue,
+    pub(crate) midle: Option<&'static M>,
+    pub(crate) nmidle: u32,
+    pub(crate) pidle: Option<&'static P>,
+    /// Next M id; the number of Ms made. Go: mnext.
+    pub(crate) mnext: u64,
+    pub(crate) maxmcount: u64,
+    /// Ms that newm has not started yet, linked by schedlink.
+    pub(crate) newm: Option<&'static M>,
+    pub(crate) sysmonwait: bool,
+    /// M 0 has returned from `rt0::run`.
+    pub(crate) m0_left: bool,
+}
+
+pub(crate) struct Sched {
+    pub(crate) lock: RtMutex<State>,
+    /// Mirror of `runq.len()`.
+    pub(crate) runqsize: AtomicU32,
+    pub(crate) spin: Spinning,
+    pub(crate) goidgen: AtomicU64,
+    pub(crate) gomaxprocs: AtomicU32,
+    /// Goroutines made by threads without a P.
+    pub(crate) created_outside: AtomicU64,
+    /// Set in runtime.main: newproc may start Ms. Go: mainStarted.
+    pub(crate) main_started: AtomicBool,
+    /// sysmon and the thread that makes Ms exist.
+    pub(crate) threads_started: AtomicBool,
+    /// Goroutines that report an unrecovered panic. Go: runningPanicDefers.
+    pub(crate) running_panic_defers: AtomicU32,
+    /// Goroutine 1 ended by goexit.
+    pub(crate) main_goexited: AtomicBool,
+    /// When the runtime started, ns. Go: runtimeInitTime.
+    pub(crate) init_time: AtomicU64,
+}
+
+pub(crate) static SCHED: Sched = Sched {
+    lock: RtMutex::new(
+        Rank::Sched,
+        State {
+            runq: GQueue::new(),
+            midle: None,
+            nmidle: 0,
+            pidle: None,
+            mnext: 0,
+            maxmcount: 10_000,
+            newm: None,
+            sysmonwait: false,
+            m0_left: false,
+        },
+    ),
+    runqsize: AtomicU32::new(0),
+    spin: Spinning::new(),
+    goidgen: AtomicU64::new(0),
+    gomaxprocs: AtomicU32::new(0),
+    created_outside: AtomicU64::new(0),
+    main_started: AtomicBool::new(false),
+    threads_started: AtomicBool::new(false),
+    running_panic_defers: AtomicU32::new(0),
+    main_goexited: AtomicBool::new(false),
+    init_time: AtomicU64::new(0),
+};
+
+impl Sched {
+    pub(crate) fn gomaxprocs(&self) -> u32 {
+        // ORDERING: changes only while the world is stopped
+        self.gomaxprocs.load(Ordering::Relaxed)
+    }
+
+    #[inline(always)]
+    pub(crate) fn runqsize(&self) -> u32 {
+        // ORDERING: a hint; the lock decides
+        self.runqsize.load(Ordering::Relaxed)
+    }
+}
+
+/// Enters the runtime from a goroutine: `m.locks` is raised and the M has a P. `None` on threads
+/// that are no goroutines.
+#[allow(unsafe_code, reason = "TL4: a goroutine's block is in use on an M only")]
+#[inline(always)]
+pub(crate) fn enter() -> Option<(&'static M, &'static G)> {
+    let gp = crate::tls::getg()?;
+    // SAFETY: FG1: this is a goroutine, so the thread is an M.
+    let mp = unsafe { crate::arch::fsgs::acquirem() };
+    match mp.p.get() {
+        Some(pp) if pp.owner.is(mp.addr()) => Some((mp, gp)),
+        _ => Some((syscall::regain_p(mp, gp), gp)),
+    }
+}
+
+/// The same for the runtime's own goroutines, which have no block and so no `getg`.
+#[allow(unsafe_code, reason = "system goroutines run on Ms only")]
+pub(crate) fn enter_system() -> (&'static M, &'static G) {
+    // SAFETY: FG1: only goroutines that newproc queued run this.
+    let mp = unsafe { crate::arch::fsgs::acquirem() };
+    let Some(gp) = mp.curg.get() else { crate::throw::throw("enter_system: not a goroutine") };
+    match mp.p.get() {
+        Some(pp) if pp.owner.is(mp.addr()) => (mp, gp),
+        _ => (syscall::regain_p(mp, gp), gp),
+    }
+}
+
+/// Keeps the goroutine on its M, with or without a P, while the value lives: for code that takes
+/// runtime locks outside an [`enter`] section. Nothing on threads that are no goroutines.
+pub(crate) struct Pin(Option<&'static M>);
+
+/// See [`Pin`].
+#[allow(unsafe_code, reason = "TL4: a goroutine's block is in use on an M only")]
+pub(crate) fn pin() -> Pin {
+    if crate::tls::getg().is_none() {
+        return Pin(None);
+    }
+    // SAFETY: FG1: this is a goroutine, so the thread is an M.
+    Pin(Some(unsafe { crate::arch::fsgs::acquirem() }))
+}
+
+impl Drop for Pin {
+    fn drop(&mut self) {
+        if let Some(mp) = self.0 {
+            mp.lower_locks();
+        }
+    }
+}
+
+/// Ends the section that [`enter`] began. Go: releasem.
+#[inline(always)]
+pub(crate) fn leave(mp: &'static M) {
+    mp.lower_locks();
+}
+
+/// The P of an M that is known to have one. Go: `getg().m.p.ptr()`.
+#[inline(always)]
+pub(crate) fn p_of(mp: &'static M) -> &'static P {
+    match mp.p.get() {
+        Some(pp) => pp,
+        None => crate::throw::throw("schedule: an M without a P runs scheduler code"),
+    }
+}

@@ -1,0 +1,151 @@
+//! New Ms.
+//!
+//! Go: proc.go `newm`, `newm1`, `templateThread`, `mcommoninit`, `checkmcount`, `mReserveID`;
+//! os_linux.go `newosproc`.
+//!
+//! A thread is made by `pthread_create`, which allocates: scheduler code may not. So every M is made
+//! by one template thread, which runs no goroutines, holds no runtime lock while it creates, and has
+//! a clean signal mask and no user state to inherit. It and sysmon start with the first goroutine
+//! beyond main: a program without one has one thread.
+
+use super::wake::{Spin, hand};
+use super::{SCHED, State, sysmon};
+use crate::atomic::{AtomicUsize, Ordering};
+use crate::lock::mutex::Guard;
+use crate::lock::note::Note;
+use crate::m::M;
+use crate::p::P;
+use core::ffi::c_void;
+use std::sync::Once;
+
+/// Stack of an M's thread: g0 runs on it. Scheduler frames are small; signal handlers have their own.
+const G0_STACK_BYTES: usize = 128 << 10;
+
+static TEMPLATE_NOTE: Note = Note::new();
+/// 1 while the template thread sleeps on its note.
+static TEMPLATE_SLEEPS: AtomicUsize = AtomicUsize::new(0);
+
+/// Asks for a new M for `pp`. Takes the lock over, since the limit is checked under it. Go: newm.
+pub(crate) fn newm(mut sched: Guard<'_, State>, pp: &'static P, spin: Spin) {
+    let mp = crate::malloc::immortal(M::new());
+    mcommoninit(&mut sched, mp);
+    hand(mp, pp, spin);
+    mp.schedlink.set(sched.newm);
+    sched.newm = Some(mp);
+    drop(sched);
+    // ORDERING: SeqCst: either this sees the sleeper or the sleeper sees the request
+    if TEMPLATE_SLEEPS.swap(0, Ordering::SeqCst) == 1 {
+        TEMPLATE_NOTE.wakeup();
+    }
+}
+
+/// Numbers the M, links it into allm, seeds its generator. Go: mcommoninit.
+pub(crate) fn mcommoninit(sched: &mut State, mp: &'static M) {
+    let id = sched.mnext;
+    sched.mnext += 1;
+    checkmcount(sched);
+    mp.id.set(id);
+    mp.cheaprand.set(crate::boot::rand::bootstrap_rand() | 1);
+    mp.me.store(mp.addr(), Ordering::Relaxed); // ORDERING: read by its own thread, started later
+    mp.locks.store(1, Ordering::Relaxed); // ORDERING: as above; g0 runs with one count
+    crate::m::allm_add(mp);
+}
+
+/// Go: checkmcount.
+fn checkmcount(sched: &State) {
+    if sched.mnext > sched.maxmcount {
+        crate::throw::fatal_with(
+            format_args!("program exceeds {}-thread limit", sched.maxmcount),
+            "thread exhaustion",
+        );
+    }
+}
+
+/// Sets the limit on Ms and returns the old one. Go: debug.SetMaxThreads.
+pub(crate) fn set_max_threads(n: u64) -> u64 {
+    let section = super::enter();
+    let mut sched = SCHED.lock.lock();
+    let old = core::mem::replace(&mut sched.maxmcount, n);
+    checkmcount(&sched);
+    drop(sched);
+    if let Some((mp, _)) = section {
+        super::leave(mp);
+    }
+    old
+}
+
+static STARTED: Once = Once::new();
+
+/// Starts the template thread and sysmon, once. In user context only: it allocates.
+pub(crate) fn start_threads() {
+    STARTED.call_once(|| {
+        newosproc(template_thread, core::ptr::null_mut());
+        newosproc(sysmon::sysmon, core::ptr::null_mut());
+        // ORDERING: wakep reads it; a late look only delays the first worker
+        SCHED.threads_started.store(true, Ordering::Release);
+    });
+}
+
+/// Go: templateThread.
+extern "C" fn template_thread(_: *mut c_void) -> *mut c_void {
+    loop {
+        let request = {
+            let mut sched = SCHED.lock.lock();
+            let mp = sched.newm;
+            if let Some(mp) = mp {
+                sched.newm = mp.schedlink.get();
+            }
+            mp
+        };
+        if let Some(mp) = request {
+            newosproc(mstart_thread, mp.addr() as *mut c_void);
+            continue;
+        }
+        TEMPLATE_NOTE.clear();
+        // ORDERING: SeqCst: see newm
+        TEMPLATE_SLEEPS.store(1, Ordering::SeqCst);
+        let empty = SCHED.lock.lock().newm.is_none();
+        // ORDERING: whoever turns 1 into 0 owns the wake-up
+        if empty || TEMPLATE_SLEEPS.swap(0, Ordering::SeqCst) == 0 {
+            TEMPLATE_NOTE.sleep();
+        }
+    }
+}
+
+#[allow(unsafe_code, reason = "the argument is the M that newm made")]
+extern "C" fn mstart_thread(arg: *mut c_void) -> *mut c_void {
+    // SAFETY: newm passed a `&'static M`.
+    let mp = unsafe { &*(arg as *const M) };
+    super::schedule::mstart(mp);
+    core::ptr::null_mut()
+}
+
+/// Starts a detached thread with every signal blocked; minit sets its mask. Go: newosproc.
+#[allow(unsafe_code, reason = "pthread_create and its attributes")]
+fn newosproc(f: extern "C" fn(*mut c_void) -> *mut c_void, arg: *mut c_void) {
+    let mut attr = core::mem::MaybeUninit::<libc::pthread_attr_t>::zeroed();
+    let a = attr.as_mut_ptr();
+    // SAFETY: `a` is initialised here and destroyed below.
+    unsafe { libc::pthread_attr_init(a) };
+    // SAFETY: as above.
+    unsafe { libc::pthread_attr_setstacksize(a, G0_STACK_BYTES) };
+    // SAFETY: as above.
+    unsafe { libc::pthread_attr_setdetachstate(a, libc::PTHREAD_CREATE_DETACHED) };
+    let old = crate::boot::signals::block_all();
+    let mut thread: libc::pthread_t = 0;
+    // SAFETY: `f` takes `arg`.
+    let r = unsafe { libc::pthread_create(&mut thread, a, f, arg) };
+    crate::boot::signals::set_mask(old);
+    // SAFETY: as above.
+    unsafe { libc::pthread_attr_destroy(a) };
+    if r != 0 {
+        let n = SCHED.lock.lock().mnext;
+        crate::throw::fatal_with(
+            format_args!(
+                "failed to create new OS thread (have {n} already; errno={r})\n\
+                 runtime: may need to increase max user processes (ulimit -u)"
+            ),
+            "newosproc",
+        );
+    }
+}

@@ -1,0 +1,219 @@
+//! Making a goroutine.
+//!
+//! Go: proc.go `newproc`, `newproc1`, `gfget`, `malg`, `allgadd`, `saveAncestors`, `gostartcallfn`.
+//!
+//! The closure is moved to the top of the new goroutine's stack: no box. A dead goroutine of the P's
+//! cache is used again, slot, block and all; only when there is none is a slot carved (malg), which
+//! allocates and so happens before the runtime is entered.
+
+use super::global_queue::runqput;
+use super::runq::Place;
+use super::{SCHED, enter, enter_system, leave, p_of};
+use crate::atomic::Ordering;
+use crate::g::{Ancestor, Extras, G, MAX_ANCESTORS, Status};
+use crate::m::M;
+use crate::p::P;
+use crate::stack::{self, Class};
+use core::panic::Location;
+use std::io;
+
+/// What the caller wants besides the closure.
+pub(crate) struct Spec {
+    pub(crate) class: Class,
+    pub(crate) name: Option<std::sync::Arc<str>>,
+    pub(crate) at: &'static Location<'static>,
+}
+
+/// Go: _GoidCacheBatch.
+const GOID_BATCH: u64 = 16;
+
+/// Starts `f` as a goroutine and calls `before_run` with its G before it can run.
+///
+/// # Safety
+/// `f` and what it borrows live until it has run.
+#[allow(unsafe_code, reason = "the closure's lifetime is the caller's promise")]
+pub(crate) unsafe fn newproc<F: FnOnce() + Send>(
+    f: F,
+    spec: Spec,
+    before_run: impl FnOnce(&'static G),
+) -> io::Result<()> {
+    crate::boot::main::check_running()?;
+    let template = crate::tls::init().map_err(|why| {
+        io::Error::new(io::ErrorKind::Unsupported, format!("rt0: no goroutines here: {why}"))
+    })?;
+    super::newm::start_threads();
+    let extras = extras_for(&spec);
+    let newg = match gfget(spec.class) {
+        Some(gp) => gp,
+        None => stack::malg(spec.class, Some(template))?,
+    };
+    stack::recycle(newg, template);
+    newg.set_extras(extras);
+    newproc1(newg, f, spec.at);
+    match enter() {
+        Some((mp, callergp)) => {
+            newg.parent_goid.set(callergp.goid.get());
+            newg.goid.set(next_goid(p_of(mp)));
+            before_run(newg);
+            p_of(mp).gcreated.bump();
+            runqput(p_of(mp), newg, Place::Next);
+            // ORDERING: set once in runtime.main
+            if SCHED.main_started.load(Ordering::Relaxed) {
+                super::wake::wakep();
+            }
+            leave(mp);
+        }
+        None => {
+            newg.parent_goid.set(0);
+            // ORDERING: counters
+            newg.goid.set(SCHED.goidgen.fetch_add(1, Ordering::Relaxed) + 1);
+            SCHED.created_outside.fetch_add(1, Ordering::Relaxed); // ORDERING: a counter
+            before_run(newg);
+            SCHED.lock.lock().globrunqput(newg);
+            super::wake::wakep();
+        }
+    }
+    Ok(())
+}
+
+/// Starts one of the runtime's own goroutines, which runs on the M's block and never ends.
+pub(crate) fn newproc_system(
+    f: fn(),
+    class: Class,
+    mp: &'static M,
+    parent: u64,
+    at: &'static Location<'static>,
+) -> &'static G {
+    let newg = match stack::malg(class, None) {
+        Ok(gp) => gp,
+        Err(e) => stack::out_of_stacks(&e),
+    };
+    newg.system.store(1, Ordering::Relaxed); // ORDERING: before it is queued
+    newg.parent_goid.set(parent);
+    newproc1(newg, f, at);
+    newg.goid.set(next_goid(p_of(mp)));
+    runqput(p_of(mp), newg, Place::Tail);
+    newg
+}
+
+/// Goroutine 1, made at boot on g0: nothing allocates, and no M is woken. The closure runs before
+/// `boot` returns, so it may borrow from the boot thread's stack.
+pub(crate) fn newproc_first(
+    mp: &'static M,
+    newg: &'static G,
+    f: impl FnOnce() + Send,
+    at: &'static Location<'static>,
+) {
+    newproc1(newg, f, at);
+    newg.goid.set(next_goid(p_of(mp)));
+    p_of(mp).gcreated.bump();
+    runqput(p_of(mp), newg, Place::Next);
+}
+
+/// Lays the goroutine out: closure, first frame, creation site; dead becomes runnable. Go: newproc1.
+fn newproc1<F: FnOnce() + Send>(newg: &'static G, f: F, at: &'static Location<'static>) {
+    if newg.stack_hi.load(Ordering::Relaxed) == 0 {
+        // ORDERING: constant
+        crate::throw::throw("newproc1: newg missing stack");
+    }
+    if newg.status() != Status::Dead as u32 {
+        crate::throw::throw("newproc1: new g is not Gdead");
+    }
+    gostartcallfn(newg, f);
+    newg.set_gopc(at);
+    newg.waitsince.set(0);
+    newg.park.resumed();
+    newg.casgstatus(Status::Dead, Status::Runnable);
+}
+
+/// Moves `f` to the top of the stack and prepares the first context below it. Go: gostartcallfn.
+fn gostartcallfn<F: FnOnce() + Send>(newg: &'static G, f: F) {
+    if const { size_of::<F>() > LARGEST_ON_STACK || align_of::<F>() > 4096 } {
+        let boxed: Box<dyn FnOnce() + Send + '_> = Box::new(f);
+        return place(newg, boxed);
+    }
+    place(newg, f);
+}
+
+/// A closure larger than this is boxed: the smallest stack must have room to run it.
+const LARGEST_ON_STACK: usize = 8 << 10;
+
+#[allow(unsafe_code, reason = "writes to a stack that nobody uses yet")]
+fn place<F: FnOnce() + Send>(newg: &'static G, f: F) {
+    // ORDERING: GS2: constant, and this code owns the dead goroutine
+    let hi = newg.stack_hi.load(Ordering::Relaxed);
+    let at = (hi - size_of::<F>()) & !(align_of::<F>().max(16) - 1);
+    // SAFETY: GS2: the dead goroutine's stack is free; the closure fits (checked above).
+    unsafe { (at as *mut F).write(f) };
+    newg.start_arg.store(at, Ordering::Relaxed); // ORDERING: GS2
+    newg.startpc.store(start::<F> as *const () as usize, Ordering::Relaxed); // ORDERING: GS2
+    // SAFETY: GS2: below the closure, at least three quarters of the stack.
+    let sp = unsafe { crate::arch::switch::prepare(at, newg) };
+    newg.sched.store(sp, Ordering::Relaxed); // ORDERING: GS2
+}
+
+/// What `startpc` points to: takes the closure off the stack's top and calls it.
+///
+/// # Safety
+/// `arg` is where gostartcallfn wrote an `F`; called once.
+#[allow(unsafe_code, reason = "reads the closure back")]
+unsafe fn start<F: FnOnce()>(arg: *mut u8) {
+    // SAFETY: the caller's promise.
+    let f = unsafe { arg.cast::<F>().read() };
+    f();
+}
+
+fn next_goid(pp: &'static P) -> u64 {
+    if pp.goidcache.get() == pp.goidcacheend.get() {
+        // ORDERING: a counter
+        let first = SCHED.goidgen.fetch_add(GOID_BATCH, Ordering::Relaxed) + 1;
+        pp.goidcache.set(first);
+        pp.goidcacheend.set(first + GOID_BATCH);
+    }
+    let id = pp.goidcache.get();
+    pp.goidcache.set(id + 1);
+    id
+}
+
+/// A dead goroutine to use again. Go: gfget.
+fn gfget(class: Class) -> Option<&'static G> {
+    let section = enter();
+    let gp = match section {
+        Some((mp, _)) if class == Class::DEFAULT => stack::cache::gfget(p_of(mp)),
+        _ => stack::cache::gfget_global(class),
+    };
+    if let Some((mp, _)) = section {
+        leave(mp);
+    }
+    gp
+}
+
+/// Name and ancestors, which few goroutines have. Go: saveAncestors.
+fn extras_for(spec: &Spec) -> Option<Box<Extras>> {
+    let depth = crate::boot::debugvars::get().tracebackancestors.get();
+    if spec.name.is_none() && depth <= 0 {
+        return None;
+    }
+    let mut ancestors = [None; MAX_ANCESTORS];
+    if depth > 0
+        && let Some(caller) = crate::tls::getg()
+        && let Some(gopc) = caller.gopc()
+    {
+        ancestors[0] = Some(Ancestor { goid: caller.goid.get(), gopc });
+        let keep = (depth as usize).min(MAX_ANCESTORS) - 1;
+        if let Some(e) = caller.extras() {
+            ancestors[1..=keep].copy_from_slice(&e.ancestors[..keep]);
+        }
+    }
+    Some(Box::new(Extras { name: spec.name.clone(), ancestors }))
+}
+
+/// Parks a system goroutine; it is woken by `ready`.
+pub(crate) fn park_system(
+    reason: crate::g::WaitReason,
+    unlockf: super::park::UnlockFn,
+    arg: usize,
+) {
+    let (mp, gp) = enter_system();
+    leave(super::park::park_on(mp, gp, reason, unlockf, arg));
+}

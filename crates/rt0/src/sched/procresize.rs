@@ -1,0 +1,177 @@
+//! The Ps: how many there are, and the masks over them.
+//!
+//! Go: proc.go `procresize`, `(*p).init`, `(*p).destroy`; globals `allp`, `idlepMask`, `timerpMask`,
+//! `gomaxprocs`.
+//!
+//! # Invariants
+//! * `PR1`: `allp[i]` is set before the P is first used and never changes; only the first
+//!   `gomaxprocs` take part.
+//! * `PR2`: a bit of `idlep_mask` changes under `sched.lock` with the idle list; a bit of
+//!   `timerp_mask` under the P's timer lock with its heap.
+
+use super::wake::{acquirep, releasep};
+use super::{SCHED, State};
+use crate::atomic::{AtomicRef, AtomicU64, Ordering};
+use crate::g::G;
+use crate::m::M;
+use crate::p::{MAX_P, P, PStatus};
+
+static ALLP: [AtomicRef<P>; MAX_P] = [const { AtomicRef::none() }; MAX_P];
+static IDLEP_MASK: PMask = PMask::new();
+static TIMERP_MASK: PMask = PMask::new();
+
+/// A bit for each P. Go: pMask.
+pub(crate) struct PMask([AtomicU64; MAX_P / 64]);
+
+impl PMask {
+    const fn new() -> Self {
+        PMask([const { AtomicU64::new(0) }; MAX_P / 64])
+    }
+
+    pub(crate) fn set(&self, id: usize, on: bool) {
+        let bit = 1u64 << (id % 64);
+        // ORDERING: a hint for other Ms; the list or heap behind it has its lock
+        if on {
+            self.0[id / 64].fetch_or(bit, Ordering::AcqRel);
+        } else {
+            self.0[id / 64].fetch_and(!bit, Ordering::AcqRel);
+        }
+    }
+
+    pub(crate) fn get(&self, id: usize) -> bool {
+        // ORDERING: a hint
+        self.0[id / 64].load(Ordering::Acquire) >> (id % 64) & 1 != 0
+    }
+}
+
+/// Ps on the idle list. Go: idlepMask.
+pub(crate) fn idlep_mask() -> &'static PMask {
+    &IDLEP_MASK
+}
+
+/// Ps that may have timers. Go: timerpMask.
+pub(crate) fn timerp_mask() -> &'static PMask {
+    &TIMERP_MASK
+}
+
+/// The P with this number, if it takes part.
+pub(crate) fn p_at(id: usize) -> Option<&'static P> {
+    if id >= SCHED.gomaxprocs() as usize {
+        return None;
+    }
+    // ORDERING: pairs with procresize
+    ALLP[id].load(Ordering::Acquire)
+}
+
+/// The Ps that take part.
+pub(crate) fn allp() -> impl Iterator<Item = &'static P> {
+    (0..SCHED.gomaxprocs() as usize).filter_map(p_at)
+}
+
+/// Every P there ever was: their counters still count.
+pub(crate) fn allp_ever() -> impl Iterator<Item = &'static P> {
+    // ORDERING: pairs with procresize
+    ALLP.iter().map_while(|p| p.load(Ordering::Acquire))
+}
+
+/// Changes the number of Ps. The world is stopped: no M but `mp` holds a P, and `sched` is locked.
+/// Returns the Ps that have local work, linked by `link`, each with the M to run it on in `m`.
+pub(crate) fn procresize(
+    sched: &mut State,
+    mp: &'static M,
+    nprocs: usize,
+) -> Option<&'static P> {
+    let old = SCHED.gomaxprocs() as usize;
+    if nprocs == 0 || nprocs > MAX_P {
+        crate::throw::throw("procresize: invalid arg");
+    }
+    for (i, slot) in ALLP.iter().enumerate().take(nprocs) {
+        let pp = match slot.load(Ordering::Acquire) {
+            // ORDERING: the world is stopped
+            Some(pp) => pp,
+            None => crate::malloc::immortal(P::new()),
+        };
+        init(pp, i);
+        // ORDERING: pairs with p_at
+        slot.store(Some(pp), Ordering::Release);
+    }
+    // ORDERING: the world is stopped; p_at reads it later
+    SCHED.gomaxprocs.store(nprocs as u32, Ordering::Release);
+    keep_or_take_first(mp, nprocs);
+    for slot in ALLP.iter().take(old).skip(nprocs) {
+        // ORDERING: the world is stopped
+        if let Some(pp) = slot.load(Ordering::Acquire) {
+            destroy(sched, mp, pp);
+        }
+    }
+    let runnable = park_the_rest(sched, mp, nprocs);
+    if old != nprocs {
+        crate::boot::gc::gc_cpu_limiter().reset_capacity(crate::sys::nanotime(), nprocs as u32);
+    }
+    runnable
+}
+
+/// Go: (*p).init.
+fn init(pp: &'static P, id: usize) {
+    // ORDERING: published by the store into ALLP
+    pp.id.store(id, Ordering::Relaxed);
+    pp.set_status(PStatus::Idle);
+}
+
+/// The current P goes on if it survives; else the M moves to the first one.
+fn keep_or_take_first(mp: &'static M, nprocs: usize) {
+    match mp.p.get() {
+        Some(pp) if pp.id() < nprocs => {
+            pp.set_status(PStatus::Running);
+            crate::stack::cache::prepare_for_sweep(pp);
+        }
+        _ => {
+            releasep(mp);
+            // ORDERING: the world is stopped
+            let Some(first) = ALLP[0].load(Ordering::Acquire) else {
+                crate::throw::throw("procresize: no P 0");
+            };
+            first.m.set(None);
+            first.set_status(PStatus::Idle);
+            acquirep(mp, first);
+        }
+    }
+}
+
+/// Go: (*p).destroy: nothing a dying P holds is lost. Its goroutines go to the head of the global
+/// queue in their order, its timers to the current P, its caches to the global lists.
+fn destroy(sched: &mut State, mp: &'static M, pp: &'static P) {
+    let mut held: [Option<&'static G>; super::runq::RUNQ_LEN + 1] =
+        [None; super::runq::RUNQ_LEN + 1];
+    let mut n = 0;
+    while let Some((gp, _)) = pp.runq.get() {
+        held[n] = Some(gp);
+        n += 1;
+    }
+    for gp in held[..n].iter().rev().flatten() {
+        sched.globrunqputhead(gp);
+    }
+    crate::time::move_timers(pp, super::p_of(mp));
+    crate::stack::cache::gfpurge(pp);
+    pp.set_status(PStatus::Dead);
+}
+
+fn park_the_rest(sched: &mut State, mp: &'static M, nprocs: usize) -> Option<&'static P> {
+    let mut runnable: Option<&'static P> = None;
+    for slot in ALLP.iter().take(nprocs).rev() {
+        // ORDERING: the world is stopped
+        let Some(pp) = slot.load(Ordering::Acquire) else { continue };
+        if mp.p.get().is_some_and(|mine| core::ptr::eq(mine, pp)) {
+            continue;
+        }
+        pp.set_status(PStatus::Idle);
+        if pp.runq.is_empty() {
+            sched.pidleput(pp);
+        } else {
+            pp.m.set(sched.mget());
+            pp.link.set(runnable);
+            runnable = Some(pp);
+        }
+    }
+    runnable
+}

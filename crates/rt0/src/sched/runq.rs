@@ -1,0 +1,284 @@
+//! The local run queue of a P: a ring of 256 goroutines and the `runnext` slot.
+//!
+//! Go: proc.go `runqput`, `runqputslow`, `runqget`, `runqgrab`, `runqsteal`, `runqempty`.
+//!
+//! One owner (the M that holds the P) puts at the tail and gets at the head; any other M may steal
+//! from the head. `runnext` is a slot beside the ring: a goroutine readied by the running one, which
+//! runs next. A full ring hands half of itself, and the newcomer, to the global queue.
+//!
+//! # Invariants
+//! * `RQ1`: only the owner stores `tail` and the slots in `[tail, head + LEN)`.
+//! * `RQ2`: `head` moves forward only, by a compare-and-swap; whoever moves it from h to h + n owns
+//!   the n goroutines in slots h..h+n, and nobody else does.
+//! * `RQ3`: `0 <= tail - head <= LEN` (wrapping).
+//!
+//! # Memory orderings
+//! * `tail`: stored Release by the owner after the slot; a thief's Acquire load of it makes the slot
+//!   (and the goroutine behind it) visible.
+//! * `head`: a successful CAS is Release, after the slots were copied out; the owner's Acquire load
+//!   before it writes a slot again pairs with it, so a slot is not overwritten while it is read.
+//! * `runnext`: AcqRel swaps and CASes; the goroutine behind it must be visible to a thief.
+//! * slots: Relaxed; a thief may read one that the owner overwrites, and then its CAS of `head` fails.
+//!
+//! Rejected: a Chase-Lev deque (LIFO for the owner: starves the oldest goroutine), and a lock per
+//! queue (a stealing M that the OS preempts would stop the owner).
+
+use crate::atomic::{
+    AtomicPtr, AtomicU32, Ordering, as_ptr, as_static, const_unless_loom, mutated,
+};
+
+/// Slots in the ring: Go's 256; two under loom, where every slot multiplies the state space.
+pub(crate) const RUNQ_LEN: usize = if cfg!(loom) { 2 } else { 256 };
+const LEN: u32 = RUNQ_LEN as u32;
+/// What an overflow hands over: half of the ring and the newcomer.
+pub(crate) const SPILL_LEN: usize = RUNQ_LEN / 2 + 1;
+
+/// Where a new goroutine goes in the queue.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Place {
+    /// Into `runnext`, kicking what was there to the tail.
+    Next,
+    /// At the tail.
+    Tail,
+}
+
+pub(crate) struct RunQueue<T: 'static> {
+    head: AtomicU32, // RQ2
+    tail: AtomicU32, // RQ1
+    runnext: AtomicPtr<T>,
+    slots: [AtomicPtr<T>; RUNQ_LEN], // RQ1
+}
+
+impl<T: 'static> RunQueue<T> {
+    const_unless_loom! {
+        pub(crate) fn new() -> Self {
+            RunQueue {
+                head: AtomicU32::new(0),
+                tail: AtomicU32::new(0),
+                runnext: AtomicPtr::new(core::ptr::null_mut()),
+                #[cfg(not(loom))]
+                slots: [const { AtomicPtr::new(core::ptr::null_mut()) }; RUNQ_LEN],
+                #[cfg(loom)]
+                slots: core::array::from_fn(|_| AtomicPtr::new(core::ptr::null_mut())),
+            }
+        }
+    }
+
+    fn slot(&self, i: u32) -> &AtomicPtr<T> {
+        &self.slots[(i % LEN) as usize]
+    }
+
+    /// Owner: queues `gp`. A full ring calls `spill` with half of the ring and the goroutine.
+    #[inline]
+    pub(crate) fn put(&self, gp: &'static T, place: Place, spill: impl FnOnce(&[&'static T])) {
+        let mut gp = gp;
+        if place == Place::Next {
+            // ORDERING: pairs with the CAS in get and steal_into
+            match as_static(self.runnext.swap(as_ptr(Some(gp)), Ordering::AcqRel)) {
+                None => return,
+                Some(kicked) => gp = kicked,
+            }
+        }
+        let mut spill = Some(spill);
+        loop {
+            // ORDERING: pairs with the head CAS of thieves: their slot reads are done
+            let h = self.head.load(Ordering::Acquire);
+            // ORDERING: the owner's own store
+            let t = self.tail.load(Ordering::Relaxed);
+            if t.wrapping_sub(h) < LEN {
+                // ORDERING: published by the tail store below
+                self.slot(t).store(as_ptr(Some(gp)), Ordering::Relaxed);
+                let publish =
+                    if mutated("runq.tail") { Ordering::Relaxed } else { Ordering::Release };
+                // ORDERING: pairs with the tail load in steal_into
+                self.tail.store(t.wrapping_add(1), publish);
+                return;
+            }
+            if self.put_slow(gp, h, t, &mut spill) {
+                return;
+            }
+        }
+    }
+
+    /// `runqputslow`: takes half of a full ring off, or reports that a thief was faster.
+    #[cold]
+    fn put_slow(
+        &self,
+        gp: &'static T,
+        h: u32,
+        t: u32,
+        spill: &mut Option<impl FnOnce(&[&'static T])>,
+    ) -> bool {
+        let n = t.wrapping_sub(h) / 2;
+        let mut batch = [gp; SPILL_LEN];
+        for (i, b) in batch.iter_mut().take(n as usize).enumerate() {
+            // ORDERING: the owner's own stores
+            let p = self.slot(h.wrapping_add(i as u32)).load(Ordering::Relaxed);
+            let Some(g) = as_static(p) else { return false };
+            *b = g;
+        }
+        if mutated("runq.overflow") {
+            self.head.store(h.wrapping_add(n), Ordering::Release);
+        } else {
+            // ORDERING: pairs with the head load in put and steal_into
+            let won = self.head.compare_exchange(
+                h,
+                h.wrapping_add(n),
+                Ordering::Release,
+                Ordering::Relaxed,
+            );
+            if won.is_err() {
+                return false;
+            }
+        }
+        if let Some(spill) = spill.take() {
+            spill(&batch[..n as usize + 1]);
+        }
+        true
+    }
+
+    /// Owner: takes the next goroutine, `runnext` first. `true` means it came from `runnext` and
+    /// inherits the time slice.
+    #[inline]
+    pub(crate) fn get(&self) -> Option<(&'static T, bool)> {
+        // ORDERING: a null seen stale is only a missed shortcut; the CAS below acquires
+        let next = self.runnext.load(Ordering::Relaxed);
+        if !next.is_null() {
+            // Only thieves take from runnext besides the owner, so on failure it is empty.
+            // ORDERING: pairs with the swap in put
+            let got = self.runnext.compare_exchange(
+                next,
+                core::ptr::null_mut(),
+                Ordering::AcqRel,
+                Ordering::Relaxed,
+            );
+            if got.is_ok() {
+                return as_static(next).map(|g| (g, true));
+            }
+        }
+        loop {
+            // ORDERING: pairs with the head CAS of thieves
+            let h = self.head.load(Ordering::Acquire);
+            // ORDERING: the owner's own store
+            let t = self.tail.load(Ordering::Relaxed);
+            if t == h {
+                return None;
+            }
+            // ORDERING: the owner's own store
+            let p = self.slot(h).load(Ordering::Relaxed);
+            if mutated("runq.get") {
+                self.head.store(h.wrapping_add(1), Ordering::Release);
+                return as_static(p).map(|g| (g, false));
+            }
+            // ORDERING: pairs with the head load in steal_into
+            let won = self.head.compare_exchange(
+                h,
+                h.wrapping_add(1),
+                Ordering::Release,
+                Ordering::Relaxed,
+            );
+            if won.is_ok() {
+                return as_static(p).map(|g| (g, false));
+            }
+        }
+    }
+
+    /// Owner of `self`: moves half of `victim`'s ring here and returns one of it to run.
+    ///
+    /// With `steal_next` an otherwise empty victim loses its `runnext`; the caller has given the
+    /// victim its courtesy time before it asks for that.
+    pub(crate) fn steal_into(&self, victim: &Self, steal_next: bool) -> Option<&'static T> {
+        // ORDERING: the owner's own store
+        let t = self.tail.load(Ordering::Relaxed);
+        let n = self.grab(victim, t, steal_next);
+        if n == 0 {
+            return None;
+        }
+        let n = n - 1;
+        // ORDERING: written by grab, on this thread
+        let run = as_static(self.slot(t.wrapping_add(n)).load(Ordering::Relaxed));
+        if n > 0 {
+            // ORDERING: pairs with the tail load of thieves of this queue
+            self.tail.store(t.wrapping_add(n), Ordering::Release);
+        }
+        run
+    }
+
+    /// `runqgrab`: copies up to half of `victim` to this ring's free slots from `t` on.
+    fn grab(&self, victim: &Self, t: u32, steal_next: bool) -> u32 {
+        loop {
+            // ORDERING: pairs with the head CASes of the others
+            let vh = victim.head.load(Ordering::Acquire);
+            // ORDERING: pairs with the tail store in put: the slots below it are visible
+            let vt = victim.tail.load(Ordering::Acquire);
+            let len = vt.wrapping_sub(vh);
+            let n = len - len / 2;
+            if n == 0 {
+                return if steal_next { self.grab_next(victim, t) } else { 0 };
+            }
+            if n > LEN / 2 {
+                continue; // head and tail were read at different moments
+            }
+            for i in 0..n {
+                // ORDERING: Relaxed; the CAS below says whether these are ours
+                let p = victim.slot(vh.wrapping_add(i)).load(Ordering::Relaxed);
+                self.slot(t.wrapping_add(i)).store(p, Ordering::Relaxed);
+            }
+            if mutated("runq.steal") {
+                victim.head.store(vh.wrapping_add(n), Ordering::Release);
+                return n;
+            }
+            // ORDERING: pairs with the head loads in put, get and grab
+            let won = victim.head.compare_exchange(
+                vh,
+                vh.wrapping_add(n),
+                Ordering::Release,
+                Ordering::Relaxed,
+            );
+            if won.is_ok() {
+                return n;
+            }
+        }
+    }
+
+    fn grab_next(&self, victim: &Self, t: u32) -> u32 {
+        // ORDERING: the CAS acquires
+        let next = victim.runnext.load(Ordering::Relaxed);
+        if next.is_null() {
+            return 0;
+        }
+        // ORDERING: pairs with the swap in put
+        let won = victim.runnext.compare_exchange(
+            next,
+            core::ptr::null_mut(),
+            Ordering::AcqRel,
+            Ordering::Relaxed,
+        );
+        if won.is_err() {
+            return 0;
+        }
+        // ORDERING: published by steal_into, or returned on this thread
+        self.slot(t).store(next, Ordering::Relaxed);
+        1
+    }
+
+    /// Whether nothing is queued, ring and `runnext`. Exact for the owner; for others true at some
+    /// moment during the call.
+    pub(crate) fn is_empty(&self) -> bool {
+        loop {
+            // ORDERING: pairs with the stores of the owner; re-read of tail makes it a snapshot
+            let h = self.head.load(Ordering::Acquire);
+            let t = self.tail.load(Ordering::Acquire);
+            let next = self.runnext.load(Ordering::Acquire);
+            if t == self.tail.load(Ordering::Acquire) {
+                return h == t && next.is_null();
+            }
+        }
+    }
+
+    /// Whether another M could take something without the courtesy wait for `runnext`.
+    pub(crate) fn has_stealable(&self) -> bool {
+        // ORDERING: a hint for the stealing order
+        self.head.load(Ordering::Relaxed) != self.tail.load(Ordering::Relaxed)
+    }
+}

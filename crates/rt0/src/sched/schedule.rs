@@ -1,0 +1,131 @@
+//! g0: where an M's thread starts and what it does between goroutines.
+//!
+//! Go: proc.go `mstart0`, `mstart1`, `schedule`, `resetspinning`; asm `mstart`.
+
+use super::execute::execute;
+use super::wake::{acquirep, stopm};
+use super::{SCHED, find_runnable, p_of};
+use crate::atomic::Ordering;
+use crate::g::{G, Status};
+use crate::m::M;
+
+/// Entry of an M's thread; returns when the M has to leave the scheduler. Go: mstart.
+pub(crate) fn mstart(mp: &'static M) {
+    mstart0(mp);
+}
+
+/// Sets g0's bounds, which for threads of ours are the thread's own stack. Go: mstart0.
+fn mstart0(mp: &'static M) {
+    if mp.g0.stack_hi.load(Ordering::Relaxed) == 0 {
+        // ORDERING: this thread's own
+        let here = core::ptr::from_ref(&mp) as usize;
+        crate::boot::entry::set_g0_bounds(&mp.g0, here);
+    }
+    mstart1(mp);
+}
+
+/// Go: mstart1.
+fn mstart1(mp: &'static M) {
+    crate::boot::signals::minit(mp);
+    let m0 = crate::m::m0();
+    if core::ptr::eq(mp, m0) {
+        crate::boot::signals::mstartm0(mp);
+    }
+    if let Some(f) = mstartfn(mp) {
+        f();
+    }
+    if !core::ptr::eq(mp, m0) {
+        let Some(pp) = mp.nextp.get() else { crate::throw::throw("mstart1: no P to start with") };
+        mp.nextp.set(None);
+        acquirep(mp, pp);
+    }
+    mp.scheduling.store(1, Ordering::Relaxed); // ORDERING: owner-only
+    schedule(mp);
+    mp.scheduling.store(0, Ordering::Relaxed); // ORDERING: owner-only
+}
+
+#[allow(unsafe_code, reason = "a function stored as a word in the M")]
+fn mstartfn(mp: &'static M) -> Option<fn()> {
+    match mp.mstartfn.load(Ordering::Relaxed) {
+        // ORDERING: constant once the thread runs
+        0 => None,
+        // SAFETY: whoever made the M stored a `fn()`.
+        f => Some(unsafe { core::mem::transmute::<usize, fn()>(f) }),
+    }
+}
+
+/// One round after another: find a runnable goroutine and execute it. Go: schedule.
+fn schedule(mp: &'static M) {
+    loop {
+        if let Some(gp) = left_without_p(mp) {
+            if !p_or_queue(mp, gp) {
+                stopm(mp);
+            } else {
+                execute(mp, gp);
+                continue;
+            }
+        }
+        while mp.p.get().is_none() && !mp.is_returning() {
+            stopm(mp);
+        }
+        if mp.is_returning() {
+            return leave_scheduler(mp);
+        }
+        let Some(gp) = find_runnable::find_runnable(mp) else { continue };
+        if mp.is_spinning() {
+            resetspinning(mp);
+        }
+        execute(mp, gp);
+    }
+}
+
+/// The goroutine that came to g0 because it lost its P, if that is why g0 runs.
+fn left_without_p(mp: &'static M) -> Option<&'static G> {
+    let gp = mp.prev.get()?;
+    mp.prev.set(None);
+    // finish_switch leaves `prev` set only for `Action::NeedP`.
+    gp.casgstatus(Status::Running, Status::Runnable);
+    gp.m.set(None);
+    Some(gp)
+}
+
+/// Takes an idle P for `gp`, or queues it globally; one step under the lock, so that no P can go
+/// idle without seeing it. Go: exitsyscall0.
+fn p_or_queue(mp: &'static M, gp: &'static G) -> bool {
+    let mut sched = SCHED.lock.lock();
+    match sched.pidleget() {
+        Some(pp) => {
+            drop(sched);
+            acquirep(mp, pp);
+            true
+        }
+        None => {
+            sched.globrunqput(gp);
+            false
+        }
+    }
+}
+
+/// The spinner found work: the next one is woken, for there may be more. Go: resetspinning.
+pub(crate) fn resetspinning(mp: &'static M) {
+    mp.set_spinning(false);
+    SCHED.spin.found_work();
+    super::wake::wakep();
+}
+
+/// M 0 returns from `rt0::run`; its P goes on elsewhere.
+fn leave_scheduler(mp: &'static M) {
+    if mp.is_spinning() {
+        mp.set_spinning(false);
+        SCHED.spin.stop();
+    }
+    if mp.p.get().is_some() {
+        let pp = p_of(mp);
+        if super::wake::releasep(mp).is_some() {
+            super::wake::handoffp(pp);
+        }
+    }
+    // A spinner that left may have been the only one to see a goroutine queued just now.
+    super::wake::wakep();
+}
+

@@ -1,0 +1,118 @@
+//! When to wake another M: the counters of spinning Ms and idle Ps, and the fence protocol.
+//!
+//! Go: proc.go "Worker thread parking/unparking", `wakep`, `resetspinning`, the tail of
+//! `findRunnable`.
+//!
+//! A spinning M is out of local work and looks for some elsewhere. One is enough: while there is
+//! one, a new goroutine wakes nobody, and the spinner that finds work wakes the next. The danger is
+//! a goroutine queued just as the last spinner gives up. Both sides write, then read the other's
+//! word, with a store-load fence in between:
+//!
+//! 1. submit: queue the goroutine; fence; if a P is idle and nobody spins, become the waker.
+//! 2. stop:   give the P back (npidle up); nmspinning down; fence; look at every queue again.
+//!
+//! Whichever fence comes second sees the other side's write, so either the submitter wakes an M or
+//! the stopping M sees the goroutine.
+//!
+//! # Invariants
+//! * `SP1`: `nmspinning` counts Ms whose `spinning` flag is set, and reservations made by
+//!   [`Spinning::reserve`] that an M about to start will take over.
+//! * `SP2`: `npidle` is the length of the idle P list; it changes under `sched.lock`.
+
+use crate::atomic::{AtomicU32, Ordering, const_unless_loom, fence, mutated};
+
+pub(crate) struct Spinning {
+    nmspinning: AtomicU32,
+    npidle: AtomicU32,
+}
+
+impl Spinning {
+    const_unless_loom! {
+        pub(crate) fn new() -> Self {
+            Spinning { nmspinning: AtomicU32::new(0), npidle: AtomicU32::new(0) }
+        }
+    }
+
+    /// Submitter, after queueing: true if it must start a spinning M (one is then reserved).
+    #[inline]
+    pub(crate) fn reserve(&self) -> bool {
+        if !mutated("spinning.submit_fence") {
+            // ORDERING: pairs with the fence in stop
+            fence(Ordering::SeqCst);
+        }
+        // ORDERING: ordered after the queue write by the fence
+        if self.npidle.load(Ordering::Relaxed) == 0 {
+            return false;
+        }
+        self.nmspinning.load(Ordering::Relaxed) == 0 // ORDERING: as above
+            && self
+                .nmspinning
+                .compare_exchange(0, 1, Ordering::SeqCst, Ordering::Relaxed)
+                .is_ok()
+    }
+
+    /// Reserves a spinner although no P idles: for a P that is handed from one M to another.
+    pub(crate) fn reserve_idle(&self) -> bool {
+        // ORDERING: SeqCst like every change of nmspinning
+        self.nmspinning.compare_exchange(0, 1, Ordering::SeqCst, Ordering::Relaxed).is_ok()
+    }
+
+    /// A reservation, or a spinner that found work: one spinner less. True if it was the last.
+    pub(crate) fn found_work(&self) -> bool {
+        // ORDERING: SeqCst like every change of nmspinning
+        self.nmspinning.fetch_sub(1, Ordering::SeqCst) == 1
+    }
+
+    /// An M without work may spin while at most half of the busy Ps do.
+    pub(crate) fn may_spin(&self, gomaxprocs: u32) -> bool {
+        // ORDERING: a heuristic bound
+        let (n, idle) =
+            (self.nmspinning.load(Ordering::Relaxed), self.npidle.load(Ordering::Relaxed));
+        2 * n < gomaxprocs.saturating_sub(idle)
+    }
+
+    /// An M starts to spin.
+    pub(crate) fn start(&self) {
+        // ORDERING: SeqCst like every change of nmspinning
+        self.nmspinning.fetch_add(1, Ordering::SeqCst);
+    }
+
+    /// The M gives up. It must look at every queue once more after this.
+    pub(crate) fn stop(&self) {
+        // ORDERING: SeqCst like every change of nmspinning
+        self.nmspinning.fetch_sub(1, Ordering::SeqCst);
+        if !mutated("spinning.stop_fence") {
+            self.recheck_fence();
+        }
+    }
+
+    /// The store-load fence between giving a P back and looking at the queues again.
+    pub(crate) fn recheck_fence(&self) {
+        // ORDERING: pairs with the fence in reserve
+        fence(Ordering::SeqCst);
+    }
+
+    /// SP2: the caller holds `sched.lock`.
+    pub(crate) fn p_became_idle(&self) {
+        // ORDERING: the fence in stop or recheck_fence follows
+        self.npidle.fetch_add(1, Ordering::SeqCst);
+    }
+
+    /// SP2: the caller holds `sched.lock`.
+    pub(crate) fn p_left_idle(&self) {
+        // ORDERING: a submitter that sees the old count wakes an M for nothing
+        self.npidle.fetch_sub(1, Ordering::SeqCst);
+    }
+
+    /// Idle Ps, for reports and heuristics.
+    pub(crate) fn npidle(&self) -> u32 {
+        // ORDERING: a report
+        self.npidle.load(Ordering::Relaxed)
+    }
+
+    /// Spinning Ms, for reports.
+    pub(crate) fn nmspinning(&self) -> u32 {
+        // ORDERING: a report
+        self.nmspinning.load(Ordering::Relaxed)
+    }
+}

@@ -1,0 +1,100 @@
+//! Calls that block the thread, and coming back from them.
+//!
+//! Go: proc.go `entersyscall`, `entersyscallblock`, `exitsyscall`, `exitsyscall0`.
+//!
+//! A goroutine that goes into a blocking call leaves its P wired to the M, marked so that sysmon may
+//! take it (p/owner.rs); if other work waits already, the P is handed over at once. Coming back it
+//! takes its own P if it is still there, else any idle one, else it queues like a yielded goroutine.
+
+use super::park::switch_away;
+use super::wake::{acquirep, handoffp, releasep};
+use super::{SCHED, enter, leave};
+use crate::g::{G, Status};
+use crate::m::{Action, M};
+
+/// Runs `f`, which may block the thread, without keeping other goroutines from running.
+///
+/// The goroutine stays on this thread meanwhile. On a thread that is no goroutine it just calls `f`.
+pub(crate) fn blocking<T>(f: impl FnOnce() -> T) -> T {
+    /// Comes back also when `f` unwinds.
+    struct Back;
+    impl Drop for Back {
+        fn drop(&mut self) {
+            exitsyscall();
+        }
+    }
+    if !entersyscall() {
+        return f();
+    }
+    let _back = Back;
+    f()
+}
+
+/// False on threads that are no goroutines, and inside another blocking call.
+pub(crate) fn entersyscall() -> bool {
+    if crate::tls::getg().is_none_or(|gp| gp.status() == Status::Syscall as u32) {
+        return false;
+    }
+    let Some((mp, gp)) = enter() else { return false };
+    let pp = super::p_of(mp);
+    gp.casgstatus(Status::Running, Status::Syscall);
+    pp.syscalltick.bump();
+    if pp.runq.is_empty() && SCHED.runqsize() == 0 {
+        pp.owner.enter_syscall(mp.addr());
+    } else {
+        entersyscallblock(mp);
+    }
+    leave(mp);
+    true
+}
+
+/// Go: entersyscallblock: the P is known to be wanted.
+fn entersyscallblock(mp: &'static M) {
+    mp.oldp.set(mp.p.get());
+    if let Some(pp) = releasep(mp) {
+        handoffp(pp);
+    }
+}
+
+/// Go: exitsyscall.
+pub(crate) fn exitsyscall() {
+    let Some(gp) = crate::tls::getg() else { return };
+    let mp = pinned();
+    if let Some(pp) = mp.p.get() {
+        if pp.owner.exit_syscall(mp.addr()) {
+            gp.casgstatus(Status::Syscall, Status::Running);
+            return leave(mp);
+        }
+        mp.oldp.set(Some(pp));
+        mp.p.set(None);
+    }
+    gp.casgstatus(Status::Syscall, Status::Running);
+    leave(regain_p(mp, gp));
+}
+
+#[allow(unsafe_code, reason = "the caller is a goroutine")]
+fn pinned() -> &'static M {
+    // SAFETY: FG1: exitsyscall has checked that this is a goroutine.
+    unsafe { crate::arch::fsgs::acquirem() }
+}
+
+/// A running goroutine whose M has no P, or whose P is claimed: takes it back, or another, or waits
+/// for one in the queue. Returns the M it continues on, with a P and one count of `m.locks`.
+#[cold]
+pub(crate) fn regain_p(mp: &'static M, gp: &'static G) -> &'static M {
+    if let Some(pp) = mp.p.get() {
+        if pp.owner.reclaim(mp.addr()) {
+            return mp;
+        }
+        mp.oldp.set(Some(pp));
+        mp.p.set(None);
+    }
+    let idle = SCHED.lock.lock().pidleget();
+    match idle {
+        Some(pp) => {
+            acquirep(mp, pp);
+            mp
+        }
+        None => switch_away(mp, gp, Action::NeedP),
+    }
+}

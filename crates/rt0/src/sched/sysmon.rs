@@ -1,0 +1,168 @@
+//! sysmon: the thread without a P that watches those with one.
+//!
+//! Go: proc.go `sysmon`, `retake`.
+//!
+//! It takes the P of an M that is in a blocking call, that sleeps in the kernel without having said
+//! so (a std Mutex, a page fault, C code), or whose goroutine ran for 10 ms while others wait: such a
+//! goroutine goes on without a P, on its thread, under the kernel's scheduler, and takes a P at its
+//! next runtime call (p/owner.rs). It never allocates. While every P idles it sleeps.
+
+use super::wake::handoffp;
+use super::{SCHED, procresize};
+use crate::atomic::{AtomicBool, Ordering};
+use crate::lock::note::Note;
+use crate::m::M;
+use crate::p::P;
+use crate::sys::{nanotime, proc::ThreadState, raw};
+use core::ffi::c_void;
+
+/// Go's: a goroutine may run this long while others wait.
+const FORCE_PREEMPT_NS: i64 = 10_000_000;
+/// A thread that was seen without progress this long is asked whether it sleeps.
+const LOOK_AT_THREAD_NS: i64 = 500_000;
+/// First and longest pause between two rounds.
+const MIN_DELAY_NS: i64 = 20_000;
+const MAX_DELAY_NS: i64 = 10_000_000;
+/// While an M runs and others wait, rounds stay this close, so that a blocked thread costs 1 ms.
+const BUSY_DELAY_NS: i64 = 500_000;
+
+static NOTE: Note = Note::new();
+static MEMBARRIER: AtomicBool = AtomicBool::new(false);
+
+/// Under `sched.lock`, after `sysmonwait` was taken down.
+pub(crate) fn wakeup() {
+    NOTE.wakeup();
+}
+
+pub(crate) extern "C" fn sysmon(_: *mut c_void) -> *mut c_void {
+    // ORDERING: this thread's own
+    MEMBARRIER.store(raw::membarrier_register(), Ordering::Relaxed);
+    let mut idle_rounds = 0u32;
+    let mut delay = MIN_DELAY_NS;
+    loop {
+        if idle_rounds == 0 {
+            delay = MIN_DELAY_NS;
+        } else if idle_rounds > 50 {
+            delay = (delay * 2).min(MAX_DELAY_NS);
+        }
+        let waiting = SCHED.runqsize() > 0 || procresize::allp().any(|pp| !pp.runq.is_empty());
+        usleep(if waiting { delay.min(BUSY_DELAY_NS) } else { delay });
+        if SCHED.spin.npidle() == SCHED.gomaxprocs() && deep_sleep() {
+            idle_rounds = 0;
+            continue;
+        }
+        if super::find_runnable::timers_overdue() {
+            super::wake::wakep();
+        }
+        if retake(nanotime()) {
+            idle_rounds = 0;
+        } else {
+            idle_rounds = idle_rounds.saturating_add(1);
+        }
+    }
+}
+
+fn usleep(ns: i64) {
+    let never = crate::atomic::AtomicU32::new(0);
+    crate::sys::futex::wait(&never, 0, Some(ns));
+}
+
+/// Sleeps until a P is taken off the idle list. The M that waits for timers needs no sysmon.
+fn deep_sleep() -> bool {
+    let mut sched = SCHED.lock.lock();
+    if SCHED.spin.npidle() != SCHED.gomaxprocs() {
+        return false;
+    }
+    NOTE.clear();
+    sched.sysmonwait = true;
+    drop(sched);
+    NOTE.sleep();
+    true
+}
+
+/// One look at every P. True if one was taken. Go: retake.
+fn retake(now: i64) -> bool {
+    let mut any = false;
+    for pp in procresize::allp() {
+        let Some(mp) = holder(pp) else { continue };
+        if pp.owner.in_syscall() {
+            any |= retake_syscall(pp, mp, now);
+        } else {
+            any |= retake_running(pp, mp, now);
+        }
+    }
+    any
+}
+
+/// The M whose `p` this is, or was a moment ago: the owner word's CASes decide.
+fn holder(pp: &'static P) -> Option<&'static M> {
+    let addr = pp.owner.holder()?;
+    crate::m::allm().find(|m| m.addr() == addr)
+}
+
+fn retake_syscall(pp: &'static P, mp: &'static M, now: i64) -> bool {
+    let t = pp.syscalltick.get() | 1 << 63;
+    if pp.sysmon_tick.get() != t {
+        pp.sysmon_tick.set(t);
+        pp.sysmon_when.set(now as u64);
+        return false;
+    }
+    let since = now - pp.sysmon_when.get() as i64;
+    let others_care = SCHED.spin.nmspinning() + SCHED.spin.npidle() > 0;
+    if !work_waits(pp, now) && others_care && since < FORCE_PREEMPT_NS {
+        return false;
+    }
+    if !pp.owner.retake_syscall(mp.addr()) {
+        return false;
+    }
+    handoffp(pp);
+    true
+}
+
+/// Work that this P's holder keeps from running.
+fn work_waits(pp: &'static P, now: i64) -> bool {
+    !pp.runq.is_empty() || SCHED.runqsize() > 0 || pp.timers.is_due(now)
+}
+
+fn retake_running(pp: &'static P, mp: &'static M, now: i64) -> bool {
+    let t = pp.schedtick.get();
+    if pp.sysmon_tick.get() != t {
+        pp.sysmon_tick.set(t);
+        pp.sysmon_when.set(now as u64);
+        return false;
+    }
+    let since = now - pp.sysmon_when.get() as i64;
+    if since < LOOK_AT_THREAD_NS || !work_waits(pp, now) || in_runtime(mp) {
+        return false;
+    }
+    let tid = mp.procid.get() as i32;
+    if since < FORCE_PREEMPT_NS && crate::sys::proc::thread_state(tid) != ThreadState::Blocked {
+        return false;
+    }
+    take_from_running(pp, mp, tid)
+}
+
+fn in_runtime(mp: &'static M) -> bool {
+    // ORDERING: a hint, or after the barrier in take_from_running
+    mp.locks.load(Ordering::Acquire) != 0
+}
+
+/// p/owner.rs: claim; barrier; look at `m.locks`; take.
+fn take_from_running(pp: &'static P, mp: &'static M, tid: i32) -> bool {
+    if !pp.owner.claim(mp.addr()) {
+        return false;
+    }
+    // ORDERING: a thread that sleeps has passed through the kernel, which is a barrier
+    let barrier = crate::sys::proc::thread_state(tid) == ThreadState::Blocked
+        || (MEMBARRIER.load(Ordering::Relaxed) && raw::membarrier());
+    if !barrier || in_runtime(mp) {
+        pp.owner.unclaim(mp.addr());
+        return false;
+    }
+    if !pp.owner.take(mp.addr()) {
+        return false;
+    }
+    handoffp(pp);
+    true
+}
+

@@ -1,0 +1,185 @@
+//! Ms and Ps that idle, and how they are put to work.
+//!
+//! Go: proc.go `wakep`, `startm`, `stopm`, `handoffp`, `acquirep`, `releasep`, `mget`, `mput`,
+//! `pidleput`, `pidleget`.
+
+use super::{SCHED, State, sysmon};
+use crate::atomic::Ordering;
+use crate::m::M;
+use crate::p::{P, PStatus};
+
+impl State {
+    /// Go: mput.
+    fn mput(&mut self, mp: &'static M) {
+        mp.schedlink.set(self.midle);
+        self.midle = Some(mp);
+        self.nmidle += 1;
+    }
+
+    /// Go: mget.
+    pub(crate) fn mget(&mut self) -> Option<&'static M> {
+        let mp = self.midle?;
+        self.midle = mp.schedlink.get();
+        self.nmidle -= 1;
+        Some(mp)
+    }
+
+    /// Takes one particular M off the idle list.
+    pub(crate) fn mget_specific(&mut self, want: &'static M) -> bool {
+        let mut prev: Option<&'static M> = None;
+        let mut at = self.midle;
+        while let Some(mp) = at {
+            if core::ptr::eq(mp, want) {
+                match prev {
+                    Some(p) => p.schedlink.set(mp.schedlink.get()),
+                    None => self.midle = mp.schedlink.get(),
+                }
+                self.nmidle -= 1;
+                return true;
+            }
+            prev = at;
+            at = mp.schedlink.get();
+        }
+        false
+    }
+
+    /// Go: pidleput.
+    pub(crate) fn pidleput(&mut self, pp: &'static P) {
+        pp.set_status(PStatus::Idle);
+        pp.link.set(self.pidle);
+        self.pidle = Some(pp);
+        super::procresize::idlep_mask().set(pp.id(), true);
+        SCHED.spin.p_became_idle();
+    }
+
+    /// Go: pidleget. sysmon sleeps while every P idles, so this wakes it.
+    pub(crate) fn pidleget(&mut self) -> Option<&'static P> {
+        let pp = self.pidle?;
+        self.pidle = pp.link.get();
+        super::procresize::idlep_mask().set(pp.id(), false);
+        SCHED.spin.p_left_idle();
+        if self.sysmonwait {
+            self.sysmonwait = false;
+            sysmon::wakeup();
+        }
+        Some(pp)
+    }
+}
+
+/// The M takes the P, which the caller owns. Go: acquirep.
+pub(crate) fn acquirep(mp: &'static M, pp: &'static P) {
+    if mp.p.get().is_some() {
+        crate::throw::throw("acquirep: already in go");
+    }
+    mp.p.set(Some(pp));
+    pp.set_status(PStatus::Running);
+    pp.owner.acquire(mp.addr());
+}
+
+/// The M gives its P up; `None` if sysmon took it first. Go: releasep.
+pub(crate) fn releasep(mp: &'static M) -> Option<&'static P> {
+    let pp = mp.p.get()?;
+    mp.p.set(None);
+    pp.owner.release(mp.addr()).then_some(pp)
+}
+
+/// Wakes an M if a P idles and nobody looks for work already. Call after queueing. Go: wakep.
+#[inline]
+pub(crate) fn wakep() {
+    // ORDERING: set once in runtime.main, and by the first goroutine beyond main
+    if SCHED.threads_started.load(Ordering::Relaxed) && SCHED.spin.reserve() {
+        wakep_slow();
+    }
+}
+
+#[cold]
+fn wakep_slow() {
+    let pp = SCHED.lock.lock().pidleget();
+    match pp {
+        Some(pp) => startm(pp, Spin::Yes),
+        None => {
+            SCHED.spin.found_work();
+        }
+    }
+}
+
+/// Whether an M starts as a spinning one.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Spin {
+    Yes,
+    No,
+}
+
+/// Runs `pp`, which the caller owns, on an idle M or a new one. With `Spin::Yes` the caller has
+/// reserved the spinning count. Go: startm.
+pub(crate) fn startm(pp: &'static P, spin: Spin) {
+    let mut sched = SCHED.lock.lock();
+    let Some(mp) = sched.mget() else {
+        super::newm::newm(sched, pp, spin);
+        return;
+    };
+    drop(sched);
+    hand(mp, pp, spin);
+    mp.park.wakeup();
+}
+
+/// MP1: the caller took `mp` off the idle list (or just made it).
+pub(crate) fn hand(mp: &'static M, pp: &'static P, spin: Spin) {
+    if mp.is_spinning() {
+        crate::throw::throw("startm: m is spinning");
+    }
+    mp.set_spinning(spin == Spin::Yes);
+    mp.nextp.set(Some(pp));
+}
+
+/// Sleeps until somebody hands this M a P, or it has to return. Go: stopm.
+pub(crate) fn stopm(mp: &'static M) {
+    if mp.p.get().is_some() {
+        crate::throw::throw("stopm holding p");
+    }
+    if mp.is_spinning() {
+        crate::throw::throw("stopm spinning");
+    }
+    let mut sched = SCHED.lock.lock();
+    if mp.is_returning() {
+        return;
+    }
+    mp.park.clear();
+    sched.mput(mp);
+    super::deadlock::checkdead(&sched);
+    drop(sched);
+    mp.park.sleep();
+    if let Some(pp) = mp.nextp.get() {
+        mp.nextp.set(None);
+        acquirep(mp, pp);
+    }
+}
+
+/// Finds work for a P that its M gave up or lost. Go: handoffp.
+pub(crate) fn handoffp(pp: &'static P) {
+    let now_due = || pp.timers.is_due(crate::sys::nanotime());
+    // ORDERING: until the first goroutine beyond main there is nobody to hand it to
+    let can_start = SCHED.threads_started.load(Ordering::Relaxed);
+    if can_start && (!pp.runq.is_empty() || SCHED.runqsize() != 0 || now_due()) {
+        return startm(pp, Spin::No);
+    }
+    // Nobody spins and no P idles: one M has to look for work that comes.
+    if can_start
+        && SCHED.spin.npidle() == 0
+        && SCHED.spin.nmspinning() == 0
+        && SCHED.spin.reserve_idle()
+    {
+        return startm(pp, Spin::Yes);
+    }
+    let mut sched = SCHED.lock.lock();
+    if can_start && SCHED.runqsize() != 0 {
+        drop(sched);
+        return startm(pp, Spin::No);
+    }
+    let when = pp.timers.next_when();
+    sched.pidleput(pp);
+    drop(sched);
+    if when != 0 {
+        crate::netpoll::wake_net_poller(when);
+    }
+}

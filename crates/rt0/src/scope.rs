@@ -1,0 +1,170 @@
+//! Goroutines that may borrow from the stack of the one who starts them.
+//!
+//! The shape and the guarantees of [`std::thread::scope`]: all goroutines of a scope have ended when
+//! it returns, whatever happens in it.
+//!
+//! # Invariants
+//! * `SP1`: `running` counts goroutines whose closure, borrows included, is not yet dropped; `scope`
+//!   does not return before it is 0.
+
+#![allow(unsafe_code, reason = "SP1: lifetimes that the scope guarantees")]
+
+use crate::atomic::{AtomicBool, AtomicUsize, Ordering};
+use crate::g::WaitReason;
+use crate::goroutine::Goroutine;
+use crate::join::{Builder, Packet};
+use crate::sched::waiter::Waiter;
+use std::fmt;
+use std::io;
+use std::marker::PhantomData;
+use std::panic::{AssertUnwindSafe, Location, catch_unwind, resume_unwind};
+use std::sync::Arc;
+use std::thread::Result;
+
+struct ScopeData {
+    running: AtomicUsize, // SP1
+    a_goroutine_panicked: Arc<AtomicBool>,
+    waiter: Waiter,
+}
+
+impl ScopeData {
+    /// On the goroutine, as its last touch of the scope.
+    fn ended(&self) {
+        // ORDERING: pairs with the load in scope
+        if self.running.fetch_sub(1, Ordering::AcqRel) == 1 {
+            self.waiter.wake();
+        }
+    }
+}
+
+/// A scope to start goroutines in. See [`scope`].
+pub struct Scope<'scope, 'env: 'scope> {
+    data: Arc<ScopeData>,
+    scope: PhantomData<&'scope mut &'scope ()>,
+    env: PhantomData<&'env mut &'env ()>,
+}
+
+/// Runs `f` with a [`Scope`]; returns when `f` and every goroutine started in the scope have ended.
+///
+/// Blocks the goroutine (or plain thread) until then. std: [`std::thread::scope`].
+///
+/// # Panics
+/// Resumes the panic of `f`; panics if a goroutine of the scope panicked and was not joined.
+#[track_caller]
+pub fn scope<'env, F, T>(f: F) -> T
+where
+    F: for<'scope> FnOnce(&'scope Scope<'scope, 'env>) -> T,
+{
+    let scope = Scope {
+        data: Arc::new(ScopeData {
+            running: AtomicUsize::new(0),
+            a_goroutine_panicked: Arc::new(AtomicBool::new(false)),
+            waiter: Waiter::new(),
+        }),
+        scope: PhantomData,
+        env: PhantomData,
+    };
+    let result = catch_unwind(AssertUnwindSafe(|| f(&scope)));
+    // ORDERING: pairs with ended
+    while scope.data.running.load(Ordering::Acquire) != 0 {
+        scope.data.waiter.wait(WaitReason::Scope);
+    }
+    match result {
+        Err(payload) => resume_unwind(payload),
+        // ORDERING: pairs with the drop of a packet (join.rs)
+        Ok(_) if scope.data.a_goroutine_panicked.load(Ordering::Acquire) => {
+            panic!("a scoped goroutine panicked")
+        }
+        Ok(v) => v,
+    }
+}
+
+impl<'scope> Scope<'scope, '_> {
+    /// Starts `f` as a goroutine that the scope waits for. std: `Scope::spawn`.
+    ///
+    /// # Panics
+    /// If no goroutine can be made; see [`Builder::go_scoped`].
+    #[track_caller]
+    pub fn go<F, T>(&'scope self, f: F) -> ScopedJoinHandle<'scope, T>
+    where
+        F: FnOnce() -> T + Send + 'scope,
+        T: Send + 'scope,
+    {
+        match Builder::new().go_scoped(self, f) {
+            Ok(h) => h,
+            Err(e) => panic!("failed to start goroutine: {e}"),
+        }
+    }
+}
+
+impl Builder {
+    /// Starts `f` as a goroutine of `scope`, with this builder's name and stack.
+    ///
+    /// # Errors
+    /// As [`Builder::go`].
+    #[track_caller]
+    pub fn go_scoped<'scope, F, T>(
+        self,
+        scope: &'scope Scope<'scope, '_>,
+        f: F,
+    ) -> io::Result<ScopedJoinHandle<'scope, T>>
+    where
+        F: FnOnce() -> T + Send + 'scope,
+        T: Send + 'scope,
+    {
+        // ORDERING: SP1
+        scope.data.running.fetch_add(1, Ordering::Relaxed);
+        let theirs = Arc::clone(&scope.data);
+        let unobserved = Some(Arc::clone(&scope.data.a_goroutine_panicked));
+        let after = move || theirs.ended();
+        // SAFETY: SP1: `scope` waits for `ended`, which runs after the closure is gone.
+        match unsafe { self.spawn_unchecked(f, Location::caller(), unobserved, after) } {
+            Ok(packet) => Ok(ScopedJoinHandle { packet, scope: PhantomData }),
+            Err(e) => {
+                scope.data.running.fetch_sub(1, Ordering::Relaxed); // ORDERING: SP1
+                Err(e)
+            }
+        }
+    }
+}
+
+impl fmt::Debug for Scope<'_, '_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Scope")
+            // ORDERING: a report
+            .field("running", &self.data.running.load(Ordering::Relaxed))
+            .finish_non_exhaustive()
+    }
+}
+
+/// Owns the right to the result of a scope's goroutine. std: `ScopedJoinHandle`.
+pub struct ScopedJoinHandle<'scope, T> {
+    packet: Arc<Packet<T>>,
+    scope: PhantomData<&'scope ()>,
+}
+
+impl<T> ScopedJoinHandle<'_, T> {
+    /// Waits for the goroutine to end and returns its value or the payload of its panic.
+    pub fn join(self) -> Result<T> {
+        self.packet.wait();
+        self.packet.take()
+    }
+
+    /// Whether the goroutine has ended.
+    pub fn is_finished(&self) -> bool {
+        self.packet.is_finished()
+    }
+
+    /// The goroutine.
+    pub fn goroutine(&self) -> &Goroutine {
+        self.packet.goroutine()
+    }
+}
+
+impl<T> fmt::Debug for ScopedJoinHandle<'_, T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("ScopedJoinHandle")
+            .field("goroutine", self.goroutine())
+            .finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,158 @@
+//! Stacks: slots that hold a goroutine's stack, its thread control block and its G.
+//!
+//! Go: stack.go `stackinit`, `stackalloc`, proc.go `malg`. Stacks never move (DESIGN D2): a slot is
+//! reserved address space, and only what a goroutine touches costs memory.
+//!
+//! ```text
+//!  base                                                                              base + bytes
+//!   | guard 16 KiB | stack: grows down <------- hi | static TLS | struct pthread | G | colour |
+//! ```
+//! The colour shifts G and block by up to 15 cache lines: slots are a power of two apart, and
+//! without it the hot lines of all goroutines would share one set of the first-level cache.
+//!
+//! # Invariants
+//! * `ST1`: slots are never unmapped; the G and the block in one live as long as the process.
+//! * `ST2`: a slot's stack memory is used by the goroutine that owns the G (GS1), and by nobody when it
+//!   is dead.
+
+pub(crate) mod arena;
+pub(crate) mod cache;
+pub(crate) mod names;
+
+use crate::atomic::Ordering;
+use crate::g::{G, Status, allgadd};
+use crate::sys::mem::PAGE;
+use crate::tls::{tcb, template::Template};
+use std::io;
+
+/// Bytes below a stack that fault. C code may have frames larger than a page and no probes.
+pub(crate) const GUARD_BYTES: usize = 16 << 10;
+/// What a dead goroutine's stack may keep in memory.
+pub(crate) const KEEP_BYTES: usize = 16 << 10;
+const SMALLEST: usize = 64 << 10;
+const LARGEST: usize = 1 << 30;
+const COLOURS: usize = 16;
+
+/// A size of slots: 64 KiB << n, up to 1 GiB.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) struct Class(u32);
+
+impl Class {
+    pub(crate) const COUNT: usize = 15;
+    pub(crate) const SMALL: Class = Class(0);
+    /// 256 KiB.
+    pub(crate) const DEFAULT: Class = Class(2);
+
+    pub(crate) const fn bytes(self) -> usize {
+        SMALLEST << self.0
+    }
+
+    pub(crate) const fn index(self) -> usize {
+        self.0 as usize
+    }
+
+    pub(crate) fn from_index(i: u32) -> Class {
+        Class(i.min(Class::COUNT as u32 - 1))
+    }
+
+    /// The smallest class of at least `bytes`.
+    pub(crate) fn for_bytes(bytes: usize) -> io::Result<Class> {
+        if bytes > LARGEST {
+            return Err(io::Error::new(
+                io::ErrorKind::InvalidInput,
+                format!(
+                    "rt0: stack_size({bytes}): the largest goroutine stack is {LARGEST} bytes (1 GiB)"
+                ),
+            ));
+        }
+        let n = bytes.max(SMALLEST).next_power_of_two() / SMALLEST;
+        Ok(Class(n.trailing_zeros()))
+    }
+}
+
+/// Go: stackinit. The tables are static; what can fail at boot is the first reservation, and
+/// runtime.main's stack makes it.
+pub(crate) fn stackinit() {
+    arena::init();
+}
+
+/// A new G with stack and, given a template, a block. Go: malg. In user context: it allocates.
+#[allow(unsafe_code, reason = "carves up a slot that nobody else has")]
+pub(crate) fn malg(class: Class, template: Option<&Template>) -> io::Result<&'static G> {
+    let slot = arena::carve(class)?;
+    let g_addr = g_address(slot.base, slot.index, class);
+    let lo = slot.base + GUARD_BYTES;
+    // SAFETY: ST1, ST2: inside the new slot, aligned, written once.
+    unsafe { (g_addr as *mut G).write(G::new()) };
+    // SAFETY: ST1: just written, never freed.
+    let gp: &'static G = unsafe { &*(g_addr as *const G) };
+    let mut hi = g_addr & !63;
+    if let Some(t) = template {
+        let block = (g_addr - t.sym.pthread_size) & !(t.sym.static_align - 1);
+        hi = (block - t.below()) & !63;
+        if hi < lo + (8 << 10) {
+            return Err(io::Error::new(
+                io::ErrorKind::InvalidInput,
+                "rt0: the program's thread-local variables do not fit this stack size; ask for more",
+            ));
+        }
+        // SAFETY: TB1: fresh, zeroed, and room on both sides by the lines above.
+        unsafe { tcb::build(t, block, lo, hi - lo) };
+        gp.fs.store(block, Ordering::Relaxed); // ORDERING: GS2
+        gp.tcb_fresh.store(1, Ordering::Relaxed); // ORDERING: GS2
+    }
+    // ORDERING: GS2, all four
+    gp.stack_lo.store(lo, Ordering::Relaxed);
+    gp.stack_hi.store(hi, Ordering::Relaxed);
+    gp.stackguard0.store(lo, Ordering::Relaxed);
+    gp.stackguard1.store(lo, Ordering::Relaxed);
+    gp.stack_class.store(class.0, Ordering::Relaxed); // ORDERING: GS2
+    gp.casgstatus(Status::Idle, Status::Dead);
+    let _pin = crate::sched::pin();
+    allgadd(gp);
+    Ok(gp)
+}
+
+/// Where the G of a slot lies.
+fn g_address(base: usize, index: usize, class: Class) -> usize {
+    let colour = (index % COLOURS) * 64;
+    (base + class.bytes() - colour - size_of::<G>()) & !63
+}
+
+/// Readies the block of a dead goroutine for the next one.
+#[allow(unsafe_code, reason = "the goroutine is dead and owned by the caller")]
+pub(crate) fn recycle(gp: &'static G, t: &Template) {
+    // ORDERING: GS2
+    if gp.goid.get() != 0 {
+        // SAFETY: TB2: dead goroutines have retired their block.
+        unsafe { tcb::recycle(t, gp.fs.load(Ordering::Relaxed)) };
+    }
+}
+
+/// The slot bytes of a goroutine's stack: the limit that an overflow names.
+pub(crate) fn limit_bytes(gp: &G) -> usize {
+    // ORDERING: constant
+    Class::from_index(gp.stack_class.load(Ordering::Relaxed)).bytes()
+}
+
+/// A stack that the runtime itself needs cannot be had.
+pub(crate) fn out_of_stacks(e: &io::Error) -> ! {
+    crate::throw::fatal_with(format_args!("{e}"), "out of memory (stack allocation)")
+}
+
+/// The class for goroutine 1: RLIMIT_STACK, as a main thread would have.
+pub(crate) fn main_class() -> Class {
+    const UNLIMITED: u64 = 8 << 20;
+    let soft = rustix::process::getrlimit(rustix::process::Resource::Stack).current;
+    let bytes = soft.unwrap_or(UNLIMITED).min(64 << 20) as usize;
+    Class::for_bytes(bytes.max(Class::DEFAULT.bytes())).unwrap_or(Class::DEFAULT)
+}
+
+/// The pages of a dead goroutine's stack that lie `keep` bytes or more below its top.
+pub(crate) fn trimmable(gp: &G, keep: usize) -> (usize, usize) {
+    // ORDERING: constant
+    let lo = gp.stack_lo.load(Ordering::Relaxed);
+    let hi = gp.stack_hi.load(Ordering::Relaxed); // ORDERING: constant
+    let end = hi.saturating_sub(keep) & !(PAGE - 1);
+    (lo, end.saturating_sub(lo))
+}

@@ -1,0 +1,46 @@
+//! Wait and wake on a word: the kernel's futex, or a model of it under loom.
+//!
+//! Go: os_linux.go `futexsleep`, `futexwakeup`. No errno, no allocation: usable on g0.
+
+use crate::atomic::AtomicU32;
+
+/// Sleeps while `*key == val`, at most `timeout_ns`. May return early; callers loop.
+#[cfg(not(loom))]
+pub(crate) fn wait(key: &AtomicU32, val: u32, timeout_ns: Option<i64>) {
+    use rustix::thread::futex;
+    let timeout = timeout_ns.map(|ns| futex::Timespec {
+        tv_sec: ns.max(0) / 1_000_000_000,
+        tv_nsec: ns.max(0) % 1_000_000_000,
+    });
+    // Every error means "look again": EAGAIN, EINTR and ETIMEDOUT.
+    let _ = futex::wait(key, futex::Flags::PRIVATE, val, timeout.as_ref());
+}
+
+/// Wakes up to `n` sleepers.
+#[cfg(not(loom))]
+pub(crate) fn wake(key: &AtomicU32, n: u32) {
+    // It fails only for a bad address, and `key` is a reference.
+    let _ = rustix::thread::futex::wake(key, rustix::thread::futex::Flags::PRIVATE, n);
+}
+
+#[cfg(loom)]
+loom::lazy_static! {
+    static ref KERNEL: (loom::sync::Mutex<()>, loom::sync::Condvar) =
+        (loom::sync::Mutex::new(()), loom::sync::Condvar::new());
+}
+
+/// The kernel's contract: the comparison and the going to sleep are one step.
+#[cfg(loom)]
+pub(crate) fn wait(key: &AtomicU32, val: u32, _timeout_ns: Option<i64>) {
+    let guard = KERNEL.0.lock().expect("no model panics while it holds this");
+    // ORDERING: SeqCst: the kernel compares under its bucket lock
+    if key.load(crate::atomic::Ordering::SeqCst) == val {
+        drop(KERNEL.1.wait(guard));
+    }
+}
+
+#[cfg(loom)]
+pub(crate) fn wake(_key: &AtomicU32, _n: u32) {
+    let _guard = KERNEL.0.lock().expect("no model panics while it holds this");
+    KERNEL.1.notify_all();
+}

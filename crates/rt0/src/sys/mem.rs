@@ -1,0 +1,90 @@
+//! Address space.
+//!
+//! Go: mem_linux.go `sysReserve`, `sysMap`, `sysUnused`; stack guards are ours.
+//!
+//! # Safety
+//! `MM1`: a mapping made here is anonymous and private, belongs to the runtime and is never
+//! unmapped. Advice that drops contents is given only for pages that nobody uses.
+
+#![allow(unsafe_code, reason = "MM1: mapping and advising memory")]
+
+use rustix::io::Errno;
+use rustix::mm::{Advice, MapFlags, MprotectFlags, ProtFlags};
+
+/// Linux 6.13: a guard without a mapping of its own.
+const MADV_GUARD_INSTALL: usize = 102;
+
+/// Maps `bytes` of zeroed memory that costs nothing until it is touched.
+pub(crate) fn reserve(bytes: usize) -> Result<usize, Errno> {
+    let flags = MapFlags::PRIVATE | MapFlags::NORESERVE;
+    let prot = ProtFlags::READ | ProtFlags::WRITE;
+    // SAFETY: MM1: a new mapping at an address of the kernel's choice.
+    let p = unsafe { rustix::mm::mmap_anonymous(core::ptr::null_mut(), bytes, prot, flags) };
+    p.map(|p| p as usize)
+}
+
+/// Gives back a mapping that `reserve` just made and nobody has used.
+///
+/// # Safety
+/// MM1: nobody holds an address inside.
+pub(crate) unsafe fn release(base: usize, bytes: usize) {
+    // SAFETY: MM1, the caller's promise.
+    let _ = unsafe { rustix::mm::munmap(base as *mut _, bytes) };
+}
+
+/// No huge pages here: one touched stack would otherwise take 2 MiB.
+pub(crate) fn no_huge_pages(base: usize, bytes: usize) {
+    // Refused where the kernel has no huge pages: then there is nothing to avoid.
+    // SAFETY: MM1: the advice changes no contents.
+    let _ = unsafe { rustix::mm::madvise(base as *mut _, bytes, Advice::LinuxNoHugepage) };
+}
+
+/// Gives the pages back to the kernel; they read as zero afterwards.
+///
+/// # Safety
+/// MM1: nobody uses the range's contents any more.
+pub(crate) unsafe fn unused(base: usize, bytes: usize) {
+    // SAFETY: MM1, the caller's promise.
+    let _ = unsafe { rustix::mm::madvise(base as *mut _, bytes, Advice::LinuxDontNeed) };
+}
+
+/// Which kind of guard the kernel gave.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Guard {
+    /// Page-table markers: no mapping is split.
+    Marker,
+    /// `mprotect`: each guard costs two of the process's mappings.
+    Mprotect,
+}
+
+/// Makes an access to the range fault. Tries `kind` first, then what is older.
+///
+/// # Safety
+/// MM1: nobody uses the range.
+pub(crate) unsafe fn guard(base: usize, bytes: usize, kind: Guard) -> Result<Guard, Errno> {
+    if kind == Guard::Marker {
+        let a = [base, bytes, MADV_GUARD_INSTALL, 0, 0, 0];
+        // SAFETY: MM1, the caller's promise; RS1.
+        if unsafe { super::raw::syscall(libc::SYS_madvise, a) } == 0 {
+            return Ok(Guard::Marker);
+        }
+    }
+    // SAFETY: MM1, the caller's promise.
+    unsafe { rustix::mm::mprotect(base as *mut _, bytes, MprotectFlags::empty()) }?;
+    Ok(Guard::Mprotect)
+}
+
+/// How many of the range's pages are resident, looking at up to 512 pages.
+pub(crate) fn resident_pages(base: usize, bytes: usize) -> usize {
+    let mut seen = [0u8; 512];
+    let bytes = bytes.min(seen.len() * PAGE);
+    let a = [base, bytes, seen.as_mut_ptr() as usize, 0, 0, 0];
+    // SAFETY: RS1: mincore writes one byte a page into `seen`, which has room for them.
+    if unsafe { super::raw::syscall(libc::SYS_mincore, a) } != 0 {
+        return 0;
+    }
+    seen[..bytes / PAGE].iter().filter(|b| **b & 1 != 0).count()
+}
+
+/// The page size of x86-64; `osinit` checks AT_PAGESZ against it.
+pub(crate) const PAGE: usize = 4096;

@@ -1,0 +1,71 @@
+//! Processes, threads and small files.
+
+use rustix::fs::{Mode, OFlags};
+
+/// Ends the process at once: no atexit handler, no destructor. Go: `exit`.
+#[allow(unsafe_code, reason = "the exit_group system call")]
+pub(crate) fn exit_group(code: i32) -> ! {
+    loop {
+        // SAFETY: RS1: a number; the call does not return.
+        unsafe { super::raw::syscall(libc::SYS_exit_group, [code as usize, 0, 0, 0, 0, 0]) };
+    }
+}
+
+/// The kernel's id of this thread.
+pub(crate) fn gettid() -> i32 {
+    rustix::thread::gettid().as_raw_nonzero().get()
+}
+
+/// Reads the head of a small file into `buf` and returns what was read; empty on any error.
+pub(crate) fn read_small<'a>(path: &core::ffi::CStr, buf: &'a mut [u8]) -> &'a [u8] {
+    let flags = OFlags::RDONLY | OFlags::CLOEXEC;
+    let Ok(fd) = rustix::fs::open(path, flags, Mode::empty()) else { return &[] };
+    let mut n = 0;
+    while n < buf.len() {
+        match rustix::io::read(&fd, &mut buf[n..]) {
+            Ok(0) | Err(_) => break,
+            Ok(k) => n += k,
+        }
+    }
+    &buf[..n]
+}
+
+/// Parses leading decimal digits.
+pub(crate) fn parse_digits(b: &[u8]) -> Option<u64> {
+    let digits = b.iter().take_while(|c| c.is_ascii_digit());
+    let mut v: Option<u64> = None;
+    for c in digits {
+        v = Some(v.unwrap_or(0).checked_mul(10)?.checked_add(u64::from(c - b'0'))?);
+    }
+    v
+}
+
+/// What a thread of this process does, as the kernel sees it.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum ThreadState {
+    /// On a CPU or waiting for one (R).
+    Running,
+    /// Asleep in the kernel (S, D).
+    Blocked,
+    /// Stopped, dead, or not to be found.
+    Other,
+}
+
+/// Reads `/proc/self/task/TID/stat`. No allocation: sysmon calls this.
+pub(crate) fn thread_state(tid: i32) -> ThreadState {
+    use core::fmt::Write;
+    let mut path = super::stderr::Line::<48>::new();
+    let _ = write!(path, "/proc/self/task/{tid}/stat\0");
+    let Ok(path) = core::ffi::CStr::from_bytes_until_nul(path.bytes()) else {
+        return ThreadState::Other;
+    };
+    let mut buf = [0u8; 128];
+    let stat = read_small(path, &mut buf);
+    // The name in parentheses may hold anything; the state follows the last one.
+    let state = stat.iter().rposition(|c| *c == b')').and_then(|p| stat.get(p + 2));
+    match state {
+        Some(b'R') => ThreadState::Running,
+        Some(b'S' | b'D') => ThreadState::Blocked,
+        _ => ThreadState::Other,
+    }
+}
