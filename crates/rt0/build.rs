@@ -5,6 +5,8 @@
 //! GNU ld obey; gold ignores the line (the entry stays `_start`, and boot starts at `rt0::run`);
 //! mold 1.x refuses to link it, so with mold, feature `no-entry` or RT0_NO_ENTRY the line is left out.
 
+#![allow(clippy::disallowed_macros, reason = "a build script speaks to cargo by println")]
+
 use std::{env, fs, path::Path};
 
 fn main() {

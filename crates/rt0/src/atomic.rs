@@ -71,7 +71,11 @@ impl<T: 'static> AtomicRef<T> {
     }
 
     /// AcqRel compare-and-swap; whether it happened.
-    pub(crate) fn compare_exchange(&self, old: Option<&'static T>, new: Option<&'static T>) -> bool {
+    pub(crate) fn compare_exchange(
+        &self,
+        old: Option<&'static T>,
+        new: Option<&'static T>,
+    ) -> bool {
         self.0
             // ORDERING: the caller names what it pairs with
             .compare_exchange(as_ptr(old), as_ptr(new), Ordering::AcqRel, Ordering::Relaxed)

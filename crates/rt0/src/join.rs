@@ -56,8 +56,8 @@ pub fn goexit() -> ! {
 }
 
 pub(crate) struct Packet<T> {
-    flags: AtomicU32,             // JN2
-    waiter: AtomicPtr<Waiter>,    // JN3
+    flags: AtomicU32,                      // JN2
+    waiter: AtomicPtr<Waiter>,             // JN3
     result: UnsafeCell<Option<Result<T>>>, // JN1
     goroutine: OnceLock<Goroutine>,
     /// Of a scope: set when the packet goes with a panic in it that nobody took.
@@ -199,6 +199,14 @@ fn payload_text(payload: &(dyn Any + Send)) -> String {
         return format!("{d:?}");
     }
     "Box<dyn Any>".to_string()
+}
+
+/// Calls a goroutine's closure: std cuts a short backtrace off below a frame of this name.
+#[inline(never)]
+pub(crate) fn __rust_begin_short_backtrace<T>(f: impl FnOnce() -> T) -> T {
+    let v = f();
+    core::hint::black_box(());
+    v
 }
 
 /// Owns the right to a goroutine's result.
@@ -345,7 +353,8 @@ impl Builder {
         let packet = Arc::new(Packet::new(unobserved));
         let theirs = Arc::clone(&packet);
         let body = move || {
-            theirs.finish(catch_unwind(AssertUnwindSafe(f)));
+            let call = AssertUnwindSafe(|| __rust_begin_short_backtrace(f));
+            theirs.finish(catch_unwind(call));
             drop(theirs);
             after();
         };

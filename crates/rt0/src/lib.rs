@@ -20,7 +20,6 @@
 //! `#[rt0::main]` also makes `_rt0_amd64_linux` the ELF entry of the program, and boot follows Go's:
 //! args, osinit, schedinit, runtime.main. `GODEBUG=inittrace=1` shows the steps.
 
-
 // Under loom only the protocols that models check are compiled, on loom's atomics.
 #[cfg(loom)]
 mod atomic;

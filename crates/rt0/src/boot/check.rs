@@ -56,7 +56,8 @@ fn check_atomics() {
 fn check_nan() {
     let nan = core::hint::black_box(f64::from_bits(u64::MAX));
     let other = core::hint::black_box(f64::from_bits(u64::MAX - 1));
-    if nan == nan || nan == other || !(nan != other) {
+    let same = core::hint::black_box(nan);
+    if nan == same || nan == other || !nan.is_nan() {
         crate::throw::throw("float64nan");
     }
 }
@@ -96,7 +97,7 @@ fn PEER_PC() -> usize {
 /// Entered by the switch's `ret` as if called: checks its alignment and goes back.
 extern "C" fn peer() {
     let aligned = core::hint::black_box(0u128);
-    if core::ptr::from_ref(&aligned) as usize % 16 != 0 {
+    if !core::ptr::from_ref(&aligned).addr().is_multiple_of(16) {
         crate::throw::throw("check: the stack is not aligned after a switch");
     }
     // SAFETY: SW1: check_switch waits there; this context is never continued.

@@ -165,7 +165,6 @@ fn on_initial_stack(here: usize) -> bool {
     here < top && top - here < 8 << 20 && crate::sys::gettid() == pid
 }
 
-
 /// Ties the thread to M 0 and shows that TLS works: a store through the goroutine slot must be
 /// seen by a load through it, as in rt0_go. libc owns FS; GS is ours.
 fn settls(m0: &'static M) {

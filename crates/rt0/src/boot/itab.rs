@@ -48,7 +48,9 @@ pub(crate) type Cast<D> = for<'a> fn(&'a dyn Any) -> Option<&'a D>;
 
 impl Itab {
     #[doc(hidden)]
-    pub const fn new<T: 'static, D: ?Sized + 'static>(cast: for<'a> fn(&'a dyn Any) -> Option<&'a D>) -> Itab {
+    pub const fn new<T: 'static, D: ?Sized + 'static>(
+        cast: for<'a> fn(&'a dyn Any) -> Option<&'a D>,
+    ) -> Itab {
         Itab {
             type_id: TypeId::of::<T>,
             inter: TypeId::of::<D>,
@@ -93,7 +95,10 @@ pub(crate) fn typelinksinit() {
             .any(|u| (u.type_id)() == (t.type_id)() && (u.inter)() == (t.inter)());
         if twice {
             crate::throw::fatal_with(
-                format_args!("register_itab!: {} is registered twice for one trait", (t.type_name)()),
+                format_args!(
+                    "register_itab!: {} is registered twice for one trait",
+                    (t.type_name)()
+                ),
                 "duplicate itab",
             );
         }

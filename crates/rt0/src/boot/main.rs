@@ -18,7 +18,7 @@ use super::exit::{exit_with, run_exit_hooks};
 use super::inittask::{do_init, do_init_main};
 use crate::atomic::{AtomicBool, AtomicU32, AtomicUsize, Ordering};
 use crate::g::G;
-use crate::join::Goexit;
+use crate::join::{__rust_begin_short_backtrace, Goexit};
 use crate::m::{M, m0};
 use crate::sched::{SCHED, newproc, park, schedule};
 use crate::stack;
@@ -127,7 +127,8 @@ fn exit_number(code: ExitCode) -> i32 {
 /// Go: main.
 fn main(main_main: impl FnOnce() -> i32) {
     main_init();
-    let code = match catch_unwind(AssertUnwindSafe(main_main)) {
+    let call = AssertUnwindSafe(|| __rust_begin_short_backtrace(main_main));
+    let code = match catch_unwind(call) {
         Ok(code) => code,
         Err(payload) if payload.is::<Goexit>() => return main_goexited(),
         Err(payload) => {
@@ -208,7 +209,7 @@ where
     let out = &mut result;
     boot(move || {
         main_init();
-        let r = catch_unwind(AssertUnwindSafe(f));
+        let r = catch_unwind(AssertUnwindSafe(|| __rust_begin_short_backtrace(f)));
         if r.as_ref().is_err_and(|p| p.is::<Goexit>()) {
             return main_goexited();
         }

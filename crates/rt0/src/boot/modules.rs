@@ -97,7 +97,10 @@ fn library_verify(here: usize) {
 fn verify(bias: usize, phdrs: &[libc::Elf64_Phdr], here: usize) {
     for p in phdrs {
         let (lo, bytes) = (bias + p.p_vaddr as usize, p.p_memsz as usize);
-        if p.p_type == libc::PT_LOAD && p.p_flags & libc::PF_X != 0 && (lo..lo + bytes).contains(&here) {
+        if p.p_type == libc::PT_LOAD
+            && p.p_flags & libc::PF_X != 0
+            && (lo..lo + bytes).contains(&here)
+        {
             OWN_TEXT[0].store(lo, Ordering::Relaxed); // ORDERING: boot, one thread
             OWN_TEXT[1].store(lo + bytes, Ordering::Relaxed); // ORDERING: as above
         }
@@ -127,7 +130,8 @@ fn verify_eh_frame_hdr(at: usize, bytes: usize) {
         crate::throw::throw("moduledataverify: .eh_frame_hdr is cut off");
     };
     let pc = |e: &[u8]| i32::from_le_bytes([e[0], e[1], e[2], e[3]]);
-    let sorted = table.chunks_exact(8).zip(table.chunks_exact(8).skip(1)).all(|(a, b)| pc(a) <= pc(b));
+    let sorted =
+        table.chunks_exact(8).zip(table.chunks_exact(8).skip(1)).all(|(a, b)| pc(a) <= pc(b));
     if !sorted {
         crate::throw::throw("moduledataverify: .eh_frame_hdr is not sorted by program counter");
     }

@@ -48,7 +48,9 @@ pub(crate) fn install(sig: i32) {
 
 extern "C" fn on_fault(sig: i32, info: *mut libc::siginfo_t, ctx: *mut c_void) {
     // SAFETY: the kernel passes a valid record to an SA_SIGINFO handler.
-    let addr = unsafe { (*info).si_addr() } as usize;
+    let info_ref = unsafe { &*info };
+    // SAFETY: SIGSEGV and SIGBUS records have an address.
+    let addr = unsafe { info_ref.si_addr() } as usize;
     if let Some(StackShape::Guard(gp)) = stack_of(addr) {
         overflow(gp, stack_pointer(ctx));
     }

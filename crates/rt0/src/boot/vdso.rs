@@ -135,9 +135,8 @@ fn vdso_init_from_sysinfo_ehdr(ehdr: usize) -> Option<VdsoInfo> {
     let header = unsafe { &*(ehdr as *const ElfHeader) };
     let (mut load, mut dynamic) = (None, 0);
     for i in 0..header.phnum as usize {
-        let ph = at::<libc::Elf64_Phdr>(
-            ehdr + header.phoff as usize + i * header.phentsize as usize,
-        );
+        let ph =
+            at::<libc::Elf64_Phdr>(ehdr + header.phoff as usize + i * header.phentsize as usize);
         match ph.p_type {
             libc::PT_LOAD if load.is_none() => {
                 load =

@@ -34,19 +34,42 @@ pub(crate) fn panicked(g: &Goroutine) {
     }
 }
 
-/// Every goroutine that is not dead. Go: tracebackothers.
+/// The program's goroutines, as Go shows them for an error of the program's.
+pub(crate) fn user_goroutines() {
+    if crate::boot::env::dumps_suppressed() {
+        return;
+    }
+    for gp in crate::g::allgs().filter(live).filter(|gp| !gp.is_system()).take(MOST) {
+        let mut out = Stderr::new();
+        let _ = write!(out, "goroutine {}", gp.goid.get());
+        if let Some(name) = gp.name() {
+            let _ = write!(out, " {name:?}");
+        }
+        let _ = writeln!(out, " [{}]:", state_text(gp));
+        let _ = created_by(&mut out, gp);
+        let _ = writeln!(out);
+    }
+    elided();
+}
+
+fn live(gp: &&'static G) -> bool {
+    gp.status() != Status::Dead as u32 && gp.status() != Status::Idle as u32
+}
+
+/// Every goroutine that is not dead, the runtime's own included. Go: tracebackothers.
 pub(crate) fn all_goroutines() {
     if crate::boot::env::dumps_suppressed() {
         return;
     }
     runtime_line();
-    let live = |gp: &&'static G| {
-        gp.status() != Status::Dead as u32 && gp.status() != Status::Idle as u32
-    };
     for gp in crate::g::allgs().filter(live).take(MOST) {
         goroutine(gp, state_text(gp));
         rtprint!("\n");
     }
+    elided();
+}
+
+fn elided() {
     let more = crate::g::allgs().filter(live).count().saturating_sub(MOST);
     if more > 0 {
         rtprint!("...additional goroutines elided: {more}\n");

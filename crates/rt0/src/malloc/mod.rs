@@ -24,8 +24,7 @@ struct Bump {
     allocs: usize,
 }
 
-static SLAB: RtMutex<Bump> =
-    RtMutex::new(Rank::Slab, Bump { at: 0, left: 0, bytes: 0, allocs: 0 });
+static SLAB: RtMutex<Bump> = RtMutex::new(Rank::Slab, Bump { at: 0, left: 0, bytes: 0, allocs: 0 });
 
 /// Bytes and blocks handed out so far.
 pub(crate) fn stats() -> (usize, usize) {
@@ -115,7 +114,7 @@ impl<T: Sync + 'static> Table<T> {
             chunk.store(base, Ordering::Release);
         }
         // SAFETY: MA1: a chunk of TABLE_CHUNK zeroed pointers.
-        let slot = unsafe { &*base.add(i % TABLE_CHUNK) };
+        let slot = unsafe { &*base.wrapping_add(i % TABLE_CHUNK) };
         // ORDERING: published by len
         slot.store(as_ptr(Some(v)), Ordering::Relaxed);
         // ORDERING: pairs with iter
@@ -129,7 +128,7 @@ impl<T: Sync + 'static> Table<T> {
             // ORDERING: pairs with push
             let base = self.chunks[i / TABLE_CHUNK].load(Ordering::Acquire);
             // SAFETY: MA1: index below len, so the chunk is there.
-            let slot = unsafe { &*base.add(i % TABLE_CHUNK) };
+            let slot = unsafe { &*base.wrapping_add(i % TABLE_CHUNK) };
             // ORDERING: published by len
             as_static(slot.load(Ordering::Relaxed))
         })

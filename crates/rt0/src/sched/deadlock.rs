@@ -17,7 +17,8 @@ pub(crate) fn checkdead(sched: &State) {
     if u64::from(sched.nmidle) != ms || SCHED.runqsize() != 0 || sched.newm.is_some() {
         return;
     }
-    if super::find_runnable::check_timers_no_p() != 0 || crate::boot::main::guests() != 0
+    if super::find_runnable::check_timers_no_p() != 0
+        || crate::boot::main::guests() != 0
         || crate::boot::main::main_returned()
     {
         return;
@@ -40,7 +41,7 @@ pub(crate) fn checkdead(sched: &State) {
     }
     if waiting > 0 {
         rtprint!("fatal error: all goroutines are asleep - deadlock!\n\n");
-        crate::debug::dump::all_goroutines();
+        crate::debug::dump::user_goroutines();
         crate::sys::exit_group(2);
     }
 }

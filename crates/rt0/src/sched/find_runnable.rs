@@ -39,9 +39,7 @@ pub(crate) fn find_runnable(mp: &'static M) -> Option<&'static G> {
             continue;
         }
         stopm(mp);
-        if mp.p.get().is_none() {
-            return None;
-        }
+        mp.p.get()?;
     }
 }
 
@@ -53,7 +51,7 @@ enum Next {
 
 fn from_queues(pp: &'static P) -> Option<&'static G> {
     // Now and then the global queue first, or two goroutines that ready each other would starve it.
-    if pp.schedtick.get() % GLOBAL_LOOK == 0 && SCHED.runqsize() > 0 {
+    if pp.schedtick.get().is_multiple_of(GLOBAL_LOOK) && SCHED.runqsize() > 0 {
         let gp = SCHED.lock.lock().globrunqget();
         if gp.is_some() {
             return gp;

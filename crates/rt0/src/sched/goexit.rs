@@ -25,15 +25,13 @@ pub(crate) extern "C" fn goroutine_start(gp: &'static G) -> ! {
         }
     }
     leave(mp);
-    __rust_begin_short_backtrace(gp);
+    call_fn(gp);
     goexit1(gp)
 }
 
-/// Calls the goroutine's function. std cuts a short backtrace off at a frame of this name.
-#[allow(non_snake_case, reason = "the name std looks for")]
+/// Calls the goroutine's function, through Go's `startpc`.
 #[allow(unsafe_code, reason = "calls the function that newproc1 stored")]
-#[inline(never)]
-fn __rust_begin_short_backtrace(gp: &'static G) {
+fn call_fn(gp: &'static G) {
     // ORDERING: GS2
     let (f, arg) =
         (gp.startpc.load(Ordering::Relaxed), gp.start_arg.load(Ordering::Relaxed) as *mut u8);
@@ -41,7 +39,6 @@ fn __rust_begin_short_backtrace(gp: &'static G) {
     let f = unsafe { core::mem::transmute::<usize, unsafe fn(*mut u8)>(f) };
     // SAFETY: as above; called once for each newproc1.
     unsafe { f(arg) };
-    core::hint::black_box(());
 }
 
 /// The goroutine's function has returned: what a thread does at its end, then the last switch.

@@ -33,10 +33,10 @@ pub(crate) const GLOBAL_LOOK: u64 = 61;
 #[inline]
 fn next_at_hand(mp: &'static M, pp: &'static P) -> Option<&'static G> {
     let tick = pp.schedtick.get();
-    if tick % GLOBAL_LOOK == 0 && SCHED.runqsize() > 0 {
+    if tick.is_multiple_of(GLOBAL_LOOK) && SCHED.runqsize() > 0 {
         return None;
     }
-    if tick % TIMER_LOOK == 0 && pp.timers.next_when() != 0 {
+    if tick.is_multiple_of(TIMER_LOOK) && pp.timers.next_when() != 0 {
         return None;
     }
     if mp.is_returning() {
@@ -216,7 +216,7 @@ pub(crate) fn gosched() {
 pub(crate) fn gosched_on(mp: &'static M, gp: &'static G) -> &'static M {
     let pp = p_of(mp);
     let alone = pp.runq.is_empty() && SCHED.runqsize() == 0;
-    if alone && pp.schedtick.bump() % GLOBAL_LOOK != 0 && !mp.is_returning() {
+    if alone && !pp.schedtick.bump().is_multiple_of(GLOBAL_LOOK) && !mp.is_returning() {
         return mp; // nobody to yield to; g0 looks further every 61st time
     }
     switch_away(mp, gp, Action::Yield)

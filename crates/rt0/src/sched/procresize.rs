@@ -76,11 +76,7 @@ pub(crate) fn allp_ever() -> impl Iterator<Item = &'static P> {
 
 /// Changes the number of Ps. The world is stopped: no M but `mp` holds a P, and `sched` is locked.
 /// Returns the Ps that have local work, linked by `link`, each with the M to run it on in `m`.
-pub(crate) fn procresize(
-    sched: &mut State,
-    mp: &'static M,
-    nprocs: usize,
-) -> Option<&'static P> {
+pub(crate) fn procresize(sched: &mut State, mp: &'static M, nprocs: usize) -> Option<&'static P> {
     let old = SCHED.gomaxprocs() as usize;
     if nprocs == 0 || nprocs > MAX_P {
         crate::throw::throw("procresize: invalid arg");

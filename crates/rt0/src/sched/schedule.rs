@@ -128,4 +128,3 @@ fn leave_scheduler(mp: &'static M) {
     // A spinner that left may have been the only one to see a goroutine queued just now.
     super::wake::wakep();
 }
-

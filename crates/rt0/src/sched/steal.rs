@@ -51,7 +51,7 @@ fn runqsteal(pp: &'static P, victim: &'static P, steal_next: bool) -> Option<&'s
 /// stealOrder.
 fn random_order(mp: &'static M, n: usize) -> impl Iterator<Item = &'static P> {
     let start = mp.cheaprand() as usize % n.max(1);
-    let mut step = mp.cheaprand() as usize % n.max(1) | 1;
+    let mut step = (mp.cheaprand() as usize % n.max(1)) | 1;
     while gcd(step, n.max(1)) != 1 {
         step += 2;
     }

@@ -165,4 +165,3 @@ fn take_from_running(pp: &'static P, mp: &'static M, tid: i32) -> bool {
     handoffp(pp);
     true
 }
-

@@ -3,7 +3,7 @@
 //! A waiter lives on the stack of the one who waits. The waker may not touch it after the wake-up
 //! is out: see `wake`.
 
-use super::park::{goready, gopark};
+use super::park::{gopark, goready};
 use crate::atomic::{AtomicU32, Ordering};
 use crate::g::park_state::ParkState;
 use crate::g::{G, WaitReason};

@@ -157,7 +157,7 @@ fn count_mprotect(got: Guard) {
     let mut st = STATE.lock();
     st.guard = got;
     st.mprotected += 1;
-    if st.warned || st.mprotected % 1024 != 0 {
+    if st.warned || !st.mprotected.is_multiple_of(1024) {
         return;
     }
     let mut buf = [0u8; 24];

@@ -77,12 +77,7 @@ impl Timers {
     }
 
     /// Takes sleepers that are due, at most as many as fit; the rest is for the next call.
-    pub(crate) fn take_due(
-        &self,
-        id: usize,
-        now: i64,
-        out: &mut [Option<&'static G>],
-    ) -> usize {
+    pub(crate) fn take_due(&self, id: usize, now: i64, out: &mut [Option<&'static G>]) -> usize {
         if !self.is_due(now) {
             return 0;
         }

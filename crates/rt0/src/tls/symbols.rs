@@ -38,9 +38,8 @@ unsafe impl Sync for Symbols {}
 #[cfg(not(target_feature = "crt-static"))]
 fn find(name: &'static core::ffi::CStr) -> usize {
     // SAFETY: both strings are C strings; the result is only compared and stored.
-    let p = unsafe {
-        libc::dlvsym(core::ptr::null_mut(), name.as_ptr(), c"GLIBC_PRIVATE".as_ptr())
-    };
+    let p =
+        unsafe { libc::dlvsym(core::ptr::null_mut(), name.as_ptr(), c"GLIBC_PRIVATE".as_ptr()) };
     if !p.is_null() {
         return p as usize;
     }
@@ -97,7 +96,7 @@ fn db_word(name: &'static core::ffi::CStr, i: usize) -> Result<usize, &'static s
     match find(name) {
         0 => Err("libc lacks its _thread_db_ description of struct pthread"),
         // SAFETY: SY1: an array of at least i + 1 words.
-        p => Ok(unsafe { (p as *const u32).add(i).read() } as usize),
+        p => Ok(unsafe { (p as *const u32).wrapping_add(i).read() } as usize),
     }
 }
 

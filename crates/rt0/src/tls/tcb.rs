@@ -241,7 +241,7 @@ unsafe fn run_one_key(t: &Template, entry: usize, key: usize) -> bool {
     // SAFETY: the caller's promise.
     unsafe { e.set(8, 0) };
     // SAFETY: SY1: __pthread_keys has 1024 entries.
-    let [seq, dtor] = unsafe { t.sym.keys.add(key).read() };
+    let [seq, dtor] = unsafe { t.sym.keys.wrapping_add(key).read() };
     // SAFETY: the caller's promise.
     if dtor == 0 || unsafe { e.get(0) } != seq {
         return false;

@@ -139,8 +139,10 @@ fn own_stack() -> (usize, usize, usize) {
     let mut attr = core::mem::MaybeUninit::<libc::pthread_attr_t>::zeroed();
     let a = attr.as_mut_ptr();
     let (mut addr, mut size, mut guard) = (core::ptr::null_mut(), 0, 0);
+    // SAFETY: no arguments.
+    let me = unsafe { libc::pthread_self() };
     // SAFETY: a real thread; `a` is initialised by the call, read twice and destroyed.
-    unsafe { libc::pthread_getattr_np(libc::pthread_self(), a) };
+    unsafe { libc::pthread_getattr_np(me, a) };
     // SAFETY: as above.
     unsafe { libc::pthread_attr_getstack(a, &mut addr, &mut size) };
     // SAFETY: as above.

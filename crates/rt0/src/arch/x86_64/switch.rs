@@ -111,12 +111,12 @@ pub(crate) unsafe fn prepare(top: usize, gp: &'static G) -> usize {
     let frame = (top & !15) - 16 - FRAME_WORDS * 8;
     let words: [usize; FRAME_WORDS + 2] = [
         DEFAULT_FP,
-        0,                                 // r15
-        0,                                 // r14
-        0,                                 // r13
-        core::ptr::from_ref(gp) as usize,  // r12
-        0,                                 // rbx
-        0,                                 // rbp
+        0,                                // r15
+        0,                                // r14
+        0,                                // r13
+        core::ptr::from_ref(gp) as usize, // r12
+        0,                                // rbx
+        0,                                // rbp
         g_start as *const () as usize,
         0,
         0,
