@@ -1,0 +1,220 @@
+//! sched/spinning.rs: a goroutine that is queued while the last spinner gives up is not forgotten.
+//!
+//! The worst case is modelled: the submitter never comes back to its queue (its goroutine computes),
+//! so what it queued must be taken by another M. Each model ends with all queues empty, or a
+//! goroutine was left although a P idled.
+//!
+//! Covers: `wakep` (submit), the spinning M's stealing, its giving up (P to the idle list, `stop`,
+//! second look) and starting again, `resetspinning` with the wake-up of the next; the second look of
+//! an M that gave up without spinning; the real run queue as what is looked at.
+//! Abstracts away: notes (an M that is woken is run by the thread that woke it; models/note.rs has
+//! the sleep), the global queue (its length is read again under `sched.lock`, which orders it),
+//! timers, and `may_spin`, a heuristic.
+
+use super::{Token, check, leak, must_catch, mutated};
+use crate::sched::runq::{Place, RunQueue};
+use crate::sched::spinning::Spinning;
+use loom::sync::Mutex;
+use loom::thread;
+
+struct Goroutine {
+    context: Token,
+}
+
+type Queue = RunQueue<Goroutine>;
+
+struct World {
+    spin: Spinning,
+    /// `sched.lock` and the length of the idle P list.
+    pidle: Mutex<u32>,
+    /// The queues of the Ps that compute.
+    queues: Vec<Queue>,
+}
+
+fn world(queues: usize) -> &'static World {
+    leak(World {
+        spin: Spinning::new(),
+        pidle: Mutex::new(0),
+        queues: (0..queues).map(|_| Queue::new()).collect(),
+    })
+}
+
+impl World {
+    fn pidleput(&self) {
+        let mut pidle = self.pidle.lock().expect("nobody panics");
+        *pidle += 1;
+        self.spin.p_became_idle();
+    }
+
+    fn pidleget(&self) -> bool {
+        self.pidleget_locked(&mut self.pidle.lock().expect("nobody panics"))
+    }
+
+    fn pidleget_locked(&self, pidle: &mut u32) -> bool {
+        if *pidle == 0 {
+            return false;
+        }
+        *pidle -= 1;
+        self.spin.p_left_idle();
+        true
+    }
+
+    /// newproc on the P that owns queue `i`.
+    fn submit(&self, i: usize) {
+        let g = leak(Goroutine { context: Token::new() });
+        g.context.use_alone();
+        self.queues[i].put(g, Place::Tail, |_| panic!("the queue does not fill"));
+        self.wakep();
+    }
+
+    /// wake.rs `wakep`: the M it starts runs here.
+    ///
+    /// A reservation for which no P is left is undone under the lock. A submitter may have relied on
+    /// it, and then the M that has the P must find what that one queued: it gives the P back under
+    /// the same lock, so either its second look comes after the undoing, or the submitter's fence
+    /// comes before its.
+    fn wakep(&self) {
+        if !self.spin.reserve() {
+            return;
+        }
+        let mut pidle = self.pidle.lock().expect("nobody panics");
+        let got = self.pidleget_locked(&mut pidle);
+        if !got && !mutated("spinning.undo_unlocked") {
+            self.spin.found_work();
+            return;
+        }
+        drop(pidle);
+        if got {
+            self.spinner();
+        } else {
+            self.spin.found_work();
+        }
+    }
+
+    /// An M with a P and its spinning flag set, until it sleeps.
+    fn spinner(&self) {
+        let mut spinning = true;
+        loop {
+            if let Some(g) = self.steal() {
+                if spinning {
+                    spinning = false;
+                    self.spin.found_work();
+                    self.wakep();
+                }
+                g.context.use_alone();
+                continue;
+            }
+            if !self.give_up_p(spinning) {
+                return;
+            }
+            spinning = true;
+        }
+    }
+
+    fn steal(&self) -> Option<&'static Goroutine> {
+        let mine = Queue::new();
+        self.queues.iter().find_map(|q| mine.steal_into(q, false))
+    }
+
+    /// find_runnable.rs `give_up_p`. True: the M has its P again and spins.
+    fn give_up_p(&self, spinning: bool) -> bool {
+        self.pidleput();
+        if spinning {
+            self.spin.stop();
+        } else if mutated("spinning.no_second_look") {
+            return false;
+        } else {
+            self.spin.recheck_fence();
+        }
+        if self.queues.iter().any(|q| !q.is_empty()) && self.pidleget() {
+            self.spin.start();
+            return true;
+        }
+        false
+    }
+
+    fn assert_nothing_left(&self) {
+        assert!(self.queues.iter().all(Queue::is_empty), "queued, and every other M sleeps");
+        assert_eq!(self.spin.nmspinning(), 0, "spinners left in the count");
+        assert_eq!(self.spin.npidle(), *self.pidle.lock().expect("nobody panics"));
+    }
+}
+
+/// One spinner gives up while one submitter queues.
+fn submit_against_stop() {
+    let w = world(1);
+    w.spin.start();
+    let spinner = thread::spawn(|| w.spinner());
+    w.submit(0);
+    spinner.join().expect("no panic");
+    w.assert_nothing_left();
+}
+
+/// Two submitters: the one that sees a spinner relies on it also after that found other work.
+fn two_submitters() {
+    let w = world(2);
+    w.spin.start();
+    let spinner = thread::spawn(|| w.spinner());
+    let other = thread::spawn(|| w.submit(1));
+    w.submit(0);
+    spinner.join().expect("no panic");
+    other.join().expect("no panic");
+    w.assert_nothing_left();
+}
+
+/// An M that did not spin gives its P up while one submitter queues: the submitter saw no idle P.
+fn submit_against_idle() {
+    let w = world(1);
+    let idler = thread::spawn(|| {
+        if w.give_up_p(false) {
+            w.spinner();
+        }
+    });
+    w.submit(0);
+    idler.join().expect("no panic");
+    w.assert_nothing_left();
+}
+
+/// Everyone sleeps already: the submitter wakes one.
+fn submit_to_sleepers() {
+    let w = world(1);
+    w.pidleput();
+    w.submit(0);
+    w.assert_nothing_left();
+}
+
+#[test]
+fn a_submit_and_the_last_spinner_do_not_miss_each_other() {
+    check(submit_against_stop);
+    check(submit_to_sleepers);
+}
+
+#[test]
+fn two_submits_and_the_last_spinner_do_not_miss_each_other() {
+    check(two_submitters);
+}
+
+#[test]
+fn a_submit_and_an_m_that_did_not_spin_do_not_miss_each_other() {
+    check(submit_against_idle);
+}
+
+#[test]
+fn catches_a_submit_without_its_fence() {
+    must_catch("spinning.submit_fence", submit_against_stop);
+}
+
+#[test]
+fn catches_a_stop_without_its_fence() {
+    must_catch("spinning.stop_fence", submit_against_stop);
+}
+
+#[test]
+fn catches_an_m_that_sleeps_without_a_second_look() {
+    must_catch("spinning.no_second_look", submit_against_idle);
+}
+
+#[test]
+fn catches_a_reservation_undone_after_the_lock() {
+    must_catch("spinning.undo_unlocked", two_submitters);
+}
