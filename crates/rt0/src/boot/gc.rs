@@ -96,9 +96,15 @@ pub(crate) fn wake_sweeper() {
     SWEEP.wake();
 }
 
-/// Looks at stacks that died: what the last pages of the allowance show, the rest has. Go: bgsweep.
+/// How long a dead stack is left alone: most are used again at once, and need no look.
+const SWEEP_DELAY_NS: i64 = 100_000_000;
+
+/// Looks at stacks that died and were not used again: what the first pages beyond the allowance show,
+/// the rest has. Go: bgsweep.
 fn bgsweep() {
     loop {
+        SWEEP.wait(WaitReason::SweepWait);
+        crate::time::sleep_system(SWEEP_DELAY_NS);
         let mut found = false;
         while let Some(gp) = next(cache::next_dirty) {
             let (lo, bytes) = stack::trimmable(gp, KEEP_BYTES);
@@ -113,7 +119,6 @@ fn bgsweep() {
         if found {
             pinned(|| SCAVENGE.wake());
         }
-        SWEEP.wait(WaitReason::SweepWait);
     }
 }
 
