@@ -192,3 +192,8 @@ fn catches_a_steal_without_a_cas() {
 fn catches_an_overflow_without_a_cas() {
     must_catch("runq.overflow", overflow);
 }
+
+#[test]
+fn catches_an_is_empty_that_is_no_snapshot() {
+    must_catch("runq.snapshot", never_seen_empty);
+}

@@ -270,7 +270,7 @@ impl<T: 'static> RunQueue<T> {
             let h = self.head.load(Ordering::Acquire);
             let t = self.tail.load(Ordering::Acquire);
             let next = self.runnext.load(Ordering::Acquire);
-            if t == self.tail.load(Ordering::Acquire) {
+            if mutated("runq.snapshot") || t == self.tail.load(Ordering::Acquire) {
                 return h == t && next.is_null();
             }
         }
