@@ -40,8 +40,11 @@ pub(crate) struct DebugVars {
     pub(crate) tracebackancestors: Var,
     /// Seed of every random number, for runs that repeat.
     pub(crate) randseed: Var,
-    /// 1: goroutine TLS is switched by arch_prctl also where FSGSBASE is there.
+    /// 1: goroutine TLS is switched by arch_prctl also where FSGSBASE is there; 2: as if libc lacked
+    /// what it needs.
     pub(crate) tlsmode: Var,
+    /// 1: stacks are guarded by mprotect also where the kernel has markers.
+    pub(crate) stackguard: Var,
 }
 
 static DEBUG: DebugVars = DebugVars {
@@ -49,6 +52,7 @@ static DEBUG: DebugVars = DebugVars {
     tracebackancestors: Var::new(0),
     randseed: Var::new(0),
     tlsmode: Var::new(0),
+    stackguard: Var::new(0),
 };
 
 pub(crate) fn get() -> &'static DebugVars {
@@ -56,12 +60,13 @@ pub(crate) fn get() -> &'static DebugVars {
 }
 
 /// Go: dbgvars.
-fn dbgvars() -> [(&'static [u8], &'static Var); 4] {
+fn dbgvars() -> [(&'static [u8], &'static Var); 5] {
     [
         (b"inittrace", &DEBUG.inittrace),
         (b"tracebackancestors", &DEBUG.tracebackancestors),
         (b"randseed", &DEBUG.randseed),
         (b"tlsmode", &DEBUG.tlsmode),
+        (b"stackguard", &DEBUG.stackguard),
     ]
 }
 

@@ -93,12 +93,14 @@ fn give_up_p(mp: &'static M, pp: &'static P) -> Next {
         }
         sched.pidleput(pp);
     }
-    if !mp.is_spinning() {
+    // Spinning or not: a submitter may have relied on a spinner that found other work, and the wake
+    // which that one owed saw no idle P (Go: sched.needspinning).
+    if mp.is_spinning() {
+        mp.set_spinning(false);
+        SCHED.spin.stop();
+    } else {
         SCHED.spin.recheck_fence();
-        return Next::Wait;
     }
-    mp.set_spinning(false);
-    SCHED.spin.stop();
     {
         let mut sched = SCHED.lock.lock();
         if SCHED.runqsize() != 0
@@ -127,7 +129,7 @@ fn spin_again(mp: &'static M, pp: &'static P) {
 }
 
 /// Whether a P that is not idle has something to steal.
-fn check_runqs_no_p() -> bool {
+pub(crate) fn check_runqs_no_p() -> bool {
     procresize::allp().any(|pp| !pp.runq.is_empty())
 }
 

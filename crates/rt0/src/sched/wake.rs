@@ -94,13 +94,15 @@ pub(crate) fn wakep() {
 
 #[cold]
 fn wakep_slow() {
-    let pp = SCHED.lock.lock().pidleget();
-    match pp {
-        Some(pp) => startm(pp, Spin::Yes),
-        None => {
-            SCHED.spin.found_work();
-        }
-    }
+    let mut sched = SCHED.lock.lock();
+    let Some(pp) = sched.pidleget() else {
+        // Undone under the lock: were it later, a P could go idle and a goroutine be queued in between,
+        // whose submitter would rely on a spinner that never comes.
+        SCHED.spin.found_work();
+        return;
+    };
+    drop(sched);
+    startm(pp, Spin::Yes);
 }
 
 /// Whether an M starts as a spinning one.
@@ -179,6 +181,11 @@ pub(crate) fn handoffp(pp: &'static P) {
     let when = pp.timers.next_when();
     sched.pidleput(pp);
     drop(sched);
+    // A spinner may have found work since it was counted above, and seen no idle P to wake for.
+    SCHED.spin.recheck_fence();
+    if can_start && super::find_runnable::check_runqs_no_p() {
+        wakep();
+    }
     if when != 0 {
         crate::netpoll::wake_net_poller(when);
     }

@@ -19,6 +19,11 @@ use std::io;
 const FIRST_BYTES: usize = 16 << 20;
 const MOST_BYTES: usize = 1 << 30;
 const MAX_ARENAS: usize = 4096;
+/// Mappings left to the rest of the process when guards cost some.
+const SPARE_MAPPINGS: usize = 2048;
+/// Address space left to the rest of the process: the last of it would be spent on stacks, and then the
+/// error that says so could not be printed.
+const SPARE_BYTES: usize = 64 << 20;
 
 /// An arena, readable from signal handlers.
 struct Arena {
@@ -45,6 +50,8 @@ struct Arenas {
     next_bytes: [usize; Class::COUNT],
     guard: Guard,
     mprotected: usize,
+    max_map_count: usize,
+    reserved_bytes: usize,
     warned: bool,
 }
 
@@ -56,6 +63,8 @@ static STATE: RtMutex<Arenas> = RtMutex::new(
         next_bytes: [FIRST_BYTES; Class::COUNT],
         guard: Guard::Marker,
         mprotected: 0,
+        max_map_count: 0,
+        reserved_bytes: 0,
         warned: false,
     },
 );
@@ -68,31 +77,41 @@ pub(crate) struct Slot {
 
 /// Part of stackinit: the small class serves only the runtime's own few goroutines.
 pub(crate) fn init() {
-    STATE.lock().next_bytes[Class::SMALL.index()] = 16 * Class::SMALL.bytes();
+    let mut st = STATE.lock();
+    st.next_bytes[Class::SMALL.index()] = 16 * Class::SMALL.bytes();
+    if crate::boot::debugvars::get().stackguard.get() == 1 {
+        st.guard = Guard::Mprotect;
+    }
 }
 
 /// The next slot of a class, guarded.
 pub(crate) fn carve(class: Class) -> io::Result<Slot> {
     let _pin = crate::sched::pin();
     let (slot, kind) = take(class).map_err(|e| no_space(class, e))?;
+    if kind == Guard::Mprotect {
+        count_mprotect()?;
+    }
     // SAFETY: MM1: the slot is new; nobody uses it.
-    let got = unsafe { mem::guard(slot.base, GUARD_BYTES, kind) };
-    match got {
-        Ok(got) if got == kind && kind == Guard::Marker => Ok(slot),
+    match unsafe { mem::guard(slot.base, GUARD_BYTES, kind) } {
         Ok(got) => {
-            count_mprotect(got);
+            if got != kind {
+                STATE.lock().guard = got;
+            }
             Ok(slot)
         }
-        Err(e) => Err(io::Error::new(
-            io::Error::from(e).kind(),
-            format!(
-                "rt0: cannot guard a goroutine's stack (errno={}): the process has reached \
-                 vm.max_map_count; raise it (sysctl vm.max_map_count=1048576) or run Linux 6.13 or \
-                 later, which needs no mapping for a guard",
-                e.raw_os_error()
-            ),
-        )),
+        Err(e) => Err(no_mapping(e.raw_os_error())),
     }
+}
+
+fn no_mapping(errno: i32) -> io::Error {
+    io::Error::new(
+        io::ErrorKind::OutOfMemory,
+        format!(
+            "rt0: cannot guard a goroutine's stack (errno={errno}): the process has no mappings left; \
+             raise vm.max_map_count (sysctl vm.max_map_count=1048576) or run Linux 6.13 or later, \
+             which needs no mapping for a guard"
+        ),
+    )
 }
 
 fn take(class: Class) -> Result<(Slot, Guard), rustix::io::Errno> {
@@ -117,14 +136,21 @@ fn reserve(st: &mut Arenas, class: Class) -> Result<(), rustix::io::Errno> {
     if st.count == MAX_ARENAS {
         return Err(rustix::io::Errno::NOMEM);
     }
-    let mut bytes = st.next_bytes[class.index()].max(class.bytes());
+    let wanted = st.next_bytes[class.index()].max(class.bytes());
+    let mut bytes = wanted;
     let base = loop {
         match mem::reserve(bytes) {
-            Ok(base) => break base,
+            Ok(base) if bytes == wanted || spare_is_left(st) => break base,
+            Ok(base) => {
+                // SAFETY: MM1: just made, handed to nobody.
+                unsafe { mem::release(base, bytes) };
+                return Err(rustix::io::Errno::NOMEM);
+            }
             Err(e) if bytes / 2 < class.bytes() => return Err(e),
             Err(_) => bytes /= 2,
         }
     };
+    st.reserved_bytes += bytes;
     if bytes <= FIRST_BYTES || crate::boot::osinit::phys_huge_page_size() != 0 {
         mem::no_huge_pages(base, bytes);
     }
@@ -137,6 +163,17 @@ fn reserve(st: &mut Arenas, class: Class) -> Result<(), rustix::io::Errno> {
     st.count += 1;
     st.current[class.index()] = st.count;
     Ok(())
+}
+
+/// Whether `SPARE_BYTES` could still be mapped. Not asked of a process that is small itself.
+fn spare_is_left(st: &Arenas) -> bool {
+    if st.reserved_bytes < SPARE_BYTES {
+        return true;
+    }
+    let Ok(base) = mem::reserve(SPARE_BYTES) else { return false };
+    // SAFETY: MM1: just made, handed to nobody.
+    unsafe { mem::release(base, SPARE_BYTES) };
+    true
 }
 
 fn no_space(class: Class, e: rustix::io::Errno) -> io::Error {
@@ -152,26 +189,28 @@ fn no_space(class: Class, e: rustix::io::Errno) -> io::Error {
     )
 }
 
-/// The kernel has no markers: from now on guards cost mappings, and near the limit we say so.
-fn count_mprotect(got: Guard) {
+/// The kernel has no markers: guards cost mappings. Near the limit we say so, and what the rest of the
+/// process needs (threads, malloc, an error's report) is left alone.
+fn count_mprotect() -> io::Result<()> {
     let mut st = STATE.lock();
-    st.guard = got;
-    st.mprotected += 1;
-    if st.warned || !st.mprotected.is_multiple_of(1024) {
-        return;
+    if st.max_map_count == 0 {
+        let mut buf = [0u8; 24];
+        let text = crate::sys::proc::read_small(c"/proc/sys/vm/max_map_count", &mut buf);
+        st.max_map_count = crate::sys::proc::parse_digits(text).unwrap_or(65_530) as usize;
     }
-    let mut buf = [0u8; 24];
-    let text = crate::sys::proc::read_small(c"/proc/sys/vm/max_map_count", &mut buf);
-    let limit = crate::sys::proc::parse_digits(text).unwrap_or(65_530) as usize;
-    if st.mprotected * 2 > limit / 10 * 9 {
+    let (used, limit) = (2 * (st.mprotected + 1), st.max_map_count);
+    if used + SPARE_MAPPINGS > limit {
+        return Err(no_mapping(rustix::io::Errno::NOMEM.raw_os_error()));
+    }
+    st.mprotected += 1;
+    if !st.warned && used > limit / 10 * 9 {
         st.warned = true;
         rtprint!(
-            "rt0: warning: {} goroutine stacks use {} of {limit} mappings (vm.max_map_count); \
-             goroutines beyond that will fail\n",
-            st.mprotected,
-            st.mprotected * 2
+            "rt0: warning: the guards of goroutine stacks use {used} of {limit} mappings \
+             (vm.max_map_count); soon no more goroutines can be made\n"
         );
     }
+    Ok(())
 }
 
 /// What a slot is, for whoever has an address in it.

@@ -134,6 +134,9 @@ fn init_once() -> Result<template::Template, &'static str> {
     } else {
         Access::ArchPrctl
     };
+    if crate::boot::debugvars::get().tlsmode.get() == 2 {
+        return Err("GODEBUG=tlsmode=2");
+    }
     let t = template::learn()?;
     let block = selftest::run(&t, how)?;
     setxid::wrap();

@@ -7,7 +7,9 @@
 //! in about 10 ns; without, by `arch_prctl` in about 200.
 //!
 //! # Safety
-//! * `FG1`: GS base is 0 on a thread that is no M, else the address of a live `M` (never freed).
+//! * `FG1`: on a thread that is an M, GS base is the address of that `M` (never freed). On other threads
+//!   it means nothing: a thread inherits it from the one that made it. So it is read only where TLS
+//!   says that this is a goroutine or an M (tls/mod.rs `getg`, `this_m`), or on g0.
 //! * `FG2`: FS base always is a block of which this thread is the only user.
 
 #![allow(unsafe_code, reason = "FG1, FG2: segment bases")]
