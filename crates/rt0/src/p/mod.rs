@@ -25,6 +25,9 @@ pub(crate) enum PStatus {
     Dead = 4,
 }
 
+/// How many goroutines in a row may come from `runnext` while others wait in the ring.
+const MOST_INHERITED: u64 = 128;
+
 /// Most Ps there can be. Go has no bound and a large GOMAXPROCS never returns.
 pub(crate) const MAX_P: usize = 4096;
 
@@ -33,6 +36,8 @@ pub(crate) struct P {
     // Owner (PP1).
     pub(crate) schedtick: Word,
     pub(crate) syscalltick: Word,
+    /// Goroutines taken from `runnext` in a row.
+    pub(crate) inherited: Word,
     /// 16 goroutine ids at a time (Go: goidcache, goidcacheend).
     pub(crate) goidcache: Word,
     pub(crate) goidcacheend: Word,
@@ -68,6 +73,7 @@ impl P {
         P {
             schedtick: Word::new(0),
             syscalltick: Word::new(0),
+            inherited: Word::new(0),
             goidcache: Word::new(0),
             goidcacheend: Word::new(0),
             gcreated: Word::new(0),
@@ -89,6 +95,24 @@ impl P {
     pub(crate) fn set_status(&self, s: PStatus) {
         // ORDERING: a report; the owner word decides
         self.status.store(s as u32, Ordering::Relaxed);
+    }
+
+    /// The local queue's next goroutine. Owner.
+    ///
+    /// A goroutine from `runnext` inherits the time slice of the one that readied it: a pair that readies
+    /// each other counts as one, and after [`MOST_INHERITED`] of its switches the ring has its turn. Go
+    /// bounds that by the clock (sysmon preempts the pair after 10 ms).
+    #[inline(always)]
+    pub(crate) fn next_local(&self) -> Option<&'static G> {
+        if self.inherited.get() >= MOST_INHERITED {
+            self.inherited.set(0);
+            if let Some(gp) = self.runq.get_ring() {
+                return Some(gp);
+            }
+        }
+        let (gp, inherits) = self.runq.get()?;
+        self.inherited.set(if inherits { self.inherited.get() + 1 } else { 0 });
+        Some(gp)
     }
 
     pub(crate) fn id(&self) -> usize {

@@ -57,7 +57,7 @@ fn from_queues(pp: &'static P) -> Option<&'static G> {
             return gp;
         }
     }
-    if let Some((gp, _inherits)) = pp.runq.get() {
+    if let Some(gp) = pp.next_local() {
         return Some(gp);
     }
     if SCHED.runqsize() != 0 {

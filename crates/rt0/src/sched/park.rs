@@ -42,7 +42,7 @@ fn next_at_hand(mp: &'static M, pp: &'static P) -> Option<&'static G> {
     if mp.is_returning() {
         return None;
     }
-    pp.runq.get().map(|(gp, _inherits)| gp)
+    pp.next_local()
 }
 
 /// Leaves `gp` for the next goroutine or for g0, and returns on whatever M continues it.

@@ -156,6 +156,12 @@ impl<T: 'static> RunQueue<T> {
                 return as_static(next).map(|g| (g, true));
             }
         }
+        self.get_ring().map(|g| (g, false))
+    }
+
+    /// Owner: takes the ring's oldest goroutine, leaving `runnext` alone.
+    #[inline]
+    pub(crate) fn get_ring(&self) -> Option<&'static T> {
         loop {
             // ORDERING: pairs with the head CAS of thieves
             let h = self.head.load(Ordering::Acquire);
@@ -168,7 +174,7 @@ impl<T: 'static> RunQueue<T> {
             let p = self.slot(h).load(Ordering::Relaxed);
             if mutated("runq.get") {
                 self.head.store(h.wrapping_add(1), Ordering::Release);
-                return as_static(p).map(|g| (g, false));
+                return as_static(p);
             }
             // ORDERING: pairs with the head load in steal_into
             let won = self.head.compare_exchange(
@@ -178,7 +184,7 @@ impl<T: 'static> RunQueue<T> {
                 Ordering::Relaxed,
             );
             if won.is_ok() {
-                return as_static(p).map(|g| (g, false));
+                return as_static(p);
             }
         }
     }
