@@ -36,6 +36,15 @@ pub fn gomaxprocs() -> usize {
     SCHED.gomaxprocs() as usize
 }
 
+/// Sets how many goroutines can run at once and returns the old number; 0 only asks.
+///
+/// Stops the world for some microseconds: goroutines outside the runtime go on, those in it wait. No
+/// goroutine and no timer is lost. At most 4096. From a plain thread it works while the runtime runs.
+/// Go: `runtime.GOMAXPROCS`.
+pub fn set_gomaxprocs(n: usize) -> usize {
+    crate::sched::stop_the_world::set_gomaxprocs(n)
+}
+
 /// Runs `f`, which may block the thread (a C call, a file, a lock of std's), without keeping other
 /// goroutines from running: they get another thread.
 ///

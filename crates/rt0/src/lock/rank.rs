@@ -11,6 +11,8 @@
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
 #[repr(u8)]
 pub(crate) enum Rank {
+    /// Claiming a P from the M that holds it.
+    Claim = 0,
     /// The scheduler's lists: `SCHED.lock`.
     Sched = 1,
     /// A P's timer heap.

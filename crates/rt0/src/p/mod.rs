@@ -22,6 +22,7 @@ use owner::Owner;
 pub(crate) enum PStatus {
     Idle = 0,
     Running = 1,
+    GcStop = 3,
     Dead = 4,
 }
 
@@ -95,6 +96,11 @@ impl P {
     pub(crate) fn set_status(&self, s: PStatus) {
         // ORDERING: a report; the owner word decides
         self.status.store(s as u32, Ordering::Relaxed);
+    }
+
+    pub(crate) fn is(&self, s: PStatus) -> bool {
+        // ORDERING: the stopper's own mark, or set under sched.lock
+        self.status.load(Ordering::Acquire) == s as u32
     }
 
     /// The local queue's next goroutine. Owner.

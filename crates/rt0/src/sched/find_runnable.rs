@@ -19,6 +19,10 @@ use crate::sys::nanotime;
 /// lost its P on the way; the caller looks again.
 pub(crate) fn find_runnable(mp: &'static M) -> Option<&'static G> {
     loop {
+        if super::stop_the_world::gcwaiting() {
+            super::stop_the_world::give_p(mp);
+            return None;
+        }
         let pp = p_of(mp);
         crate::time::check_timers(mp, pp);
         if let Some(gp) = from_queues(pp) {

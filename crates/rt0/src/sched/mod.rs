@@ -29,6 +29,7 @@ pub(crate) mod runq;
 pub(crate) mod schedule;
 pub(crate) mod spinning;
 pub(crate) mod steal;
+pub(crate) mod stop_the_world;
 pub(crate) mod syscall;
 pub(crate) mod sysmon;
 pub(crate) mod waiter;

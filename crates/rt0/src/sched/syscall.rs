@@ -84,7 +84,11 @@ fn pinned() -> &'static M {
 pub(crate) fn regain_p(mp: &'static M, gp: &'static G) -> &'static M {
     if let Some(pp) = mp.p.get() {
         if pp.owner.reclaim(mp.addr()) {
-            return mp;
+            if !super::stop_the_world::gcwaiting() {
+                return mp;
+            }
+            super::stop_the_world::give_p(mp);
+            return switch_away(mp, gp, Action::NeedP);
         }
         mp.oldp.set(Some(pp));
         mp.p.set(None);

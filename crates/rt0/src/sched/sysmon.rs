@@ -10,7 +10,9 @@
 use super::wake::handoffp;
 use super::{SCHED, procresize};
 use crate::atomic::{AtomicBool, Ordering};
+use crate::lock::mutex::RtMutex;
 use crate::lock::note::Note;
+use crate::lock::rank::Rank;
 use crate::m::M;
 use crate::p::P;
 use crate::sys::{nanotime, proc::ThreadState, raw};
@@ -139,7 +141,11 @@ fn retake_running(pp: &'static P, mp: &'static M, now: i64) -> bool {
     if since < FORCE_PREEMPT_NS && crate::sys::proc::thread_state(tid) != ThreadState::Blocked {
         return false;
     }
-    take_from_running(pp, mp, tid)
+    if !take_from_running(pp, mp, tid) {
+        return false;
+    }
+    handoffp(pp);
+    true
 }
 
 fn in_runtime(mp: &'static M) -> bool {
@@ -147,8 +153,22 @@ fn in_runtime(mp: &'static M) -> bool {
     mp.locks.load(Ordering::Acquire) != 0
 }
 
-/// p/owner.rs: claim; barrier; look at `m.locks`; take.
+/// For a stopper: the P, if its M is in a system call or outside the runtime at this moment.
+pub(crate) fn take_for_stopper(pp: &'static P) -> bool {
+    let Some(mp) = holder(pp) else { return false };
+    if pp.owner.in_syscall() {
+        return pp.owner.retake_syscall(mp.addr());
+    }
+    take_from_running(pp, mp, mp.procid.get() as i32)
+}
+
+/// One claimer at a time: the barrier that a claim needs must lie after that claim, and an M may have
+/// taken the P back from an earlier one.
+static CLAIM: RtMutex<()> = RtMutex::new(Rank::Claim, ());
+
+/// p/owner.rs: claim; barrier; look at `m.locks`; take. The caller owns the P if this is true.
 fn take_from_running(pp: &'static P, mp: &'static M, tid: i32) -> bool {
+    let _one = CLAIM.lock();
     if !pp.owner.claim(mp.addr()) {
         return false;
     }
@@ -159,9 +179,5 @@ fn take_from_running(pp: &'static P, mp: &'static M, tid: i32) -> bool {
         pp.owner.unclaim(mp.addr());
         return false;
     }
-    if !pp.owner.take(mp.addr()) {
-        return false;
-    }
-    handoffp(pp);
-    true
+    pp.owner.take(mp.addr())
 }

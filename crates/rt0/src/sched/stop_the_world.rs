@@ -1,0 +1,139 @@
+//! Stopping the world, and changing the number of Ps in a stopped one.
+//!
+//! Go: proc.go `stopTheWorld`, `stopTheWorldWithSema`, `startTheWorldWithSema`, `gcstopm`;
+//! debug.go `GOMAXPROCS`.
+//!
+//! The world is stopped when the stopper holds every P but its own. Goroutines outside the runtime go on,
+//! P-less, until their next runtime call, which waits for a P: nothing of the scheduler's moves, and no
+//! goroutine has to cooperate or be signalled.
+//!
+//! 1. `gcwaiting` up: an M in `schedule`, or one whose P is claimed at the door of the runtime, hands its
+//!    P to the stopper ([`give_p`]).
+//! 2. Again and again until all are there: take what is on the idle list; take from Ms in system
+//!    calls; claim from the others (sysmon.rs, p/owner.rs).
+//! 3. Work.
+//! 4. `gcwaiting` down; procresize puts the Ps on the idle list or names those with work; Ms are started
+//!    for them, and whoever waits for a P finds one.
+//!
+//! # Invariants
+//! * `SW1`: one stopper at a time (`WORLD`).
+//! * `SW2`: a P with status GcStop is the stopper's: on no list, owned by no M.
+
+use super::procresize::{allp, procresize};
+use super::wake::{Spin, hand, releasep, startm};
+use super::{SCHED, enter, leave, sysmon};
+use crate::atomic::{AtomicBool, Ordering};
+use crate::m::M;
+use crate::p::{MAX_P, P, PStatus};
+
+static WORLD: AtomicBool = AtomicBool::new(false);
+static GCWAITING: AtomicBool = AtomicBool::new(false);
+
+/// Whether a stopper wants every P. Go: sched.gcwaiting.
+#[inline(always)]
+pub(crate) fn gcwaiting() -> bool {
+    GCWAITING.load(Ordering::Acquire) // ORDERING: a stale false only delays the stopper
+}
+
+/// The M hands its P to the stopper. Go: gcstopm.
+pub(crate) fn give_p(mp: &'static M) {
+    if mp.is_spinning() {
+        mp.set_spinning(false);
+        SCHED.spin.stop();
+    }
+    let sched = SCHED.lock.lock();
+    if let Some(pp) = releasep(mp) {
+        if gcwaiting() {
+            pp.set_status(PStatus::GcStop);
+        } else {
+            let mut sched = sched;
+            sched.pidleput(pp);
+        }
+    }
+}
+
+/// Sets how many goroutines can run at once and returns the old number; 0 only asks. Values above 4096
+/// count as 4096. Go: runtime.GOMAXPROCS.
+pub(crate) fn set_gomaxprocs(n: usize) -> usize {
+    if n == 0 {
+        return SCHED.gomaxprocs() as usize;
+    }
+    if crate::tls::getg().is_none() {
+        return crate::boot::main::run(move || set_gomaxprocs(n));
+    }
+    // ORDERING: SW1
+    while WORLD.swap(true, Ordering::Acquire) {
+        crate::time::sleep(std::time::Duration::from_micros(50));
+    }
+    let Some((mp, _)) = enter() else { crate::throw::throw("set_gomaxprocs: not a goroutine") };
+    let old = SCHED.gomaxprocs() as usize;
+    let n = n.min(MAX_P);
+    if n != old {
+        stop_the_world(mp);
+        start_the_world(mp, n);
+    }
+    leave(mp);
+    WORLD.store(false, Ordering::Release); // ORDERING: SW1
+    old
+}
+
+/// Returns when the stopper holds every P but the one of `mp`, its own.
+fn stop_the_world(mp: &'static M) {
+    GCWAITING.store(true, Ordering::SeqCst); // ORDERING: pairs with gcwaiting
+    loop {
+        let mut missing = 0;
+        {
+            let mut sched = SCHED.lock.lock();
+            while let Some(pp) = sched.pidleget() {
+                pp.set_status(PStatus::GcStop);
+            }
+        }
+        for pp in allp().filter(|pp| !is_mine(mp, pp)) {
+            if !pp.is(PStatus::GcStop) && !take(pp) {
+                missing += 1;
+            }
+        }
+        if missing == 0 {
+            return;
+        }
+        core::hint::spin_loop();
+    }
+}
+
+fn is_mine(mp: &'static M, pp: &'static P) -> bool {
+    mp.p.get().is_some_and(|mine| core::ptr::eq(mine, pp))
+}
+
+/// Takes the P of an M in a system call, or of one outside the runtime.
+fn take(pp: &'static P) -> bool {
+    let taken = sysmon::take_for_stopper(pp);
+    if taken {
+        pp.set_status(PStatus::GcStop);
+    }
+    taken
+}
+
+/// Ends the stop with `n` Ps. Go: startTheWorldWithSema.
+fn start_the_world(mp: &'static M, n: usize) {
+    let mut sched = SCHED.lock.lock();
+    let mut with_work = procresize(&mut sched, mp, n);
+    GCWAITING.store(false, Ordering::SeqCst); // ORDERING: pairs with gcwaiting
+    drop(sched);
+    while let Some(pp) = with_work {
+        with_work = pp.link.get();
+        start_on(pp);
+    }
+    super::wake::wakep();
+}
+
+/// Runs a P on the M that procresize chose for it, or another.
+fn start_on(pp: &'static P) {
+    match pp.m.get() {
+        Some(m) => {
+            pp.m.set(None);
+            hand(m, pp, Spin::No);
+            m.park.wakeup();
+        }
+        None => startm(pp, Spin::No),
+    }
+}
