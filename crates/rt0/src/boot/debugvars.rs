@@ -43,6 +43,8 @@ pub(crate) struct DebugVars {
     /// 1: goroutine TLS is switched by arch_prctl also where FSGSBASE is there; 2: as if libc lacked
     /// what it needs.
     pub(crate) tlsmode: Var,
+    /// 1: no preemption by signal; a goroutine that runs too long loses its P.
+    pub(crate) asyncpreemptoff: Var,
     /// 1: stacks are guarded by mprotect also where the kernel has markers.
     pub(crate) stackguard: Var,
 }
@@ -53,6 +55,7 @@ static DEBUG: DebugVars = DebugVars {
     randseed: Var::new(0),
     tlsmode: Var::new(0),
     stackguard: Var::new(0),
+    asyncpreemptoff: Var::new(0),
 };
 
 pub(crate) fn get() -> &'static DebugVars {
@@ -60,13 +63,14 @@ pub(crate) fn get() -> &'static DebugVars {
 }
 
 /// Go: dbgvars.
-fn dbgvars() -> [(&'static [u8], &'static Var); 5] {
+fn dbgvars() -> [(&'static [u8], &'static Var); 6] {
     [
         (b"inittrace", &DEBUG.inittrace),
         (b"tracebackancestors", &DEBUG.tracebackancestors),
         (b"randseed", &DEBUG.randseed),
         (b"tlsmode", &DEBUG.tlsmode),
         (b"stackguard", &DEBUG.stackguard),
+        (b"asyncpreemptoff", &DEBUG.asyncpreemptoff),
     ]
 }
 

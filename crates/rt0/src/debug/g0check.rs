@@ -24,10 +24,13 @@ pub struct NoAllocOnG0<A>(
 );
 
 fn check() {
-    let Some(mp) = crate::tls::this_m() else { return };
+    // Pinned, or the goroutine could be moved between finding the M and looking at it.
+    let pin = crate::sched::pin();
+    let Some(mp) = pin.m().or_else(crate::tls::this_m) else { return };
+    let own = u32::from(pin.m().is_some());
     let in_runtime = mp.curg.get().is_none() || {
         // ORDERING: this thread's own count
-        mp.locks.load(Ordering::Relaxed) != 0
+        mp.locks.load(Ordering::Relaxed) != own
     };
     // While M 0 boots or leaves it is a plain thread that happens to be an M already.
     let scheduling = crate::sched::SCHED.main_started.load(Ordering::Relaxed); // ORDERING: a hint

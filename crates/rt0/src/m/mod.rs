@@ -27,6 +27,8 @@ pub(crate) enum Action {
     Exit = 3,
     /// It has no P: find one, or queue it globally.
     NeedP = 4,
+    /// Queue it globally: it had its time slice.
+    Preempt = 5,
 }
 
 #[repr(C, align(64))]
@@ -57,6 +59,8 @@ pub(crate) struct M {
     pub(crate) cheaprand: Word,
     /// Set when the thread has to leave the scheduler and return from `rt0::run`.
     pub(crate) returning: AtomicU32,
+    /// sysmon asked the goroutine to park (sched/preempt.rs).
+    pub(crate) preempt: AtomicU32,
     /// 1 between mstart and its return.
     pub(crate) scheduling: AtomicU32,
     pub(crate) g0: G,
@@ -102,6 +106,7 @@ impl M {
             ranks: AtomicU32::new(0),
             cheaprand: Word::new(0),
             returning: AtomicU32::new(0),
+            preempt: AtomicU32::new(0),
             scheduling: AtomicU32::new(0),
             g0: G::new(),
             nextp: AtomicRef::none(),

@@ -64,6 +64,7 @@ pub(crate) struct P {
     // sysmon only (Go: sysmontick).
     pub(crate) sysmon_tick: Word,
     pub(crate) sysmon_when: Word,
+    pub(crate) preempt_tries: Word,
 
     // Constant.
     pub(crate) id: AtomicUsize,
@@ -89,6 +90,7 @@ impl P {
             m: AtomicRef::none(),
             sysmon_tick: Word::new(0),
             sysmon_when: Word::new(0),
+            preempt_tries: Word::new(0),
             id: AtomicUsize::new(0),
         }
     }

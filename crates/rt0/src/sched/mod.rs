@@ -24,6 +24,7 @@ pub(crate) mod goexit;
 pub(crate) mod newm;
 pub(crate) mod newproc;
 pub(crate) mod park;
+pub(crate) mod preempt;
 pub(crate) mod procresize;
 pub(crate) mod runq;
 pub(crate) mod schedule;
@@ -158,6 +159,13 @@ pub(crate) fn pin() -> Pin {
     }
     // SAFETY: FG1: this is a goroutine, so the thread is an M.
     Pin(Some(unsafe { crate::arch::fsgs::acquirem() }))
+}
+
+impl Pin {
+    /// The M, on a goroutine.
+    pub(crate) fn m(&self) -> Option<&'static M> {
+        self.0
+    }
 }
 
 impl Drop for Pin {

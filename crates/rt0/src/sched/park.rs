@@ -130,6 +130,10 @@ pub(crate) fn finish_switch(mp: &'static M) {
     if action == Action::Yield as u32 {
         gp.casgstatus(Status::Running, Status::Runnable);
         runqput(p_of(mp), gp, Place::Tail);
+    } else if action == Action::Preempt as u32 {
+        gp.casgstatus(Status::Running, Status::Runnable);
+        gp.m.set(None);
+        SCHED.lock.lock().globrunqput(gp);
     } else if action == Action::Park as u32 {
         finish_park(mp, gp);
     } else if action == Action::Exit as u32 {

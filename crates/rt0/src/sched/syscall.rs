@@ -78,6 +78,19 @@ fn pinned() -> &'static M {
     unsafe { crate::arch::fsgs::acquirem() }
 }
 
+/// A preempted goroutine whose M has no P: it queues like the others. One that is only claimed is taken
+/// back first.
+pub(crate) fn queue_without_p(mp: &'static M, gp: &'static G) -> &'static M {
+    if let Some(pp) = mp.p.get() {
+        if pp.owner.reclaim(mp.addr()) {
+            return switch_away(mp, gp, Action::Preempt);
+        }
+        mp.oldp.set(Some(pp));
+        mp.p.set(None);
+    }
+    switch_away(mp, gp, Action::NeedP)
+}
+
 /// A running goroutine whose M has no P, or whose P is claimed: takes it back, or another, or waits
 /// for one in the queue. Returns the M it continues on, with a P and one count of `m.locks`.
 #[cold]

@@ -9,7 +9,7 @@
 
 use super::wake::handoffp;
 use super::{SCHED, procresize};
-use crate::atomic::{AtomicBool, Ordering};
+use crate::atomic::{AtomicBool, AtomicI64, Ordering};
 use crate::lock::mutex::RtMutex;
 use crate::lock::note::Note;
 use crate::lock::rank::Rank;
@@ -27,6 +27,9 @@ const MIN_DELAY_NS: i64 = 20_000;
 const MAX_DELAY_NS: i64 = 10_000_000;
 /// While an M runs and others wait, rounds stay this close, so that a blocked thread costs 1 ms.
 const BUSY_DELAY_NS: i64 = 500_000;
+
+/// How often a goroutine may refuse to be preempted by signal before its P is taken.
+const PREEMPT_TRIES: u64 = 10;
 
 static NOTE: Note = Note::new();
 static MEMBARRIER: AtomicBool = AtomicBool::new(false);
@@ -56,6 +59,7 @@ pub(crate) extern "C" fn sysmon(_: *mut c_void) -> *mut c_void {
         if super::find_runnable::timers_overdue() {
             super::wake::wakep();
         }
+        preempt_without_p(nanotime());
         if retake(nanotime()) {
             idle_rounds = 0;
         } else {
@@ -131,6 +135,7 @@ fn retake_running(pp: &'static P, mp: &'static M, now: i64) -> bool {
     if pp.sysmon_tick.get() != t {
         pp.sysmon_tick.set(t);
         pp.sysmon_when.set(now as u64);
+        pp.preempt_tries.set(0);
         return false;
     }
     let since = now - pp.sysmon_when.get() as i64;
@@ -138,8 +143,14 @@ fn retake_running(pp: &'static P, mp: &'static M, now: i64) -> bool {
         return false;
     }
     let tid = mp.procid.get() as i32;
-    if since < FORCE_PREEMPT_NS && crate::sys::proc::thread_state(tid) != ThreadState::Blocked {
-        return false;
+    if crate::sys::proc::thread_state(tid) != ThreadState::Blocked {
+        if since < FORCE_PREEMPT_NS {
+            return false;
+        }
+        // First it is asked to park; after some refusals its P is taken.
+        if pp.preempt_tries.bump() <= PREEMPT_TRIES && super::preempt::preempt_m(mp) {
+            return true;
+        }
     }
     if !take_from_running(pp, mp, tid) {
         return false;
@@ -147,6 +158,27 @@ fn retake_running(pp: &'static P, mp: &'static M, now: i64) -> bool {
     handoffp(pp);
     true
 }
+
+/// Goroutines that run without a P, because it was taken from them, are asked to park again and again
+/// while others wait: their number, and so that of threads, stays bounded.
+fn preempt_without_p(now: i64) {
+    if now - LAST_SWEEP.load(Ordering::Relaxed) < FORCE_PREEMPT_NS || SCHED.runqsize() == 0 {
+        return; // ORDERING: this thread's own
+    }
+    LAST_SWEEP.store(now, Ordering::Relaxed); // ORDERING: this thread's own
+    for mp in crate::m::allm() {
+        let hogs = mp.curg.load(Ordering::Relaxed).is_some_and(|gp| {
+            // ORDERING: hints; the handler decides
+            gp.status() == crate::g::Status::Running as u32
+        });
+        let has_p = mp.p.load(Ordering::Relaxed).is_some_and(|pp| pp.owner.is(mp.addr()));
+        if hogs && !has_p && !in_runtime(mp) {
+            super::preempt::preempt_m(mp);
+        }
+    }
+}
+
+static LAST_SWEEP: AtomicI64 = AtomicI64::new(0);
 
 fn in_runtime(mp: &'static M) -> bool {
     // ORDERING: a hint, or after the barrier in take_from_running

@@ -1,0 +1,217 @@
+//! Preemption by signal.
+//!
+//! Go: preempt.go `preemptone`, `wantAsyncPreempt`, `isAsyncSafePoint`, signal_unix.go `doSigPreempt`.
+//!
+//! sysmon sends SIGURG to an M whose goroutine ran for 10 ms while others wait, or runs without a P.
+//! The handler lets the goroutine park where it is, if that is safe; where it is not (inside the
+//! runtime, libc, the loader, the vDSO) it refuses, and sysmon tries again, then hands the P off
+//! instead (DESIGN D3). So progress never depends on a signal.
+//!
+//! Why not inside libc: a goroutine preempted there may hold malloc's or the loader's lock, and every
+//! thread that wants it would block until the goroutine runs again. The memory functions hold no lock
+//! and are where large copies spend their time: they are windows in the refusal.
+//!
+//! # Invariants
+//! * `PE1`: only a goroutine with a block of its own in use, with `m.locks == 0`, on its own stack, is
+//!   preempted: it could have called `gosched` at that instruction, as far as anybody can see.
+//! * `PE2`: the handler touches no TLS, takes no lock and allocates nothing.
+
+#![allow(unsafe_code, reason = "PE1, PE2: a signal handler that redirects its thread")]
+
+use super::park::{current_m, switch_away};
+use crate::arch::{fsgs, preempt};
+use crate::atomic::{AtomicU32, AtomicUsize, Ordering};
+use crate::g::Status;
+use crate::m::{Action, M};
+use core::ffi::c_void;
+use core::mem::MaybeUninit;
+
+const MAX_RANGES: usize = 8;
+/// How far a mem* function may extend from its entry.
+const WINDOW_BYTES: usize = 2048;
+
+/// Code that must not be left: (start, end) of libc, the loader, the vDSO, and the unwinder, which runs
+/// under the loader's lock.
+static REFUSED: [[AtomicUsize; 2]; MAX_RANGES] =
+    [const { [const { AtomicUsize::new(0) }; 2] }; MAX_RANGES];
+/// Entries of memcpy and the like, as the dynamic linker chose them for this CPU.
+static WINDOWS: [AtomicUsize; 6] = [const { AtomicUsize::new(0) }; 6];
+static ENABLED: AtomicU32 = AtomicU32::new(0);
+/// What handled SIGURG before: `sa_sigaction` and flags.
+static PREVIOUS: [AtomicUsize; 2] = [const { AtomicUsize::new(0) }; 2];
+
+/// Sets the handler up. In user context, once, before the first worker starts.
+///
+/// A static program has libc in its own text, where its code cannot be told apart: there goroutines are
+/// not preempted by signal, and hogs lose their P instead.
+pub(crate) fn init() {
+    let off = crate::boot::debugvars::get().asyncpreemptoff.get() != 0;
+    if off || cfg!(target_feature = "crt-static") {
+        return;
+    }
+    preempt::init();
+    if !preempt::available() || !find_ranges() {
+        return;
+    }
+    find_windows();
+    install();
+    ENABLED.store(1, Ordering::Release); // ORDERING: after all tables
+}
+
+fn enabled() -> bool {
+    ENABLED.load(Ordering::Acquire) != 0 // ORDERING: pairs with init
+}
+
+fn find_ranges() -> bool {
+    unsafe extern "C" fn each(info: *mut libc::dl_phdr_info, _: usize, n: *mut c_void) -> i32 {
+        // SAFETY: the loader's record, valid for the call.
+        let info = unsafe { &*info };
+        // SAFETY: find_ranges passes its counter.
+        let n = unsafe { &mut *n.cast::<usize>() };
+        // SAFETY: a C string of the loader's.
+        let name = unsafe { core::ffi::CStr::from_ptr(info.dlpi_name) }.to_bytes();
+        let is = |part: &[u8]| name.windows(part.len()).any(|w| w == part);
+        if !(is(b"/libc.so") || is(b"/ld-linux") || is(b"vdso") || is(b"/libgcc_s")) {
+            return 0;
+        }
+        // SAFETY: MD1: the image's headers.
+        let phdrs =
+            unsafe { core::slice::from_raw_parts(info.dlpi_phdr, info.dlpi_phnum as usize) };
+        for p in phdrs.iter().filter(|p| p.p_type == libc::PT_LOAD && p.p_flags & libc::PF_X != 0) {
+            let lo = (info.dlpi_addr + p.p_vaddr) as usize;
+            let Some(slot) = REFUSED.get(*n) else { return 1 };
+            slot[0].store(lo, Ordering::Relaxed); // ORDERING: published by ENABLED
+            slot[1].store(lo + p.p_memsz as usize, Ordering::Relaxed); // ORDERING: as above
+            *n += 1;
+        }
+        0
+    }
+    let mut n = 0usize;
+    // SAFETY: `each` takes the counter; the call ends before it is used again.
+    let full = unsafe { libc::dl_iterate_phdr(Some(each), (&raw mut n).cast()) };
+    // The loader and libc at least: without them the refusal would be blind.
+    full == 0 && n >= 2
+}
+
+fn find_windows() {
+    let names = [c"memcpy", c"memmove", c"memset", c"memcmp", c"memchr", c"strlen"];
+    for (window, name) in WINDOWS.iter().zip(names) {
+        // SAFETY: a C string; the address is only compared.
+        let p = unsafe { libc::dlsym(core::ptr::null_mut(), name.as_ptr()) } as usize;
+        window.store(p, Ordering::Relaxed); // ORDERING: published by ENABLED
+    }
+}
+
+fn install() {
+    let mut act = MaybeUninit::<libc::sigaction>::zeroed();
+    let mut old = MaybeUninit::<libc::sigaction>::zeroed();
+    // SAFETY: zeroed memory is a valid sigaction to fill in.
+    let a = unsafe { &mut *act.as_mut_ptr() };
+    a.sa_sigaction = on_sigurg as *const () as usize;
+    a.sa_flags = libc::SA_SIGINFO | libc::SA_ONSTACK | libc::SA_RESTART;
+    // SAFETY: reads the action that is there now.
+    unsafe { libc::sigaction(libc::SIGURG, core::ptr::null(), old.as_mut_ptr()) };
+    // SAFETY: zeroed, then written by sigaction.
+    let old = unsafe { old.assume_init() };
+    PREVIOUS[0].store(old.sa_sigaction, Ordering::Relaxed); // ORDERING: before the handler is there
+    PREVIOUS[1].store(old.sa_flags as usize, Ordering::Relaxed); // ORDERING: as above
+    // SAFETY: a valid action.
+    unsafe { libc::sigaction(libc::SIGURG, a, core::ptr::null_mut()) };
+}
+
+/// sysmon: asks the M's goroutine to park. False where signals are not used. Go: preemptM.
+pub(crate) fn preempt_m(mp: &'static M) -> bool {
+    if !enabled() {
+        return false;
+    }
+    mp.preempt.store(1, Ordering::Release); // ORDERING: pairs with the handler's swap
+    let pid = rustix::process::getpid().as_raw_nonzero().get() as usize;
+    let a = [pid, mp.procid.get() as usize, libc::SIGURG as usize, 0, 0, 0];
+    // SAFETY: RS1: numbers; the M's thread lives as long as the process.
+    unsafe { crate::sys::raw::syscall(libc::SYS_tgkill, a) == 0 }
+}
+
+/// PE2. Go: sighandler's sigPreempt case.
+extern "C" fn on_sigurg(sig: i32, info: *mut libc::siginfo_t, ctx: *mut c_void) {
+    let mp = crate::m::find_by_tid(crate::sys::gettid());
+    let asked = mp.filter(|m| m.preempt.swap(0, Ordering::AcqRel) != 0); // ORDERING: as in preempt_m
+    let Some(mp) = asked else { return pass_on(sig, info, ctx) };
+    let ctx = ctx.cast::<libc::ucontext_t>();
+    // SAFETY: the kernel passes the interrupted context, which the handler may change.
+    let regs = unsafe { &mut (*ctx).uc_mcontext.gregs };
+    let (rip, rsp) = (regs[libc::REG_RIP as usize] as usize, regs[libc::REG_RSP as usize] as usize);
+    if !want_async_preempt(mp, rip, rsp) {
+        return;
+    }
+    // ORDERING: this thread's own count
+    mp.locks.store(mp.locks.load(Ordering::Relaxed) + 1, Ordering::Relaxed);
+    let at = rsp - RED_ZONE - 8;
+    // SAFETY: AP1: below the red zone of the goroutine's own stack, with room.
+    unsafe { (at as *mut usize).write(rip) };
+    regs[libc::REG_RSP as usize] = at as i64;
+    regs[libc::REG_RIP as usize] = preempt::entry() as i64;
+}
+
+const RED_ZONE: usize = 128;
+
+/// PE1. Go: wantAsyncPreempt and isAsyncSafePoint.
+fn want_async_preempt(mp: &'static M, rip: usize, rsp: usize) -> bool {
+    // ORDERING: all of these are this thread's own
+    if mp.locks.load(Ordering::Relaxed) != 0 {
+        return false;
+    }
+    let Some(gp) = mp.curg.get() else { return false };
+    let fs = gp.fs.load(Ordering::Relaxed); // ORDERING: as above
+    if gp.status() != Status::Running as u32 || fs == 0 || fs != fsgs::fs_base() {
+        return false;
+    }
+    let lo = gp.stack_lo.load(Ordering::Relaxed); // ORDERING: constant
+    let hi = gp.stack_hi.load(Ordering::Relaxed); // ORDERING: constant
+    if rsp > hi || rsp < lo + RED_ZONE + preempt::room_bytes() {
+        return false;
+    }
+    !preempt::contains(rip) && !is_refused(rip)
+}
+
+fn is_refused(rip: usize) -> bool {
+    // ORDERING: published by ENABLED
+    let within = |r: &[AtomicUsize; 2]| {
+        (r[0].load(Ordering::Relaxed)..r[1].load(Ordering::Relaxed)).contains(&rip)
+    };
+    let in_window = |w: &AtomicUsize| {
+        let at = w.load(Ordering::Relaxed); // ORDERING: as above
+        at != 0 && rip.wrapping_sub(at) < WINDOW_BYTES
+    };
+    REFUSED.iter().any(within) && !WINDOWS.iter().any(in_window)
+}
+
+/// Not ours: out-of-band data, or a program's own use of the signal.
+fn pass_on(sig: i32, info: *mut libc::siginfo_t, ctx: *mut c_void) {
+    // ORDERING: written before the handler was installed
+    let h = PREVIOUS[0].load(Ordering::Relaxed);
+    let flags = PREVIOUS[1].load(Ordering::Relaxed) as i32; // ORDERING: as above
+    if h == libc::SIG_DFL || h == libc::SIG_IGN {
+        return; // the default action of SIGURG is to ignore it
+    }
+    if flags & libc::SA_SIGINFO != 0 {
+        type Handler = extern "C" fn(i32, *mut libc::siginfo_t, *mut c_void);
+        // SAFETY: SA_SIGINFO handlers have this type.
+        let f = unsafe { core::mem::transmute::<usize, Handler>(h) };
+        return f(sig, info, ctx);
+    }
+    // SAFETY: handlers without SA_SIGINFO have this type.
+    let f = unsafe { core::mem::transmute::<usize, extern "C" fn(i32)>(h) };
+    f(sig);
+}
+
+/// Called by the trampoline with one count of `m.locks`, which it lowers afterwards. Go: asyncPreempt2,
+/// gopreempt_m.
+pub(crate) extern "C" fn preempt_park() {
+    let mp = current_m();
+    let Some(gp) = mp.curg.get() else { crate::throw::throw("preempt_park: no goroutine") };
+    match mp.p.get() {
+        Some(pp) if pp.owner.is(mp.addr()) => switch_away(mp, gp, Action::Preempt),
+        // It ran without a P: it has no right to go on while others wait for one.
+        _ => super::syscall::queue_without_p(mp, gp),
+    };
+}
