@@ -29,6 +29,15 @@ pub(crate) enum Action {
     NeedP = 4,
     /// Queue it globally: it had its time slice.
     Preempt = 5,
+    /// The same for one that runs without a P.
+    NeedPreempt = 6,
+}
+
+impl Action {
+    /// Whether the next goroutine is g0's to choose: the M may have no P, or timers may be late.
+    pub(crate) fn through_g0(self) -> bool {
+        matches!(self, Action::NeedP | Action::Preempt | Action::NeedPreempt)
+    }
 }
 
 #[repr(C, align(64))]

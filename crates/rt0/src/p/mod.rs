@@ -26,6 +26,9 @@ pub(crate) enum PStatus {
     Dead = 4,
 }
 
+/// A hog's slice counts as no more than this: a goroutine that nobody waited for may run for minutes.
+const MOST_HOG_NS: u64 = 20_000_000;
+
 /// How many goroutines in a row may come from `runnext` while others wait in the ring.
 const MOST_INHERITED: u64 = 128;
 
@@ -37,6 +40,10 @@ pub(crate) struct P {
     // Owner (PP1).
     pub(crate) schedtick: Word,
     pub(crate) syscalltick: Word,
+    /// When the last preempted goroutine started here, how long it ran, when it ended; ns.
+    pub(crate) hog_since: Word,
+    pub(crate) hog_ns: Word,
+    pub(crate) hog_end: Word,
     /// Goroutines taken from `runnext` in a row.
     pub(crate) inherited: Word,
     /// 16 goroutine ids at a time (Go: goidcache, goidcacheend).
@@ -75,6 +82,9 @@ impl P {
         P {
             schedtick: Word::new(0),
             syscalltick: Word::new(0),
+            hog_since: Word::new(0),
+            hog_ns: Word::new(0),
+            hog_end: Word::new(0),
             inherited: Word::new(0),
             goidcache: Word::new(0),
             goidcacheend: Word::new(0),
@@ -103,6 +113,23 @@ impl P {
     pub(crate) fn is(&self, s: PStatus) -> bool {
         // ORDERING: the stopper's own mark, or set under sched.lock
         self.status.load(Ordering::Acquire) == s as u32
+    }
+
+    /// A goroutine from the queue of preempted ones starts here. Owner.
+    pub(crate) fn hog_starts(&self) {
+        self.hog_since.set(crate::sys::nanotime() as u64);
+    }
+
+    /// A goroutine was preempted here. Owner.
+    pub(crate) fn hog_ends(&self) {
+        let now = crate::sys::nanotime() as u64;
+        self.hog_ns.set(now - self.hog_since.get().clamp(now - MOST_HOG_NS, now));
+        self.hog_end.set(now);
+    }
+
+    /// Whether the others have had as much time since the last preempted goroutine as it took. Owner.
+    pub(crate) fn hogs_turn(&self) -> bool {
+        crate::sys::nanotime() as u64 >= self.hog_end.get() + self.hog_ns.get()
     }
 
     /// The local queue's next goroutine. Owner.

@@ -56,7 +56,7 @@ enum Next {
 fn from_queues(pp: &'static P) -> Option<&'static G> {
     // Now and then the global queue first, or two goroutines that ready each other would starve it.
     if pp.schedtick.get().is_multiple_of(GLOBAL_LOOK) && SCHED.runqsize() > 0 {
-        let gp = SCHED.lock.lock().globrunqget();
+        let gp = SCHED.lock.lock().globrunqget(pp);
         if gp.is_some() {
             return gp;
         }

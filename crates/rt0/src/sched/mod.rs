@@ -47,6 +47,8 @@ use spinning::Spinning;
 /// What `SCHED.lock` protects (SC1).
 pub(crate) struct State {
     pub(crate) runq: GQueue,
+    /// Goroutines that were preempted (global_queue.rs).
+    pub(crate) hogs: GQueue,
     pub(crate) midle: Option<&'static M>,
     pub(crate) nmidle: u32,
     pub(crate) pidle: Option<&'static P>,
@@ -62,7 +64,7 @@ pub(crate) struct State {
 
 pub(crate) struct Sched {
     pub(crate) lock: RtMutex<State>,
-    /// Mirror of `runq.len()`.
+    /// Mirror of the lengths of `runq` and `hogs`.
     pub(crate) runqsize: AtomicU32,
     pub(crate) spin: Spinning,
     pub(crate) goidgen: AtomicU64,
@@ -86,6 +88,7 @@ pub(crate) static SCHED: Sched = Sched {
         Rank::Sched,
         State {
             runq: GQueue::new(),
+            hogs: GQueue::new(),
             midle: None,
             nmidle: 0,
             pidle: None,

@@ -53,7 +53,7 @@ pub(crate) fn switch_away(mp: &'static M, gp: &'static G, action: Action) -> &'s
     mp.action.store(action as u32, Ordering::Relaxed);
     mp.prev.set(Some(gp));
     let next = match mp.p.get() {
-        Some(pp) if action != Action::NeedP => next_at_hand(mp, pp).map(|n| (n, pp)),
+        Some(pp) if !action.through_g0() => next_at_hand(mp, pp).map(|n| (n, pp)),
         _ => None,
     };
     match next {
@@ -121,11 +121,11 @@ pub(crate) fn current_m() -> &'static M {
 pub(crate) fn finish_switch(mp: &'static M) {
     // ORDERING: owner-only (MP1)
     let action = mp.action.load(Ordering::Relaxed);
-    mp.action.store(Action::None as u32, Ordering::Relaxed); // ORDERING: owner-only (MP1)
-    let Some(gp) = mp.prev.get() else { return };
-    if action == Action::NeedP as u32 {
+    if action == Action::NeedP as u32 || action == Action::NeedPreempt as u32 {
         return; // schedule() takes it from mp.prev
     }
+    mp.action.store(Action::None as u32, Ordering::Relaxed); // ORDERING: owner-only (MP1)
+    let Some(gp) = mp.prev.get() else { return };
     mp.prev.set(None);
     if action == Action::Yield as u32 {
         gp.casgstatus(Status::Running, Status::Runnable);
@@ -133,7 +133,8 @@ pub(crate) fn finish_switch(mp: &'static M) {
     } else if action == Action::Preempt as u32 {
         gp.casgstatus(Status::Running, Status::Runnable);
         gp.m.set(None);
-        SCHED.lock.lock().globrunqput(gp);
+        p_of(mp).hog_ends();
+        SCHED.lock.lock().hogput(gp);
     } else if action == Action::Park as u32 {
         finish_park(mp, gp);
     } else if action == Action::Exit as u32 {

@@ -7,7 +7,7 @@ use super::wake::{acquirep, stopm};
 use super::{SCHED, find_runnable, p_of};
 use crate::atomic::Ordering;
 use crate::g::{G, Status};
-use crate::m::M;
+use crate::m::{Action, M};
 
 /// Entry of an M's thread; returns when the M has to leave the scheduler. Go: mstart.
 pub(crate) fn mstart(mp: &'static M) {
@@ -57,8 +57,8 @@ fn mstartfn(mp: &'static M) -> Option<fn()> {
 /// One round after another: find a runnable goroutine and execute it. Go: schedule.
 fn schedule(mp: &'static M) {
     loop {
-        if let Some(gp) = left_without_p(mp) {
-            if !p_or_queue(mp, gp) {
+        if let Some((gp, preempted)) = left_without_p(mp) {
+            if !p_or_queue(mp, gp, preempted) {
                 stopm(mp);
             } else {
                 execute(mp, gp);
@@ -79,19 +79,22 @@ fn schedule(mp: &'static M) {
     }
 }
 
-/// The goroutine that came to g0 because it lost its P, if that is why g0 runs.
-fn left_without_p(mp: &'static M) -> Option<&'static G> {
+/// The goroutine that came to g0 because it has no P, if that is why g0 runs, and whether it was
+/// preempted.
+fn left_without_p(mp: &'static M) -> Option<(&'static G, bool)> {
     let gp = mp.prev.get()?;
     mp.prev.set(None);
-    // finish_switch leaves `prev` set only for `Action::NeedP`.
+    // finish_switch leaves `prev` and `action` for NeedP and NeedPreempt only.
+    let preempted = mp.action.swap(Action::None as u32, Ordering::Relaxed) // ORDERING: owner-only
+        == Action::NeedPreempt as u32;
     gp.casgstatus(Status::Running, Status::Runnable);
     gp.m.set(None);
-    Some(gp)
+    Some((gp, preempted))
 }
 
 /// Takes an idle P for `gp`, or queues it globally; one step under the lock, so that no P can go
 /// idle without seeing it. Go: exitsyscall0.
-fn p_or_queue(mp: &'static M, gp: &'static G) -> bool {
+fn p_or_queue(mp: &'static M, gp: &'static G, preempted: bool) -> bool {
     let mut sched = SCHED.lock.lock();
     match sched.pidleget() {
         Some(pp) => {
@@ -100,7 +103,11 @@ fn p_or_queue(mp: &'static M, gp: &'static G) -> bool {
             true
         }
         None => {
-            sched.globrunqput(gp);
+            if preempted {
+                sched.hogput(gp)
+            } else {
+                sched.globrunqput(gp)
+            }
             false
         }
     }

@@ -88,7 +88,7 @@ pub(crate) fn queue_without_p(mp: &'static M, gp: &'static G) -> &'static M {
         mp.oldp.set(Some(pp));
         mp.p.set(None);
     }
-    switch_away(mp, gp, Action::NeedP)
+    switch_away(mp, gp, Action::NeedPreempt)
 }
 
 /// A running goroutine whose M has no P, or whose P is claimed: takes it back, or another, or waits

@@ -20,6 +20,8 @@ use core::ffi::c_void;
 
 /// Go's: a goroutine may run this long while others wait.
 const FORCE_PREEMPT_NS: i64 = 10_000_000;
+/// The same when a timer is due on its P.
+const TIMER_PREEMPT_NS: i64 = 1_000_000;
 /// A thread that was seen without progress this long is asked whether it sleeps.
 const LOOK_AT_THREAD_NS: i64 = 500_000;
 /// First and longest pause between two rounds.
@@ -144,7 +146,9 @@ fn retake_running(pp: &'static P, mp: &'static M, now: i64) -> bool {
     }
     let tid = mp.procid.get() as i32;
     if crate::sys::proc::thread_state(tid) != ThreadState::Blocked {
-        if since < FORCE_PREEMPT_NS {
+        // A sleeper that is due has waited for its time already.
+        let slice = if pp.timers.is_due(now) { TIMER_PREEMPT_NS } else { FORCE_PREEMPT_NS };
+        if since < slice {
             return false;
         }
         // First it is asked to park; after some refusals its P is taken.
