@@ -32,7 +32,7 @@ impl Var {
     }
 }
 
-/// Go: debug. What later pieces read (schedtrace and the like) is added with them.
+/// Go: debug.
 pub(crate) struct DebugVars {
     /// 1: a line for each boot step and init task.
     pub(crate) inittrace: Var,
@@ -43,6 +43,10 @@ pub(crate) struct DebugVars {
     /// 1: goroutine TLS is switched by arch_prctl also where FSGSBASE is there; 2: as if libc lacked
     /// what it needs.
     pub(crate) tlsmode: Var,
+    /// N: a line about the scheduler every N ms; with scheddetail=1 one for each P, M and G too.
+    pub(crate) schedtrace: Var,
+    /// See schedtrace.
+    pub(crate) scheddetail: Var,
     /// 1: no preemption by signal; a goroutine that runs too long loses its P.
     pub(crate) asyncpreemptoff: Var,
     /// 1: stacks are guarded by mprotect also where the kernel has markers.
@@ -56,6 +60,8 @@ static DEBUG: DebugVars = DebugVars {
     tlsmode: Var::new(0),
     stackguard: Var::new(0),
     asyncpreemptoff: Var::new(0),
+    schedtrace: Var::new(0),
+    scheddetail: Var::new(0),
 };
 
 pub(crate) fn get() -> &'static DebugVars {
@@ -63,7 +69,7 @@ pub(crate) fn get() -> &'static DebugVars {
 }
 
 /// Go: dbgvars.
-fn dbgvars() -> [(&'static [u8], &'static Var); 6] {
+fn dbgvars() -> [(&'static [u8], &'static Var); 8] {
     [
         (b"inittrace", &DEBUG.inittrace),
         (b"tracebackancestors", &DEBUG.tracebackancestors),
@@ -71,6 +77,8 @@ fn dbgvars() -> [(&'static [u8], &'static Var); 6] {
         (b"tlsmode", &DEBUG.tlsmode),
         (b"stackguard", &DEBUG.stackguard),
         (b"asyncpreemptoff", &DEBUG.asyncpreemptoff),
+        (b"schedtrace", &DEBUG.schedtrace),
+        (b"scheddetail", &DEBUG.scheddetail),
     ]
 }
 

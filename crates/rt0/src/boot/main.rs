@@ -149,6 +149,9 @@ fn main_init() {
     SCHED.main_started.store(true, Ordering::Relaxed); // ORDERING: goroutine 1's own thread
     do_init("runtime", runtime_init);
     do_init_main();
+    if super::debugvars::get().schedtrace.get() > 0 {
+        crate::sched::newm::start_threads(); // sysmon prints it
+    }
 }
 
 /// Go: doInit(runtime_inittask) and gcenable.

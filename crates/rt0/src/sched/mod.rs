@@ -27,6 +27,7 @@ pub(crate) mod park;
 pub(crate) mod preempt;
 pub(crate) mod procresize;
 pub(crate) mod runq;
+pub(crate) mod schedtrace;
 pub(crate) mod schedule;
 pub(crate) mod spinning;
 pub(crate) mod steal;

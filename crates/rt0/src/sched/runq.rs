@@ -282,6 +282,15 @@ impl<T: 'static> RunQueue<T> {
         }
     }
 
+    /// Goroutines queued, for reports: `runnext` counts one.
+    #[cfg(not(loom))]
+    pub(crate) fn len(&self) -> usize {
+        // ORDERING: a report; the words may be of different moments
+        let (h, t) = (self.head.load(Ordering::Relaxed), self.tail.load(Ordering::Relaxed));
+        let next = !self.runnext.load(Ordering::Relaxed).is_null(); // ORDERING: as above
+        t.wrapping_sub(h).min(LEN) as usize + usize::from(next)
+    }
+
     /// Whether another M could take something without the courtesy wait for `runnext`.
     pub(crate) fn has_stealable(&self) -> bool {
         // ORDERING: a hint for the stealing order

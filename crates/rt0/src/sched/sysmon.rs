@@ -46,6 +46,8 @@ pub(crate) extern "C" fn sysmon(_: *mut c_void) -> *mut c_void {
     MEMBARRIER.store(raw::membarrier_register(), Ordering::Relaxed);
     let mut idle_rounds = 0u32;
     let mut delay = MIN_DELAY_NS;
+    let tracing = crate::boot::debugvars::get().schedtrace.get() > 0;
+    let mut last_trace = 0;
     loop {
         if idle_rounds == 0 {
             delay = MIN_DELAY_NS;
@@ -54,7 +56,10 @@ pub(crate) extern "C" fn sysmon(_: *mut c_void) -> *mut c_void {
         }
         let waiting = SCHED.runqsize() > 0 || procresize::allp().any(|pp| !pp.runq.is_empty());
         usleep(if waiting { delay.min(BUSY_DELAY_NS) } else { delay });
-        if SCHED.spin.npidle() == SCHED.gomaxprocs() && deep_sleep() {
+        if tracing {
+            last_trace = trace_if_due(last_trace);
+        }
+        if !tracing && SCHED.spin.npidle() == SCHED.gomaxprocs() && deep_sleep() {
             idle_rounds = 0;
             continue;
         }
@@ -68,6 +73,17 @@ pub(crate) extern "C" fn sysmon(_: *mut c_void) -> *mut c_void {
             idle_rounds = idle_rounds.saturating_add(1);
         }
     }
+}
+
+/// Prints the scheduler's state if it is time to; returns when it last was.
+fn trace_if_due(last: i64) -> i64 {
+    let debug = crate::boot::debugvars::get();
+    let now = nanotime();
+    if now < last.saturating_add(debug.schedtrace.get().saturating_mul(1_000_000)) {
+        return last;
+    }
+    super::schedtrace::schedtrace(now, debug.scheddetail.get() > 0);
+    now
 }
 
 fn usleep(ns: i64) {

@@ -52,6 +52,11 @@ impl Timers {
         self.when0.load(Ordering::Relaxed)
     }
 
+    /// How many there are, for reports.
+    pub(crate) fn len(&self) -> usize {
+        self.heap.lock().entries.len()
+    }
+
     pub(crate) fn is_due(&self, now: i64) -> bool {
         let when = self.next_when();
         when != 0 && when <= now
