@@ -1,0 +1,21 @@
+//! errno, which std reads after each libc call that failed.
+
+use super::harness::{goroutines, hop};
+use std::fs;
+use std::io;
+
+/// A failed call's errno is still there after yields in which others failed otherwise.
+pub(crate) fn errno() {
+    goroutines(150, |i| {
+        for _ in 0..20 {
+            let failed = match i % 3 {
+                0 => fs::metadata("/nonexistent").err(),
+                1 => fs::metadata("/dev/null/nothing").err(),
+                _ => fs::read_dir("/dev/null").err(),
+            };
+            let expected = failed.expect("there is no such thing").raw_os_error();
+            hop();
+            assert_eq!(io::Error::last_os_error().raw_os_error(), expected);
+        }
+    });
+}

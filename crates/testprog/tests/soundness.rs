@@ -1,0 +1,44 @@
+//! Runs the soundness suite on 1, 2 and 8 Ps, and where TLS is switched by `arch_prctl`.
+//!
+//! RT0_SOUNDNESS_SECS is how long each of the four runs goes on. `soundness-matrix.sh` has the builds
+//! that a test cannot make of itself: release, static, and the control, which must fail.
+
+mod support;
+
+use std::process::Command;
+use std::time::Duration;
+
+/// Beyond the time for repeats: each case once, on a slow machine.
+const LIMIT: Duration = Duration::from_secs(120);
+
+#[test]
+fn goroutines_are_threads_on_1_p() {
+    soundness("1", "");
+}
+
+#[test]
+fn goroutines_are_threads_on_2_ps() {
+    soundness("2", "");
+}
+
+#[test]
+fn goroutines_are_threads_on_8_ps() {
+    soundness("8", "");
+}
+
+#[test]
+fn goroutines_are_threads_without_fsgsbase() {
+    soundness("2", "tlsmode=1");
+}
+
+fn soundness(gomaxprocs: &str, godebug: &str) {
+    let secs = std::env::var("RT0_SOUNDNESS_SECS").unwrap_or_else(|_| "4".to_owned());
+    let limit = LIMIT + Duration::from_secs(secs.parse().expect("RT0_SOUNDNESS_SECS is a number"));
+    let mut command = Command::new(env!("CARGO_BIN_EXE_soundness"));
+    command.args(["--secs", &secs]).env("GOMAXPROCS", gomaxprocs).env("GODEBUG", godebug);
+    let finished = support::run(&mut command, b"", limit);
+    println!("{}", finished.stdout);
+    assert!(finished.status.success(), "{}\n{finished:?}", finished.stdout);
+    let ok = finished.stdout.lines().filter(|line| line.starts_with("ok ")).count();
+    assert!(ok >= 40, "only {ok} cases ran: {finished:?}");
+}

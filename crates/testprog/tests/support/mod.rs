@@ -1,0 +1,113 @@
+//! Running a program with a deadline, and directories that vanish with their test.
+
+#![allow(dead_code, reason = "each test file is a crate of its own and uses some of this")]
+
+use std::io::{self, Read, Write};
+use std::os::unix::process::ExitStatusExt;
+use std::path::{Path, PathBuf};
+use std::process::{self, Child, Command, ExitStatus, Stdio};
+use std::time::{Duration, Instant};
+use std::{env, fs, thread};
+
+/// How a program ended and what it printed.
+#[derive(PartialEq, Eq)]
+pub(crate) struct Finished {
+    pub(crate) status: ExitStatus,
+    pub(crate) stdout: String,
+    pub(crate) stderr: String,
+}
+
+impl std::fmt::Debug for Finished {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let (code, signal) = (self.status.code(), self.status.signal());
+        write!(
+            f,
+            "code {code:?} signal {signal:?}\nstdout {:?}\nstderr {:?}",
+            self.stdout, self.stderr
+        )
+    }
+}
+
+/// Runs `command` with `input` to its end; kills it, and fails, when that takes longer than `limit`.
+pub(crate) fn run(command: &mut Command, input: &[u8], limit: Duration) -> Finished {
+    let mut child = spawn(command.stdin(Stdio::piped()));
+    let mut stdin = child.stdin.take().expect("piped");
+    // A program that does not read its input is no failure.
+    let _ = stdin.write_all(input);
+    drop(stdin);
+    let stdout = read_all(child.stdout.take().expect("piped"));
+    finish(command, child, stdout, limit)
+}
+
+/// Runs `command`, reads one line of its standard output, and closes that.
+pub(crate) fn run_for_one_line(command: &mut Command, limit: Duration) -> Finished {
+    let mut child = spawn(command.stdin(Stdio::null()));
+    let mut stdout = child.stdout.take().expect("piped");
+    let reader = thread::spawn(move || {
+        let (mut line, mut byte) = (Vec::new(), [0]);
+        while stdout.read(&mut byte)? == 1 && byte != *b"\n" {
+            line.extend(byte);
+        }
+        Ok(line)
+    });
+    finish(command, child, reader, limit)
+}
+
+fn spawn(command: &mut Command) -> Child {
+    let spawned = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn();
+    spawned.unwrap_or_else(|err| panic!("{command:?}: {err}"))
+}
+
+type Reader = thread::JoinHandle<io::Result<Vec<u8>>>;
+
+fn read_all(mut from: impl Read + Send + 'static) -> Reader {
+    thread::spawn(move || {
+        let mut bytes = Vec::new();
+        from.read_to_end(&mut bytes).map(|_| bytes)
+    })
+}
+
+fn finish(command: &Command, mut child: Child, stdout: Reader, limit: Duration) -> Finished {
+    let stderr = read_all(child.stderr.take().expect("piped"));
+    let start = Instant::now();
+    let mut hangs = false;
+    let status = loop {
+        if let Some(status) = child.try_wait().expect("our own child") {
+            break status;
+        }
+        if start.elapsed() > limit && !hangs {
+            hangs = true;
+            child.kill().expect("our own child");
+        }
+        thread::sleep(Duration::from_millis(2));
+    };
+    let text = |reader: Reader| {
+        let bytes = reader.join().expect("reading does not panic").expect("a pipe");
+        String::from_utf8_lossy(&bytes).into_owned()
+    };
+    let finished = Finished { status, stdout: text(stdout), stderr: text(stderr) };
+    assert!(!hangs, "{command:?} did not end in {limit:?}: {finished:?}");
+    finished
+}
+
+/// A directory for what a test makes; removed with everything in it.
+pub(crate) struct TempDir(PathBuf);
+
+impl TempDir {
+    pub(crate) fn new(name: &str) -> Self {
+        let path = env::temp_dir().join(format!("rt0-{name}-{}", process::id()));
+        fs::create_dir(&path).unwrap_or_else(|err| panic!("{}: {err}", path.display()));
+        TempDir(path)
+    }
+
+    pub(crate) fn path(&self) -> &Path {
+        &self.0
+    }
+}
+
+impl Drop for TempDir {
+    fn drop(&mut self) {
+        // What stays behind in a temporary directory is no reason to fail a test.
+        let _ = fs::remove_dir_all(&self.0);
+    }
+}
