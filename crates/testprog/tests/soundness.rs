@@ -1,7 +1,7 @@
 //! Runs the soundness suite on 1, 2 and 8 Ps, and where TLS is switched by `arch_prctl`.
 //!
-//! RT0_SOUNDNESS_SECS is how long each of the four runs goes on. `soundness-matrix.sh` has the builds
-//! that a test cannot make of itself: release, static, and the control, which must fail.
+//! RT0_SOUNDNESS_SECS is how long each of the four runs goes on. `soundness-matrix.sh` has the
+//! builds that a test cannot make of itself: release, static, and the control, which must fail.
 
 mod support;
 

@@ -1,7 +1,7 @@
 //! A program on rt0 ends and prints as the same program without it does.
 //!
-//! `stdprobe` is plain; `rt0probe` runs the same code as goroutine 1 of `#[rt0::main]`. Both are run
-//! once for each behaviour of `src/probe/mod.rs`.
+//! `stdprobe` is plain; `rt0probe` runs the same code as goroutine 1 of `#[rt0::main]`. Both are
+//! run once for each behaviour of `src/probe/mod.rs`.
 
 mod support;
 
@@ -91,7 +91,7 @@ fn without_frames(stderr: &str) -> String {
     lines.join("\n")
 }
 
-/// Of a backtrace the functions of the probe: below them are main and the runtime, by design others.
+/// Of a backtrace the functions of the probe: below them come main and the runtime, which differ.
 fn own_frames(stderr: &str) -> String {
     let own = stderr.lines().filter_map(|line| line.split_once("probe::probe::"));
     let own: Vec<_> = own.map(|(_, function)| function).collect();

@@ -11,8 +11,8 @@
 //! ```
 //!
 //! The status is 1 when a case failed. Built with the feature `control-shared-tls`, under which a
-//! goroutine uses the TLS of whatever thread it is on, the suite must fail in one way or another: by
-//! a case, an abort or a signal. That shows that it sees the fault.
+//! goroutine uses the TLS of whatever thread it is on, the suite must fail in one way or another:
+//! by a case, an abort or a signal. That shows that it sees the fault.
 
 #[path = "../soundness/mod.rs"]
 mod soundness;

@@ -1,6 +1,6 @@
 //! Behaviours of std that a runtime underneath could change: `stdprobe` and `rt0probe` run the one
-//! that their first argument names, and tests/std_behaviours.rs compares what they print and how they
-//! end. The first is a plain program; nothing here may mention rt0.
+//! that their first argument names, and tests/std_behaviours.rs compares what they print and how
+//! they end. The first is a plain program; nothing here may mention rt0.
 
 mod crash;
 mod exit;

@@ -31,19 +31,28 @@ pub(crate) fn goroutines(n: usize, f: impl Fn(usize) + Sync) {
     });
 }
 
-/// Every so many hops a goroutine parks and is woken by a thread, so that any P may run it next: one
-/// that only yields mostly stays where it is.
+/// Every so many hops a goroutine parks and is woken by a thread, so that any P may run it next:
+/// one that only yields mostly stays where it is.
 const RIDE_EVERY: usize = 4;
 
 /// Yields or parks, and counts whether the goroutine came back on another thread.
 pub(crate) fn hop() {
     static HOPS: AtomicUsize = AtomicUsize::new(0);
-    let before = rustix::thread::gettid();
     if HOPS.fetch_add(1, Relaxed).is_multiple_of(RIDE_EVERY) {
-        ride_carousel();
+        counted(ride_carousel);
     } else {
-        rt0::gosched();
+        only_yield();
     }
+}
+
+/// Yields, which makes no call of std or libc.
+pub(crate) fn only_yield() {
+    counted(rt0::gosched);
+}
+
+fn counted(leave: impl FnOnce()) {
+    let before = rustix::thread::gettid();
+    leave();
     if rustix::thread::gettid() != before {
         MIGRATIONS.fetch_add(1, Relaxed);
     }

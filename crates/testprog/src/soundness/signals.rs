@@ -34,13 +34,16 @@ pub(crate) fn raise() {
     unsafe { libc::signal(libc::SIGUSR1, libc::SIG_DFL) };
 }
 
-/// A mask belongs to the kernel's thread: between yields it does what it says, and a goroutine that
-/// takes its block back before it yields leaves no trace on the thread.
+/// A mask belongs to the kernel's thread. A goroutine that stays on its thread finds it as it left
+/// it, and when it cleans up leaves nothing behind for others.
 pub(crate) fn sigmask() {
     goroutines(50, |_| {
         for _ in 0..5 {
-            assert!(!change_mask(libc::SIG_BLOCK), "blocked by another goroutine");
-            assert!(change_mask(libc::SIG_UNBLOCK));
+            rt0::blocking(|| {
+                assert!(!change_mask(libc::SIG_BLOCK), "blocked by another goroutine");
+                assert!(change_mask(libc::SIG_BLOCK));
+                assert!(change_mask(libc::SIG_UNBLOCK));
+            });
             hop();
         }
     });

@@ -28,7 +28,8 @@ impl std::fmt::Debug for Finished {
     }
 }
 
-/// Runs `command` with `input` to its end; kills it, and fails, when that takes longer than `limit`.
+/// Runs `command` with `input` to its end; kills it, and fails, when that takes longer than
+/// `limit`.
 pub(crate) fn run(command: &mut Command, input: &[u8], limit: Duration) -> Finished {
     let mut child = spawn(command.stdin(Stdio::piped()));
     let mut stdin = child.stdin.take().expect("piped");

@@ -1,0 +1,97 @@
+#!/usr/bin/env bash
+# Runs the soundness suite in every build that is supported, {debug, release} x {dynamic, static}, on
+# 1, 2 and 8 Ps; then the control, whose goroutines share their thread's TLS and which must fail, as
+# a whole and in its single cases.
+#
+# RT0_SOUNDNESS_SECS (5) is how long each run repeats its cases. Prints a line for each combination
+# and `N passed, N failed`; the status is 1 if one that must pass fails or the control passes.
+set -uo pipefail
+cd "$(dirname "${BASH_SOURCE[0]}")/../.."
+
+secs=${RT0_SOUNDNESS_SECS:-5}
+triple=x86_64-unknown-linux-gnu
+target=${CARGO_TARGET_DIR:-target}
+own=$target/soundness # what is built with other flags stays out of the way of other builds
+log=$own/log
+mkdir -p "$log"
+passed=0 failed=0
+
+count() { # COMBINATION VERDICT DETAILS
+  printf '%-36s %-6s %s\n' "$1" "$2" "$3"
+  if [[ $2 == passed ]]; then passed=$((passed + 1)); else failed=$((failed + 1)); fi
+}
+
+# Prints the path of the program. With --target, RUSTFLAGS leave build scripts and macros alone.
+build() { # LOG PROFILE LINKAGE DIRECTORY [CARGO-ARGUMENT...]
+  local log=$1 profile=$2 linkage=$3 directory=$4 flags=${RUSTFLAGS:-}
+  shift 4
+  [[ $linkage == static ]] && flags+=" -Ctarget-feature=+crt-static"
+  RUSTFLAGS=$flags cargo build -p testprog --bin soundness --target $triple \
+    --target-dir "$directory" --profile "$profile" "$@" >&"$log" || return
+  echo "$directory/$triple/${profile/dev/debug}/soundness"
+}
+
+# What the last line says, and the cases that did not run, with the reason.
+summary() { # LOG
+  grep -aE '^[0-9]+ cases, ' "$1" | tail -1 | tr '\n' ' '
+  grep -aE '^skip ' "$1" | sed 's/^skip \([^:]*\): \(.*\)/[no \1: \2]/' | tr '\n' ' '
+}
+
+why() { # LOG STATUS
+  local line
+  line=$(grep -aE '^FAIL ' "$1" | tail -1)
+  line=${line:-$(grep -aE '^(fatal error|panic): ' "$1" | head -1)}
+  echo "status $2${line:+, $line} (see $1)"
+}
+
+run() { # PROGRAM LOG GOMAXPROCS [ARGUMENT...]
+  local program=$1 log=$2 ps=$3
+  shift 3
+  GOMAXPROCS=$ps timeout -k 5 $((secs + 180)) "$program" "$@" >&"$log"
+}
+
+for linkage in dynamic static; do
+  for profile in dev release; do
+    name="${profile/dev/debug} $linkage"
+    buildlog=$log/build-${name/ /-}.log
+    if ! program=$(build "$buildlog" $profile $linkage "$own/$linkage"); then
+      count "$name" FAILED "it does not build (see $buildlog)"
+      continue
+    fi
+    for ps in 1 2 8; do
+      runlog=$log/${name/ /-}-$ps.log
+      if run "$program" "$runlog" $ps --secs "$secs"; then
+        count "$name, GOMAXPROCS=$ps" passed "$(summary "$runlog")"
+      else
+        count "$name, GOMAXPROCS=$ps" FAILED "$(why "$runlog" $?)"
+      fi
+    done
+  done
+done
+
+# A suite that cannot fail shows nothing.
+name="control (shared TLS)"
+if ! program=$(build "$log/build-control.log" dev dynamic "$own/control" \
+  --features control-shared-tls); then
+  count "$name" FAILED "it does not build (see $log/build-control.log)"
+else
+  for ps in 1 2 8; do
+    if run "$program" "$log/control-$ps.log" $ps --secs 1 2>/dev/null; then
+      count "$name, GOMAXPROCS=$ps" FAILED "it passes: the suite does not see the fault"
+    else
+      count "$name, GOMAXPROCS=$ps" passed "fails as it must: $(why "$log/control-$ps.log" $?)"
+    fi
+  done
+  seen=0 unseen=()
+  for case in $("$program" --list); do
+    if run "$program" "$log/control-$case.log" 2 "$case" 2>/dev/null; then
+      unseen+=("$case")
+    else
+      seen=$((seen + 1))
+    fi
+  done
+  echo "$name: $seen single cases see the fault; not: ${unseen[*]:-none}"
+fi
+
+echo "$passed passed, $failed failed"
+((failed == 0))
