@@ -69,6 +69,8 @@ pub(crate) mod g;
 #[cfg(not(loom))]
 pub(crate) mod goroutine;
 #[cfg(not(loom))]
+pub(crate) mod interpose;
+#[cfg(not(loom))]
 pub(crate) mod join;
 #[cfg(not(loom))]
 pub(crate) mod lock;

@@ -113,6 +113,12 @@ pub(crate) fn malg(class: Class, template: Option<&Template>) -> io::Result<&'st
     Ok(gp)
 }
 
+/// The usable stack: lowest address and upper end.
+pub(crate) fn bounds(gp: &G) -> (usize, usize) {
+    // ORDERING: constant
+    (gp.stack_lo.load(Ordering::Relaxed), gp.stack_hi.load(Ordering::Relaxed))
+}
+
 /// Where the G of a slot lies.
 fn g_address(base: usize, index: usize, class: Class) -> usize {
     let colour = (index % COLOURS) * 64;
