@@ -45,7 +45,7 @@ pub(crate) fn hop() {
     }
 }
 
-/// Yields, which makes no call of std or libc.
+/// Yields, which calls nothing of std or libc's.
 pub(crate) fn only_yield() {
     counted(rt0::gosched);
 }
