@@ -1,0 +1,114 @@
+//! What the benchmarks do, as far as it does not depend on the runtime.
+
+use std::hint::black_box;
+use std::thread;
+use std::time::{Duration, Instant};
+
+/// `n` in parts of at most 10,000, for `spawn_join`.
+pub fn batches(n: u64) -> impl Iterator<Item = u64> {
+    const BATCH: u64 = 10_000;
+    (0..n).step_by(BATCH as usize).map(move |done| BATCH.min(n - done))
+}
+
+/// What each of `tasks` has to do of `n`: the share, and how much they do together.
+pub fn each_of(n: u64, tasks: u64) -> (u64, u64) {
+    let each = n / tasks;
+    (each, each * tasks)
+}
+
+/// The sum of skynet's leaves.
+pub fn skynet_sum(leaves: u64) -> u64 {
+    leaves * (leaves - 1) / 2
+}
+
+/// How many goroutines `fib(n)` starts, one in each inner call: F(n+1) - 1.
+pub fn fib_spawns(n: u64) -> u64 {
+    let (a, _) = (0..=n).fold((0u64, 1), |(a, b), _| (b, a + b));
+    a - 1
+}
+
+/// How long goroutine `i` of `timers` sleeps: below a second, by SplitMix64, in Go the same.
+pub fn sleep_of(i: u64) -> Duration {
+    let z = i.wrapping_add(0x9E37_79B9_7F4A_7C15);
+    let z = (z ^ (z >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
+    let z = (z ^ (z >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
+    Duration::from_micros((z ^ (z >> 31)) % 1_000_000)
+}
+
+/// Computes until `end` without ever entering the runtime.
+pub fn burn_until(end: Instant) {
+    let mut x = 0x0123_4567_89AB_CDEF_u64;
+    while Instant::now() < end {
+        for _ in 0..2000 {
+            x ^= x << 13;
+            x ^= x >> 7;
+            x ^= x << 17;
+        }
+        black_box(x);
+    }
+}
+
+/// How many goroutines of `mix_block` sit in blocking calls, one after the other until the end.
+pub const BLOCKERS: usize = 8;
+/// How long each of these calls takes.
+pub const BLOCKING_CALL: Duration = Duration::from_millis(50);
+
+/// A blocking call that no runtime is told of: libc's nanosleep, by way of std.
+pub fn block_for(time: Duration) {
+    thread::sleep(time);
+}
+
+/// How many tickers the `mix_*` benchmarks have.
+pub const TICKERS: u64 = 1000;
+const TICK: Duration = Duration::from_millis(10);
+
+/// One ticker of the `mix_*` benchmarks: every 10 ms, and how late each tick was.
+pub struct Ticker {
+    due: Instant,
+    end: Instant,
+    late_ns: Vec<u64>,
+}
+
+impl Ticker {
+    /// Ticker number `i`; their starts are spread over a tick.
+    pub fn new(i: u64, begin: Instant, end: Instant) -> Ticker {
+        let due = begin + TICK + Duration::from_micros(i * 10);
+        let ticks = (end - begin).as_millis() / TICK.as_millis();
+        Ticker { due, end, late_ns: Vec::with_capacity(ticks as usize + 8) }
+    }
+
+    /// How long to sleep until the next tick; `None` after the last.
+    pub fn next_sleep(&self) -> Option<Duration> {
+        (self.due < self.end).then(|| self.due.saturating_duration_since(Instant::now()))
+    }
+
+    /// Notes how late it is. Ticks that were slept through count too: starving a ticker does not
+    /// hide its samples.
+    pub fn woke(&mut self) {
+        let now = Instant::now();
+        while self.due <= now && self.due < self.end {
+            self.late_ns.push((now - self.due).as_nanos() as u64);
+            self.due += TICK;
+        }
+    }
+
+    /// How late each tick was, in ns.
+    pub fn into_late_ns(self) -> Vec<u64> {
+        self.late_ns
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn counts_are_right() {
+        assert_eq!(batches(25_000).collect::<Vec<_>>(), [10_000, 10_000, 5_000]);
+        assert_eq!(batches(0).count(), 0);
+        // fib(4): fib(3), fib(1) of the inline fib(2), fib(2), fib(1) of fib(3).
+        assert_eq!([0, 1, 2, 3, 4].map(fib_spawns), [0, 0, 1, 2, 4]);
+        assert_eq!(skynet_sum(10), 45);
+        assert!(sleep_of(0) < Duration::from_secs(1));
+    }
+}

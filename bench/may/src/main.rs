@@ -1,0 +1,45 @@
+//! The benchmarks on may: `bench-may BENCH N [workers=W] [pool=N] [key=value ...]`; `pool` is how many
+//! idle coroutines are kept (may's default is 1000).
+
+mod park;
+mod spawn;
+mod time;
+mod yields;
+
+use bench_common::{Args, Took, exit_unsupported};
+use may::{config, coroutine, go};
+use std::io;
+use std::sync::Arc;
+
+/// The default of 32 KiB is too small for what the benchmark itself has on its stack.
+const MAIN_STACK_BYTES: usize = 1 << 20;
+
+fn main() -> io::Result<()> {
+    let args = Arc::new(Args::parse());
+    let pool = args.number("pool", 1000).try_into().expect("usize has 64 bits");
+    config().set_workers(args.workers()).set_pool_capacity(pool);
+    let on_worker = Arc::clone(&args);
+    let main = coroutine::Builder::new().stack_size(MAIN_STACK_BYTES);
+    let took = go!(main, move || bench(&on_worker))?.join().expect("it does not panic");
+    took.report("may", &args);
+    Ok(())
+}
+
+fn bench(args: &Args) -> Took {
+    match args.bench.as_str() {
+        "spawn_join" => spawn::join(args.n),
+        "spawn_serial" => spawn::serial(args.n),
+        "spawn_tree" => spawn::tree(args.n),
+        "fib" => spawn::fib(args.n),
+        "yield_pair" => yields::yields(args.n, 2),
+        "yield_many" => yields::yields(args.n, 1000),
+        "parked_mem" => park::memory(args.n),
+        "timers" => time::timers(args.n),
+        "sleep_100us" => time::sleeps(args.n),
+        "mix_none" => time::mix_none(args),
+        "mix_cpu" => time::mix_cpu(args),
+        "mix_block" => time::mix_block(args),
+        // It has no pool for blocking calls.
+        _ => exit_unsupported(),
+    }
+}

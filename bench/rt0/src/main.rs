@@ -1,0 +1,38 @@
+//! The benchmarks on rt0: `bench-rt0 BENCH N [workers=W] [key=value ...]`.
+
+mod park;
+mod spawn;
+mod time;
+mod wait_group;
+mod yields;
+
+use bench_common::{Args, Took, exit_unsupported};
+use std::io;
+
+fn main() -> io::Result<()> {
+    let args = Args::parse();
+    // The number of Ps is fixed when the runtime starts.
+    args.require_env("GOMAXPROCS", &args.workers().to_string())?;
+    rt0::run(|| bench(&args)).report("rt0", &args);
+    Ok(())
+}
+
+fn bench(args: &Args) -> Took {
+    match args.bench.as_str() {
+        "spawn_join" => spawn::join(args.n),
+        "spawn_serial" => spawn::serial(args.n),
+        "spawn_tree" => spawn::tree(args.n),
+        "fib" => spawn::fib(args.n),
+        "yield_pair" => yields::yields(args.n, 2),
+        "yield_many" => yields::yields(args.n, 1000),
+        "parked_mem" => park::memory(args.n),
+        "timers" => time::timers(args.n),
+        "sleep_100us" => time::sleeps(args.n),
+        "mix_none" => time::mix_none(args),
+        "mix_cpu" => time::mix_cpu(args),
+        "mix_cpu_offload" => time::mix_cpu_offload(args),
+        "mix_block" => time::mix_block(args),
+        "mix_block_offload" => time::mix_block_offload(args),
+        _ => exit_unsupported(),
+    }
+}

@@ -1,0 +1,1 @@
+"""What bench/run is made of: rows (what is run), build, session (running), table (printing)."""

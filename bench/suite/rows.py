@@ -1,0 +1,94 @@
+"""The rows of the table: which benchmark, how much of it, and what its figures are.
+
+A row of another kind (a server and its load generator, say) is one more class with `name`,
+`metrics`, `has` and `run`.
+"""
+
+from dataclasses import dataclass, field
+
+from . import build, measure
+
+PEERS = ("rt0", "go", "tokio", "smol", "may", "plain")
+"""In the order of the columns. `plain` is Rust without any runtime."""
+
+NS_PER_OP = ("ns_per_op", "cpu_ns_per_op")
+LATENESS = ("p50_us", "p99_us", "max_us", "cpu_ms")
+MEMORY = ("bytes_per_g", "pte_bytes_per_g", "ns_per_op", "wake_ns_per_g")
+
+
+@dataclass(frozen=True)
+class Bench:
+    """`prog BENCH N [key=value ...]` of each peer, in a process of its own."""
+
+    name: str
+    bench: str
+    n: int
+    quick_n: int
+    metrics: tuple[str, ...] = NS_PER_OP
+    options: tuple[str, ...] = ()
+    less: dict[str, int] = field(default_factory=dict)
+    """A peer's own N where it cannot do the common one; 0: it cannot do it at all."""
+    tuned: dict[str, tuple[str, ...]] = field(default_factory=dict)
+    """A peer's own options, where its defaults would not do it justice."""
+
+    peers = ("rt0", "go", "tokio", "smol", "may")
+
+    def n_of(self, peer, args):
+        """The N of a peer; 0 where this session leaves it out."""
+        n = self.quick_n if args.quick else self.n
+        return min(n, self.less.get(peer, n))
+
+    def has(self, peer, args):
+        return peer in self.peers and self.n_of(peer, args) > 0
+
+    def run(self, peer, args):
+        """One result, or None where the program lacks the benchmark."""
+        n = self.n_of(peer, args)
+        options = [*self.options, *self.tuned.get(peer, ())]
+        result = measure.program([build.program(peer), self.bench, str(n), *options], args.limit)
+        if result is not None:
+            result["less"] = n < (self.quick_n if args.quick else self.n)
+        return result
+
+
+@dataclass(frozen=True)
+class Hello:
+    """From exec to reaped, of programs that print a line. All of them in turn, so that one result
+    of each comes from the same moment."""
+
+    name: str
+    n: int
+    quick_n: int
+    metrics = ("us_per_run", "min_us")
+    peers = ("rt0", "go", "plain")
+
+    def has(self, peer, args):
+        return peer in self.peers
+
+    def run_all(self, peers, args):
+        """A result for each of `peers`."""
+        n = self.quick_n if args.quick else self.n
+        return measure.hellos({peer: build.hello(peer) for peer in peers}, n)
+
+
+# may gives a coroutine a mapping and a guard page of its own, and Linux allows 65,530 mappings.
+ROWS = (
+    Hello("hello", 500, 100),
+    Bench("spawn_join", "spawn_join", 1_000_000, 200_000, tuned={"may": ("pool=20000",)}),
+    Bench("spawn_serial", "spawn_serial", 300_000, 50_000, less={"may": 20_000}),
+    Bench("spawn_tree", "spawn_tree", 1_000_000, 100_000, less={"may": 10_000}),
+    Bench("fib", "fib", 25, 20, less={"may": 15}),
+    Bench("yield_pair 1P", "yield_pair", 2_000_000, 500_000, options=("workers=1",)),
+    Bench("yield_many 2P", "yield_many", 2_000_000, 500_000),
+    Bench("parked_mem", "parked_mem", 100_000, 30_000, MEMORY, less={"may": 30_000}),
+    Bench("parked_mem 1M", "parked_mem", 1_000_000, 0, MEMORY, less={"may": 0}),
+    Bench("timers", "timers", 100_000, 20_000, LATENESS, less={"may": 30_000}),
+    Bench("sleep_100us", "sleep_100us", 1000, 300, ("ns_per_op", "cpu_ms")),
+    Bench("mix_none", "mix_none", 1000, 500, LATENESS),
+    Bench("mix_cpu", "mix_cpu", 1500, 500, LATENESS),
+    Bench("mix_cpu hop", "mix_cpu", 1500, 0, LATENESS, options=("hop=1",)),
+    Bench("mix_cpu_offload", "mix_cpu_offload", 1500, 500, LATENESS),
+    Bench("mix_block", "mix_block", 1500, 500, LATENESS),
+    Bench("mix_block hop", "mix_block", 1500, 0, LATENESS, options=("hop=1",)),
+    Bench("mix_block_offload", "mix_block_offload", 1500, 500, LATENESS),
+)

@@ -1,0 +1,140 @@
+"""Prints what a session found: one table, every cell `median (min) ×ratio`.
+
+The ratio is rt0's median over the peer's: below 1, rt0 needs less. Runs count by how quiet the
+machine was, never by their result: those that others disturbed no more than NOISY, or, if these
+are fewer than three, the quietest three.
+"""
+
+import json
+import statistics
+
+from .rows import PEERS
+
+NOISY = 0.10
+TICK_US = 10_000
+LABELS = {
+    "ns_per_op": "ns",
+    "cpu_ns_per_op": "CPU ns",
+    "bytes_per_g": "bytes each",
+    "pte_bytes_per_g": "page-table bytes each",
+    "wake_ns_per_g": "wake ns each",
+    "us_per_run": "µs",
+    "min_us": "least µs",
+    "p50_us": "late p50 µs",
+    "p99_us": "late p99 µs",
+    "max_us": "late max µs",
+    "cpu_ms": "CPU ms",
+}
+
+
+def show(path):
+    """Prints the table of the results in `path`, then failures and noise."""
+    with open(path) as lines:
+        session, *results = map(json.loads, lines)
+    runs, metrics = {}, {}
+    for result in results:
+        runs.setdefault((result["row"], result["as"]), []).append(result)
+        metrics[result["row"]] = result["metrics"]
+    peers = [peer for peer in PEERS if any(who == peer for _, who in runs)]
+    columns = [column(peer, session) for peer in peers]
+    table = [["benchmark", "figure", *columns, "rt0 / best other"]]
+    for row, figures in metrics.items():
+        for figure in figures:
+            cells = {peer: Cell(runs.get((row, peer), []), figure) for peer in peers}
+            if any(cell.median is not None for cell in cells.values()):
+                table.append([row, LABELS[figure], *line(cells, peers)])
+    print(markdown(table))
+    footnotes(runs)
+
+
+def column(peer, session):
+    return f"{peer} {session['versions'].get(peer, 'Rust')}"
+
+
+class Cell:
+    """One figure of one peer: its values in the runs that count."""
+
+    def __init__(self, runs, figure):
+        counted = quiet([run for run in runs if figure in run])
+        values = [run[figure] for run in counted]
+        self.median = statistics.median(values) if values else None
+        self.least = min(values, default=None)
+        self.less = any(run.get("less") for run in counted)
+        # Who sleeps through the ticks needs little CPU for them.
+        self.starved = figure == "cpu_ms" and any(r.get("p50_us", 0) > TICK_US for r in counted)
+        self.failed = not values and any("failed" in run for run in runs)
+
+    def text(self, own):
+        if self.median is None:
+            return "failed" if self.failed else ""
+        ratio = "" if own is None or own is self else f" ×{ratio_of(own, self)}"
+        marks = "*" * self.less + "†" * self.starved
+        return f"{number(self.median)} ({number(self.least)}){ratio}{marks}"
+
+    def comparable(self):
+        return self.median is not None and not self.less and not self.starved
+
+
+def line(cells, peers):
+    """The cells of the peers, and rt0's ratio to the best of the others that did the same work."""
+    own = cells.get("rt0")
+    own = own if own is not None and own.median is not None else None
+    texts = [cells[peer].text(own) for peer in peers]
+    others = [peer for peer in peers if peer != "rt0" and cells[peer].comparable()]
+    if own is None or not others:
+        return [*texts, ""]
+    best = min(others, key=lambda peer: cells[peer].median)
+    return [*texts, f"×{ratio_of(own, cells[best])} ({best})"]
+
+
+def ratio_of(own, other):
+    return f"{own.median / other.median:.2f}" if other.median else "?"
+
+
+def quiet(runs):
+    runs = sorted(runs, key=lambda run: run["noise"])
+    return runs[: max(3, sum(run["noise"] <= NOISY for run in runs))]
+
+
+def number(value):
+    if value >= 1000:
+        return f"{value:,.0f}"
+    return f"{value:.0f}" if value >= 100 else f"{value:.1f}" if value >= 10 else f"{value:.2f}"
+
+
+def markdown(table):
+    widths = [max(map(len, cells)) for cells in zip(*table)]
+    lines = ["| " + " | ".join(c.ljust(w) for c, w in zip(row, widths)) + " |" for row in table]
+    lines.insert(1, "|" + "|".join("-" * (width + 2) for width in widths) + "|")
+    return "\n".join(lines)
+
+
+def footnotes(runs):
+    every = [run for of_cell in runs.values() for run in of_cell]
+    if any(run.get("less") for run in every):
+        print("\n\\* a smaller N, because the peer cannot do the common one; never the best other.")
+    if any(run.get("p50_us", 0) > TICK_US for run in every):
+        print("\n† half the ticks were later than a whole tick: CPU time of work not done.")
+    failures = {(run["row"], run["as"]): run["failed"] for run in every if "failed" in run}
+    if failures:
+        print("\nFailed:\n")
+        for (row, peer), why in failures.items():
+            print(f"- {row}, {peer}: {why}")
+    noise = sorted(run["noise"] for run in every if "noise" in run)
+    if noise:
+        at = [noise[int((len(noise) - 1) * share)] for share in (0.5, 0.9, 1.0)]
+        print(f"\nNoise: {len(noise)} runs; of the CPUs others used {at[0]:.1%} (median), "
+              f"{at[1]:.1%} (p90), {at[2]:.1%} (most).")
+    spreads = sorted(filter(None.__ne__, map(spread, runs.values())))
+    if spreads:
+        print(f"Medians lie {statistics.median(spreads):.1%} (median over the cells), "
+              f"{spreads[int((len(spreads) - 1) * 0.9)]:.1%} (p90) above the least value.")
+
+
+def spread(runs):
+    """How far a cell's median is from its least value, as a share of that."""
+    figure = runs[0]["metrics"][0]
+    values = [run[figure] for run in quiet([run for run in runs if figure in run])]
+    if len(values) < 2 or min(values) <= 0:
+        return None
+    return (statistics.median(values) - min(values)) / min(values)
