@@ -20,6 +20,12 @@ mod soundness;
 use soundness::runner;
 use std::process::ExitCode;
 
+/// Debug builds also prove that the scheduler does not allocate.
+#[cfg(debug_assertions)]
+#[global_allocator]
+static ALLOCATOR: rt0::debug::NoAllocOnG0<std::alloc::System> =
+    rt0::debug::NoAllocOnG0(std::alloc::System);
+
 #[rt0::main]
 fn main() -> ExitCode {
     match runner::Options::parse(std::env::args().skip(1)) {

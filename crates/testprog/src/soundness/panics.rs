@@ -149,32 +149,27 @@ pub(crate) fn poison_only_by_own_panic() {
     assert_eq!(total, shared.load(SeqCst));
 }
 
-/// `goexit` runs destructors, which may yield and panic and catch.
+static EXITED: AtomicUsize = AtomicUsize::new(0);
+
+/// `goexit` runs destructors, which may yield and panic and catch; the joiner learns of it.
 pub(crate) fn goexit_unwinds() {
-    let dropped = AtomicUsize::new(0);
-    struct Counts<'a>(&'a AtomicUsize);
-    impl Drop for Counts<'_> {
+    struct Counts;
+    impl Drop for Counts {
         fn drop(&mut self) {
             hops(3);
-            let caught = catch_unwind(|| panic_any(Planned(0)));
-            assert!(caught.is_err());
-            self.0.fetch_add(1, SeqCst);
+            assert!(catch_unwind(|| panic_any(Planned(0))).is_err());
+            EXITED.fetch_add(1, SeqCst);
         }
     }
-    rt0::scope(|scope| {
-        let handles: Vec<_> = (0..50)
-            .map(|_| {
-                scope.go(|| {
-                    let _counts = Counts(&dropped);
-                    hop();
-                    rt0::goexit();
-                })
-            })
-            .collect();
-        for handle in handles {
-            let payload = handle.join().expect_err("it did not return");
-            assert!(payload.is::<rt0::Goexit>());
-        }
+    EXITED.store(0, SeqCst);
+    goroutines(50, |_| {
+        let exits = rt0::go(|| {
+            let _counts = Counts;
+            hop();
+            rt0::goexit();
+        });
+        let payload = exits.join().expect_err("it does not return");
+        assert!(payload.is::<rt0::Goexit>());
     });
-    assert_eq!(dropped.load(SeqCst), 50);
+    assert_eq!(EXITED.load(SeqCst), 50);
 }
