@@ -1,5 +1,5 @@
-//! What the Rust benchmark programs share: arguments, clocks, memory readings, the one-line report and
-//! the parts of each benchmark that must be the same everywhere.
+//! What the Rust benchmark programs share: arguments, clocks, memory readings, the one-line report
+//! and the parts of each benchmark that must be the same everywhere.
 //!
 //! Nothing here depends on a runtime, and nothing here is inside a measured loop except where the
 //! measurement is of it ([`Ticker`], [`burn_until`], [`block_for`]).
