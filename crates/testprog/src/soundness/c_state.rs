@@ -47,6 +47,14 @@ pub(crate) fn sched_getcpu() {
     });
 }
 
+/// Why a goroutine's stack cannot be asked for here: libc's own answer is an error, and rt0
+/// may not be able to answer in its place in a static program.
+pub(crate) fn no_stack_bounds() -> Option<String> {
+    let failed = rt0::go(c::stack_bounds).join().expect("it does not panic").err();
+    let failed = failed.filter(|_| cfg!(target_feature = "crt-static"));
+    failed.map(|e| format!("in a static program libc's own answer counts, which is error {e}"))
+}
+
 /// The stack that libc reports contains the variables of the goroutine.
 pub(crate) fn stack_bounds() {
     goroutines(20, |_| {

@@ -61,7 +61,7 @@ pub(crate) const CASES: &[Case] = &[
     Case::new("pthread-recursive-mutex", c_sync::recursive_mutex),
     Case::new("pthread-errorcheck-mutex", c_sync::errorcheck_mutex),
     Case::new("pthread-key", c_sync::keys_with_destructor),
-    Case::new("pthread-stack-bounds", c_state::stack_bounds),
+    Case::new("pthread-stack-bounds", c_state::stack_bounds).unless(c_state::no_stack_bounds),
     Case::new("ctype-strtod-strerror", c_state::ctype_strtod_strerror),
     Case::new("uselocale", c_state::uselocale),
     Case::new("sched-getcpu", c_state::sched_getcpu),
