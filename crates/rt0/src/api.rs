@@ -1,9 +1,9 @@
 //! The crate's root: re-exports, and the functions that are one line over the runtime.
 
 pub use crate::boot::exit::{at_exit, at_exit_on_success, exit};
-pub use crate::boot::itab::assert_itab;
 pub use crate::boot::main::run;
 pub use crate::goroutine::{Goroutine, current, park};
+pub use crate::itab::assert_itab;
 pub use crate::join::{Builder, Goexit, JoinHandle, go, goexit, gosched};
 pub use crate::scope::{Scope, ScopedJoinHandle, scope};
 pub use rt0_macros::{main, test};
@@ -38,10 +38,13 @@ pub fn gomaxprocs() -> usize {
 
 /// Sets how many goroutines can run at once and returns the old number; 0 only asks.
 ///
-/// Stops the world for some microseconds: goroutines outside the runtime go on, those in it wait. No
-/// goroutine and no timer is lost. At most 4096. From a plain thread it works while the runtime runs.
-/// Go: `runtime.GOMAXPROCS`.
+/// Stops the world for some microseconds: goroutines outside the runtime go on, those in it wait.
+/// No goroutine and no timer is lost. At most 4096. From a plain thread it works while the runtime
+/// runs. Go: `runtime.GOMAXPROCS`.
 pub fn set_gomaxprocs(n: usize) -> usize {
+    if n != 0 && current().is_none() {
+        return run(move || set_gomaxprocs(n));
+    }
     crate::sched::stop_the_world::set_gomaxprocs(n)
 }
 

@@ -7,7 +7,9 @@
 #![allow(clippy::disallowed_types, reason = "this is the module that wraps std's atomics")]
 
 #[cfg(loom)]
-pub(crate) use loom::sync::atomic::{AtomicPtr, AtomicU32, AtomicUsize, Ordering, fence};
+pub(crate) use loom::sync::atomic::{
+    AtomicI64, AtomicPtr, AtomicU32, AtomicUsize, Ordering, fence,
+};
 #[cfg(not(loom))]
 pub(crate) use std::sync::atomic::{
     AtomicBool, AtomicI64, AtomicPtr, AtomicU32, AtomicU64, AtomicUsize, Ordering, fence,
@@ -35,8 +37,9 @@ pub(crate) use crate::models::mutated;
 /// An atomic `Option<&'static T>`.
 ///
 /// # Invariants
-/// * `AR1`: the pointer is null or came from a `&'static T`. G, M, P are never freed (DESIGN §7), so
-///   a reference to one is `'static`, and this type is how the scheduler stores them without unsafe.
+/// * `AR1`: the pointer is null or came from a `&'static T`. G, M, P are never freed (DESIGN §7),
+///   so a reference to one is `'static`, and this type is how the scheduler stores them without
+///   unsafe.
 #[cfg(not(loom))]
 pub(crate) struct AtomicRef<T: 'static>(AtomicPtr<T>);
 

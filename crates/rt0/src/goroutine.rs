@@ -38,8 +38,8 @@ impl Goroutine {
 
     /// Makes the goroutine's [`park`], current or next, return. Never blocks; from any thread.
     ///
-    /// For a goroutine that has ended it does nothing that can be seen: at worst an unrelated `park`
-    /// returns early, which it may do at any time. std: `Thread::unpark`.
+    /// For a goroutine that has ended it does nothing that can be seen: at worst an unrelated
+    /// `park` returns early, which it may do at any time. std: `Thread::unpark`.
     pub fn unpark(&self) {
         if let Some(gp) = self.g_if_not_reused()
             && gp.park.notify()

@@ -3,21 +3,27 @@
 //! A [`Packet`] is shared by the goroutine and its handle: result, flags, and who waits.
 //!
 //! # Invariants
-//! * `JN1`: `result` is written by the goroutine before FINISHED is set, and read by the handle after.
-//! * `JN2`: FINISHED and DETACHED are set by fetch_or; whoever sets the second one sees the first, so
-//!   exactly one side reports a panic that nobody can observe (DESIGN D6).
-//! * `JN3`: `waiter` goes from null to a joiner's [`Waiter`] or to DONE; who swaps DONE in wakes the
-//!   joiner it found, and the joiner's stack keeps the Waiter until then.
+//! * `JN1`: `result` is written by the goroutine before `state.finish()`, and read by the handle
+//!   after.
+//! * `JN2`: of the goroutine's end and the handle's, whoever is second sees the first, so exactly
+//!   one side reports a panic that nobody can observe (DESIGN D6).
+//! * `JN3`: the joiner lists a [`Waiter`] on its stack, or learns that the goroutine is done; who
+//!   finds it listed wakes it, and it stays on that stack until then.
+//!
+//! JN2 and JN3 are kept by join/state.rs.
 
 #![allow(unsafe_code, reason = "JN1, JN3: the packet's result and its waiter")]
 
-use crate::atomic::{AtomicBool, AtomicPtr, AtomicU32, Ordering};
+mod state;
+
+use crate::atomic::{AtomicBool, Ordering};
 use crate::g::{G, WaitReason};
 use crate::goroutine::Goroutine;
 use crate::sched::newproc::{Spec, newproc};
 use crate::sched::waiter::Waiter;
 use crate::sched::{SCHED, park};
 use crate::stack::Class;
+use state::JoinState;
 use std::any::Any;
 use std::cell::UnsafeCell;
 use std::fmt;
@@ -26,10 +32,6 @@ use std::panic::{AssertUnwindSafe, Location, catch_unwind, resume_unwind};
 use std::sync::{Arc, OnceLock};
 use std::thread::Result;
 
-const FINISHED: u32 = 1;
-const DETACHED: u32 = 2;
-const DONE: *mut Waiter = core::ptr::without_provenance_mut(1);
-
 /// What a goroutine that called [`goexit`](crate::goexit) leaves for its joiner: the payload in
 /// `JoinHandle::join`'s error.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -37,8 +39,8 @@ pub struct Goexit(());
 
 /// Ends the goroutine: destructors run, other goroutines go on.
 ///
-/// Its [`JoinHandle::join`] returns an error whose payload is [`Goexit`]. In `main` it ends goroutine 1
-/// without ending the process. It unwinds, so a `catch_unwind` on the way sees it. Go:
+/// Its [`JoinHandle::join`] returns an error whose payload is [`Goexit`]. In `main` it ends
+/// goroutine 1 without ending the process. It unwinds, so a `catch_unwind` on the way sees it. Go:
 /// `runtime.Goexit`.
 ///
 /// # Panics
@@ -56,8 +58,7 @@ pub fn goexit() -> ! {
 }
 
 pub(crate) struct Packet<T> {
-    flags: AtomicU32,                      // JN2
-    waiter: AtomicPtr<Waiter>,             // JN3
+    state: JoinState<Waiter>,              // JN2, JN3
     result: UnsafeCell<Option<Result<T>>>, // JN1
     goroutine: OnceLock<Goroutine>,
     /// Of a scope: set when the packet goes with a panic in it that nobody took.
@@ -66,14 +67,13 @@ pub(crate) struct Packet<T> {
 
 // SAFETY: JN1: the result crosses threads once, so `T: Send` is enough.
 unsafe impl<T: Send> Sync for Packet<T> {}
-// SAFETY: as above.
+// SAFETY: JN1: the result crosses threads once, so `T: Send` is enough.
 unsafe impl<T: Send> Send for Packet<T> {}
 
 impl<T> Packet<T> {
     fn new(unobserved: Option<Arc<AtomicBool>>) -> Self {
         Packet {
-            flags: AtomicU32::new(0),
-            waiter: AtomicPtr::new(core::ptr::null_mut()),
+            state: JoinState::new(),
             result: UnsafeCell::new(None),
             goroutine: OnceLock::new(),
             unobserved,
@@ -98,48 +98,36 @@ impl<T> Packet<T> {
             // Main's return waits for the report. ORDERING: pairs with wait_for_panics
             SCHED.running_panic_defers.fetch_add(1, Ordering::AcqRel);
         }
-        // SAFETY: JN1: FINISHED is not set yet.
+        // SAFETY: JN1: the state is not finished yet.
         unsafe { *self.result.get() = Some(result) };
-        // ORDERING: JN2
-        if self.flags.fetch_or(FINISHED, Ordering::AcqRel) & DETACHED != 0 {
+        if self.state.finish() {
             self.report_if_panicked();
         }
         if panicked {
-            // ORDERING: as above
+            // ORDERING: pairs with wait_for_panics
             SCHED.running_panic_defers.fetch_sub(1, Ordering::AcqRel);
         }
-        // ORDERING: JN3
-        let w = self.waiter.swap(DONE, Ordering::AcqRel);
-        if !w.is_null() {
+        if let Some(w) = self.state.release() {
             // SAFETY: JN3: the joiner waits on its stack for this wake-up.
             unsafe { (*w).wake() };
         }
     }
 
     pub(crate) fn is_finished(&self) -> bool {
-        // ORDERING: JN1
-        self.flags.load(Ordering::Acquire) & FINISHED != 0
+        self.state.is_finished()
     }
 
     /// Waits for `finish`.
     pub(crate) fn wait(&self) {
         let w = Waiter::new();
-        let p = core::ptr::from_ref(&w).cast_mut();
-        // ORDERING: JN3
-        let r = self.waiter.compare_exchange(
-            core::ptr::null_mut(),
-            p,
-            Ordering::AcqRel,
-            Ordering::Acquire,
-        );
-        if r.is_ok() {
+        if self.state.enlist(core::ptr::from_ref(&w).cast_mut()) {
             w.wait(WaitReason::Join);
         }
     }
 
     /// After `wait`, once.
     pub(crate) fn take(&self) -> Result<T> {
-        // SAFETY: JN1: FINISHED is set, and the handle is used up by this.
+        // SAFETY: JN1: the state is finished, and the handle is used up by this.
         match unsafe { (*self.result.get()).take() } {
             Some(r) => r,
             None => crate::throw::throw("a finished goroutine without a result"),
@@ -148,15 +136,14 @@ impl<T> Packet<T> {
 
     /// The handle is gone: nobody can observe a panic any more.
     fn detach(&self) {
-        // ORDERING: JN2
-        if self.flags.fetch_or(DETACHED, Ordering::AcqRel) & FINISHED != 0 {
+        if self.state.detach() {
             self.report_if_panicked();
         }
     }
 
     /// JN2: the last to come reports.
     fn report_if_panicked(&self) {
-        // SAFETY: JN1, JN2: both flags are set, so this side alone has the packet.
+        // SAFETY: JN1, JN2: both sides have ended, so this one alone has the packet.
         let result = unsafe { (*self.result.get()).take() };
         let Some(Err(payload)) = result else { return };
         if payload.is::<Goexit>() {
@@ -181,7 +168,8 @@ fn fatal_payload(payload: &(dyn Any + Send), g: &Goroutine) -> ! {
         Ok(text) => text,
         Err(_) => crate::throw::fatal("panic while printing panic value"),
     };
-    crate::throw::fatalpanic(&text, g)
+    let who = crate::debug::dump::Panicked { id: g.id(), name: g.name(), gp: g.g_if_not_reused() };
+    crate::throw::fatalpanic(&text, who)
 }
 
 /// The value in words: strings as they are, registered types by their Display or Debug.
@@ -192,10 +180,10 @@ fn payload_text(payload: &(dyn Any + Send)) -> String {
     if let Some(s) = payload.downcast_ref::<String>() {
         return s.clone();
     }
-    if let Some(d) = crate::assert_itab::<dyn fmt::Display>(payload) {
+    if let Some(d) = crate::itab::assert_itab::<dyn fmt::Display>(payload) {
         return d.to_string();
     }
-    if let Some(d) = crate::assert_itab::<dyn fmt::Debug>(payload) {
+    if let Some(d) = crate::itab::assert_itab::<dyn fmt::Debug>(payload) {
         return format!("{d:?}");
     }
     "Box<dyn Any>".to_string()
@@ -211,8 +199,8 @@ pub(crate) fn __rust_begin_short_backtrace<T>(f: impl FnOnce() -> T) -> T {
 
 /// Owns the right to a goroutine's result.
 ///
-/// Dropping it detaches the goroutine: it goes on, and should it panic, then or already, the process
-/// prints the panic and exits with status 2, for nobody else would ever see it. std:
+/// Dropping it detaches the goroutine: it goes on, and should it panic, then or already, the
+/// process prints the panic and exits with status 2, for nobody else would ever see it. std:
 /// [`std::thread::JoinHandle`].
 pub struct JoinHandle<T> {
     packet: Option<Arc<Packet<T>>>,
@@ -266,13 +254,13 @@ impl<T> fmt::Debug for JoinHandle<T> {
 
 /// Starts `f` as a goroutine.
 ///
-/// It may run on any thread and move between threads at any blocking point; thread-locals, the current
-/// `std::thread`, errno and panics are its own. Never blocks. Go: the `go` statement; std:
+/// It may run on any thread and move between threads at any blocking point; thread-locals, the
+/// current `std::thread`, errno and panics are its own. Never blocks. Go: the `go` statement; std:
 /// [`std::thread::spawn`].
 ///
 /// # Panics
-/// If no goroutine can be made: the runtime is not running, or there is no memory for its stack. See
-/// [`Builder::go`] for an error instead.
+/// If no goroutine can be made: the runtime is not running, or there is no memory for its stack.
+/// See [`Builder::go`] for an error instead.
 #[track_caller]
 pub fn go<F, T>(f: F) -> JoinHandle<T>
 where
@@ -306,8 +294,8 @@ impl Builder {
     }
 
     /// The bytes of address space for the goroutine's stack, rounded up to 64 KiB times a power of
-    /// two; 256 KiB if not called. About 24 KiB of it are the guard and the thread-local block. Memory
-    /// is used only as the stack grows.
+    /// two; 256 KiB if not called. About 24 KiB of it are the guard and the thread-local block.
+    /// Memory is used only as the stack grows.
     pub fn stack_size(mut self, bytes: usize) -> Builder {
         self.stack_bytes = Some(bytes);
         self
@@ -316,9 +304,9 @@ impl Builder {
     /// Starts `f` as a goroutine, as [`go`] does.
     ///
     /// # Errors
-    /// `InvalidInput`: the stack size is beyond 1 GiB. `OutOfMemory`: no address space or mapping for
-    /// the stack; the message says which limit. `Unsupported`: this libc lacks what goroutine-local TLS
-    /// needs. `Other`: the runtime is not running, or main has returned.
+    /// `InvalidInput`: the stack size is beyond 1 GiB. `OutOfMemory`: no address space or mapping
+    /// for the stack; the message says which limit. `Unsupported`: this libc lacks what
+    /// goroutine-local TLS needs. `Other`: the runtime is not running, or main has returned.
     #[track_caller]
     pub fn go<F, T>(self, f: F) -> io::Result<JoinHandle<T>>
     where
@@ -330,8 +318,8 @@ impl Builder {
         Ok(JoinHandle { packet: Some(packet) })
     }
 
-    /// What `go` and scopes share. `after` runs on the goroutine as its last act, when the closure and
-    /// its share of the packet are gone.
+    /// What `go` and scopes share. `after` runs on the goroutine as its last act, when the closure
+    /// and its share of the packet are gone.
     ///
     /// # Safety
     /// What `f` and `after` borrow outlives the goroutine.

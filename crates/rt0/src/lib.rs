@@ -13,12 +13,13 @@
 //! }
 //! ```
 //!
-//! A goroutine is a thread to all code that runs in it: `thread_local!`, `thread::current()`, errno,
-//! panics and guards are its own, although it moves between the few threads of the runtime at every
-//! blocking point. The API is std's where std has one. How it works: ARCHITECTURE.md in the repository.
+//! A goroutine is a thread to all code that runs in it: `thread_local!`, `thread::current()`,
+//! errno, panics and guards are its own, although it moves between the few threads of the runtime
+//! at every blocking point. The API is std's where std has one. How it works: ARCHITECTURE.md in
+//! the repository.
 //!
-//! `#[rt0::main]` also makes `_rt0_amd64_linux` the ELF entry of the program, and boot follows Go's:
-//! args, osinit, schedinit, runtime.main. `GODEBUG=inittrace=1` shows the steps.
+//! `#[rt0::main]` also makes `_rt0_amd64_linux` the ELF entry of the program, and boot follows
+//! Go's: args, osinit, schedinit, runtime.main. `GODEBUG=inittrace=1` shows the steps.
 
 // Under loom only the protocols that models check are compiled, on loom's atomics.
 #[cfg(loom)]
@@ -28,19 +29,40 @@ mod g {
     pub(crate) mod park_state;
 }
 #[cfg(loom)]
+mod join {
+    pub(crate) mod state;
+}
+#[cfg(loom)]
 mod lock {
+    pub(crate) mod mutex {
+        pub(crate) mod word;
+    }
     pub(crate) mod note;
 }
 #[cfg(loom)]
 mod models;
+#[cfg(loom)]
+mod netpoll {
+    pub(crate) mod poller;
+}
 #[cfg(loom)]
 mod p {
     pub(crate) mod owner;
 }
 #[cfg(loom)]
 mod sched {
+    pub(crate) mod newm {
+        pub(crate) mod nap;
+    }
     pub(crate) mod runq;
     pub(crate) mod spinning;
+    pub(crate) mod waiter {
+        pub(crate) mod key;
+    }
+}
+#[cfg(loom)]
+mod scope {
+    pub(crate) mod running;
 }
 #[cfg(loom)]
 mod sys {
@@ -70,6 +92,8 @@ pub(crate) mod g;
 pub(crate) mod goroutine;
 #[cfg(not(loom))]
 pub(crate) mod interpose;
+#[cfg(not(loom))]
+pub(crate) mod itab;
 #[cfg(not(loom))]
 pub(crate) mod join;
 #[cfg(not(loom))]
@@ -108,6 +132,6 @@ pub use api::*;
 pub mod __private {
     pub use crate::__rt0_constructor as constructor;
     pub use crate::boot::inittask::{InitTask, register as register_init_task};
-    pub use crate::boot::itab::{Itab, register as register_itab};
     pub use crate::boot::main::rt0_main;
+    pub use crate::itab::{Itab, register as register_itab};
 }

@@ -1,19 +1,22 @@
 //! Goroutines that may borrow from the stack of the one who starts them.
 //!
-//! The shape and the guarantees of [`std::thread::scope`]: all goroutines of a scope have ended when
-//! it returns, whatever happens in it.
+//! The shape and the guarantees of [`std::thread::scope`]: all goroutines of a scope have ended
+//! when it returns, whatever happens in it.
 //!
 //! # Invariants
-//! * `SP1`: `running` counts goroutines whose closure, borrows included, is not yet dropped; `scope`
-//!   does not return before it is 0.
+//! * `SP1`: `running` counts goroutines whose closure, borrows included, is not yet dropped;
+//!   `scope` does not return before it is 0.
 
 #![allow(unsafe_code, reason = "SP1: lifetimes that the scope guarantees")]
 
-use crate::atomic::{AtomicBool, AtomicUsize, Ordering};
+mod running;
+
+use crate::atomic::{AtomicBool, Ordering};
 use crate::g::WaitReason;
 use crate::goroutine::Goroutine;
 use crate::join::{Builder, Packet};
 use crate::sched::waiter::Waiter;
+use running::Running;
 use std::fmt;
 use std::io;
 use std::marker::PhantomData;
@@ -22,7 +25,7 @@ use std::sync::Arc;
 use std::thread::Result;
 
 struct ScopeData {
-    running: AtomicUsize, // SP1
+    running: Running, // SP1
     a_goroutine_panicked: Arc<AtomicBool>,
     waiter: Waiter,
 }
@@ -30,8 +33,7 @@ struct ScopeData {
 impl ScopeData {
     /// On the goroutine, as its last touch of the scope.
     fn ended(&self) {
-        // ORDERING: pairs with the load in scope
-        if self.running.fetch_sub(1, Ordering::AcqRel) == 1 {
+        if self.running.end() {
             self.waiter.wake();
         }
     }
@@ -57,7 +59,7 @@ where
 {
     let scope = Scope {
         data: Arc::new(ScopeData {
-            running: AtomicUsize::new(0),
+            running: Running::new(),
             a_goroutine_panicked: Arc::new(AtomicBool::new(false)),
             waiter: Waiter::new(),
         }),
@@ -65,10 +67,7 @@ where
         env: PhantomData,
     };
     let result = catch_unwind(AssertUnwindSafe(|| f(&scope)));
-    // ORDERING: pairs with ended
-    while scope.data.running.load(Ordering::Acquire) != 0 {
-        scope.data.waiter.wait(WaitReason::Scope);
-    }
+    scope.data.running.wait_for_none(|| scope.data.waiter.wait(WaitReason::Scope));
     match result {
         Err(payload) => resume_unwind(payload),
         // ORDERING: pairs with the drop of a packet (join.rs)
@@ -112,8 +111,7 @@ impl Builder {
         F: FnOnce() -> T + Send + 'scope,
         T: Send + 'scope,
     {
-        // ORDERING: SP1
-        scope.data.running.fetch_add(1, Ordering::Relaxed);
+        scope.data.running.begin();
         let theirs = Arc::clone(&scope.data);
         let unobserved = Some(Arc::clone(&scope.data.a_goroutine_panicked));
         let after = move || theirs.ended();
@@ -121,7 +119,7 @@ impl Builder {
         match unsafe { self.spawn_unchecked(f, Location::caller(), unobserved, after) } {
             Ok(packet) => Ok(ScopedJoinHandle { packet, scope: PhantomData }),
             Err(e) => {
-                scope.data.running.fetch_sub(1, Ordering::Relaxed); // ORDERING: SP1
+                scope.data.running.take_back();
                 Err(e)
             }
         }
@@ -130,10 +128,7 @@ impl Builder {
 
 impl fmt::Debug for Scope<'_, '_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Scope")
-            // ORDERING: a report
-            .field("running", &self.data.running.load(Ordering::Relaxed))
-            .finish_non_exhaustive()
+        f.debug_struct("Scope").field("running", &self.data.running.count()).finish_non_exhaustive()
     }
 }
 

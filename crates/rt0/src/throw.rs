@@ -62,9 +62,9 @@ pub(crate) fn fatal_with(detail: core::fmt::Arguments<'_>, msg: &str) -> ! {
 
 /// A panic that nobody can see any more: Go's report and exit status 2.
 #[cold]
-pub(crate) fn fatalpanic(text: &str, g: &crate::goroutine::Goroutine) -> ! {
+pub(crate) fn fatalpanic(text: &str, who: crate::debug::dump::Panicked<'_>) -> ! {
     startpanic();
     rtprint!("panic: {text}\n\n");
-    crate::debug::dump::panicked(g);
+    crate::debug::dump::panicked(&who);
     exit_group(2);
 }

@@ -6,8 +6,8 @@ use std::process::Command;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
-/// Two goroutines that unpark each other take `runnext` every time; a third one in the ring of the same
-/// P still has its turn. In a subprocess, because it needs GOMAXPROCS=1.
+/// Two goroutines that unpark each other take `runnext` every time; a third one in the ring of the
+/// same P still has its turn. In a subprocess, because it needs GOMAXPROCS=1.
 #[test]
 fn a_ping_pong_pair_does_not_starve_the_ring() {
     if std::env::var_os("RT0_FAIRNESS_CHILD").is_some() {

@@ -40,7 +40,7 @@ fn find_initial_stack() {
     let argc = unsafe { sp.read() };
     // ORDERING: boot, one thread
     ENTRY.argc.store(argc, Ordering::Relaxed);
-    ENTRY.argv.store(sp as usize + 8, Ordering::Relaxed); // ORDERING: as above
+    ENTRY.argv.store(sp as usize + 8, Ordering::Relaxed); // ORDERING: boot, one thread
 }
 
 /// Walks over argv and envp to auxv. Go: sysargs.
@@ -85,6 +85,7 @@ fn sysauxv(pair: impl Fn(usize) -> (usize, usize)) {
             "bad system page size",
         );
     }
+    crate::arch::fsgs::set_available(aux.fsgsbase());
     super::rand::set_startup_rand(startup_random_data(aux.random()));
     super::vdso::vdsoauxv(aux.sysinfo_ehdr());
 }

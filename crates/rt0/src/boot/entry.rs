@@ -3,8 +3,8 @@
 //! Go: rt0_linux_amd64.s `_rt0_amd64_linux`; asm_amd64.s `_rt0_amd64`, `rt0_go`.
 //!
 //! The kernel jumps to `_rt0_amd64_linux` with the initial stack; after it has noted what Go notes,
-//! `rt0_go` goes on to libc's `_start` with rsp and rdx as the kernel (or ld.so) left them. libc and
-//! std start as in any Rust program and call `fn main`, which `#[rt0::main]` made a call of
+//! `rt0_go` goes on to libc's `_start` with rsp and rdx as the kernel (or ld.so) left them. libc
+//! and std start as in any Rust program and call `fn main`, which `#[rt0::main]` made a call of
 //! [`rt0_go_hosted`]: there boot continues with settls, check, args, osinit, schedinit, newproc and
 //! mstart. Go programs that link libc start in the same two halves.
 //!
@@ -18,7 +18,6 @@
 #![allow(unsafe_code, reason = "EN1, EN2: the first instructions of the process")]
 
 use crate::atomic::{AtomicU64, AtomicUsize, Ordering};
-use crate::g::G;
 use crate::m::M;
 use core::arch::naked_asm;
 use core::mem::offset_of;
@@ -128,23 +127,13 @@ pub(crate) fn entered() -> bool {
     ENTRY.entered.load(Ordering::Relaxed) != 0
 }
 
-/// g0's bounds for a thread whose stack pointer is about `here`: Go's 64 KiB below it.
-pub(crate) fn set_g0_bounds(g0: &G, here: usize) {
-    const G0_BYTES: usize = 64 << 10;
-    // ORDERING: this thread's own, before it runs goroutines
-    g0.stack_hi.store(here, Ordering::Relaxed);
-    g0.stack_lo.store(here - G0_BYTES, Ordering::Relaxed);
-    g0.stackguard0.store(here - G0_BYTES, Ordering::Relaxed);
-    g0.stackguard1.store(here - G0_BYTES, Ordering::Relaxed);
-}
-
 /// The half after libc and std started: boots the runtime on this thread, which becomes M 0. What
 /// follows is `newproc(runtime.main)` and `mstart`, in main.rs. Go: rt0_go.
 pub(crate) fn rt0_go_hosted() -> &'static M {
     let m0 = crate::m::m0();
     let here = core::ptr::from_ref(&m0) as usize;
     super::schedinit::trace_start();
-    set_g0_bounds(&m0.g0, here);
+    m0.g0.set_g0_bounds(here);
     if entered() && on_initial_stack(here) {
         // ORDERING: EN2
         m0.g0.stack_hi.store(G0_AT_ENTRY.hi.load(Ordering::Relaxed), Ordering::Relaxed);

@@ -4,35 +4,21 @@
 //! fds_unix.go `checkfds`.
 
 use super::args;
-use crate::atomic::{AtomicBool, AtomicUsize, Ordering};
+use crate::debug::dump::PROCESS;
 use rustix::fs::{Mode, OFlags};
 use std::os::fd::{BorrowedFd, IntoRawFd};
-
-static ARGC: AtomicUsize = AtomicUsize::new(0);
-static ENVC: AtomicUsize = AtomicUsize::new(0);
-static DUMPS_SUPPRESSED: AtomicBool = AtomicBool::new(false);
 
 /// Counts the arguments; `std::env::args` hands them out. Go: goargs sets argslice.
 pub(crate) fn goargs() {
     let n = (0..).take_while(|i| args::arg(*i).is_some()).count();
-    ARGC.store(n, Ordering::Relaxed); // ORDERING: boot, one thread
+    PROCESS.arguments.set(n as u64);
+    PROCESS.set_program(args::arg(0).map_or(b"?", core::ffi::CStr::to_bytes));
 }
 
 /// Counts the initial environment. Go: goenvs sets envs.
 pub(crate) fn goenvs() {
     let n = (0..).take_while(|i| args::initial_env(*i).is_some()).count();
-    ENVC.store(n, Ordering::Relaxed); // ORDERING: boot, one thread
-}
-
-/// The program's name, for dumps.
-pub(crate) fn program() -> &'static [u8] {
-    args::arg(0).map_or(b"?", core::ffi::CStr::to_bytes)
-}
-
-/// How many arguments and environment strings the process got.
-pub(crate) fn counts() -> (usize, usize) {
-    // ORDERING: written at boot
-    (ARGC.load(Ordering::Relaxed), ENVC.load(Ordering::Relaxed))
+    PROCESS.variables.set(n as u64);
 }
 
 /// A variable of the environment the process was started with: std's copy may be changing, and
@@ -47,13 +33,7 @@ pub(crate) fn gogetenv(name: &[u8]) -> Option<&'static [u8]> {
 /// In a set-user-id process dumps would show memory to whoever started it. Go: secure, which forces
 /// GOTRACEBACK=none.
 pub(crate) fn secure() {
-    let secure = super::auxv::get().secure_mode();
-    DUMPS_SUPPRESSED.store(secure, Ordering::Relaxed); // ORDERING: boot, one thread
-}
-
-/// Whether dumps show nothing but the error.
-pub(crate) fn dumps_suppressed() -> bool {
-    DUMPS_SUPPRESSED.load(Ordering::Relaxed) // ORDERING: written at boot
+    crate::debug::vars::suppress_dumps(super::auxv::get().secure_mode());
 }
 
 /// Descriptors 0, 1 and 2 exist: a closed one is opened on /dev/null, or the next file that the

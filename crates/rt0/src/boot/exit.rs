@@ -30,8 +30,8 @@ fn add(hook: Hook) {
 /// first.
 ///
 /// It runs whatever the status, on the goroutine that ends the program; other goroutines still run
-/// beside it. A hook that panics or calls [`exit`] is a fatal error, as in Go. Go: `exithook.Hook` with
-/// `RunOnFailure`.
+/// beside it. A hook that panics or calls [`exit`] is a fatal error, as in Go. Go: `exithook.Hook`
+/// with `RunOnFailure`.
 pub fn at_exit<F: FnOnce() + Send + 'static>(f: F) {
     add(Hook { run: Box::new(f), run_on_failure: true });
 }
@@ -73,14 +73,14 @@ pub(crate) fn run_exit_hooks(code: i32) {
             crate::throw::fatal("exit hook invoked panic");
         }
     }
-    RUNNER.store(0, Ordering::Release); // ORDERING: as above
+    RUNNER.store(0, Ordering::Release); // ORDERING: a latch; the hooks are behind their Mutex
 }
 
 /// Runs the exit hooks and ends the process with `code`.
 ///
-/// Works on goroutines and on plain threads. Destructors of other goroutines' values do not run; std's
-/// output buffer is flushed and libc's `atexit` handlers run, as with [`std::process::exit`]. Go:
-/// `os.Exit`, with the hooks that `runtime.main` would run.
+/// Works on goroutines and on plain threads. Destructors of other goroutines' values do not run;
+/// std's output buffer is flushed and libc's `atexit` handlers run, as with [`std::process::exit`].
+/// Go: `os.Exit`, with the hooks that `runtime.main` would run.
 pub fn exit(code: i32) -> ! {
     run_exit_hooks(code);
     exit_with(code)

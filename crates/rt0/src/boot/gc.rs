@@ -1,63 +1,15 @@
-//! Background work: sweeper, scavenger, and the limit on their CPU time.
+//! What stands in for Go's collector at boot: the memory limit, and the start of background work.
 //!
-//! Go: mgc.go `gcinit`, `gcenable`; mgcsweep.go `bgsweep`; mgcscavenge.go `bgscavenge`; mgclimit.go
-//! `gcCPULimiter`. There is no collector. What is swept are dead goroutines' stacks: the sweeper asks
-//! the kernel which of them used more than they may keep, and the scavenger gives that back, at most a
-//! hundredth of the machine's time. With GOMEMLIMIT exceeded it gives back all of a dead stack.
+//! Go: mgc.go `gcinit`, `gcenable`. The work itself is sched/background.rs.
 
-use crate::atomic::{AtomicI64, AtomicRef, AtomicU32, Ordering};
-use crate::g::park_state::ParkState;
-use crate::g::{G, WaitReason};
 use crate::m::M;
-use crate::sched::newproc::{newproc_system, park_system};
-use crate::stack::{self, Class, KEEP_BYTES, cache};
-use crate::sys::{mem, nanotime};
-use core::panic::Location;
-
-/// A goroutine of the runtime's that is woken when there is work.
-struct Background {
-    g: AtomicRef<G>,
-    park: ParkState,
-}
-
-impl Background {
-    const fn new() -> Self {
-        Background { g: AtomicRef::none(), park: ParkState::new() }
-    }
-
-    fn wait(&self, reason: WaitReason) {
-        if self.park.consume() {
-            return;
-        }
-        park_system(reason, commit, core::ptr::from_ref(self) as usize);
-        self.park.resumed();
-    }
-
-    /// On an M, inside the runtime.
-    fn wake(&self) {
-        // ORDERING: set by gcenable before anything is woken
-        let Some(gp) = self.g.load(Ordering::Acquire) else { return };
-        if self.park.notify() {
-            crate::sched::park::ready(crate::sched::park::current_m(), gp);
-        }
-    }
-}
-
-fn commit(_mp: &'static M, _gp: &'static G, which: usize) -> bool {
-    let sweep = core::ptr::from_ref(&SWEEP) as usize;
-    if which == sweep { SWEEP.park.commit() } else { SCAVENGE.park.commit() }
-}
-
-static SWEEP: Background = Background::new();
-static SCAVENGE: Background = Background::new();
-static MEMORY_LIMIT: AtomicI64 = AtomicI64::new(i64::MAX);
+use crate::sched::background;
 
 /// Reads GOMEMLIMIT. Go: gcinit.
 pub(crate) fn gcinit() {
     let Some(text) = super::env::gogetenv(b"GOMEMLIMIT") else { return };
     match parse_byte_count(text) {
-        // ORDERING: boot, one thread
-        Some(n) => MEMORY_LIMIT.store(n, Ordering::Relaxed),
+        Some(n) => background::set_memory_limit(n),
         None => crate::throw::fatal_with(
             format_args!("GOMEMLIMIT={}", core::str::from_utf8(text).unwrap_or("?")),
             "malformed GOMEMLIMIT; see `go doc runtime/debug.SetMemoryLimit`",
@@ -82,148 +34,9 @@ fn parse_byte_count(s: &[u8]) -> Option<i64> {
     n.checked_mul(1 << shift)
 }
 
-/// Starts the two goroutines and waits until both are there. Go: gcenable.
+/// Starts sweeper and scavenger; the caller waits until both are there. Go: gcenable.
 pub(crate) fn gcenable(mp: &'static M, parent: u64) {
-    let at = Location::caller();
-    let sweep = newproc_system(bgsweep, Class::SMALL, mp, parent, at);
-    let scavenge = newproc_system(bgscavenge, Class::SMALL, mp, parent, at);
-    SWEEP.g.store(Some(sweep), Ordering::Release); // ORDERING: pairs with wake
-    SCAVENGE.g.store(Some(scavenge), Ordering::Release); // ORDERING: pairs with wake
-}
-
-/// There are stacks that nobody has looked at. On an M, inside the runtime.
-pub(crate) fn wake_sweeper() {
-    SWEEP.wake();
-}
-
-/// How long a dead stack is left alone: most are used again at once, and need no look.
-const SWEEP_DELAY_NS: i64 = 100_000_000;
-
-/// Looks at stacks that died and were not used again: what the first pages beyond the allowance show,
-/// the rest has. Go: bgsweep.
-fn bgsweep() {
-    loop {
-        SWEEP.wait(WaitReason::SweepWait);
-        crate::time::sleep_system(SWEEP_DELAY_NS);
-        let mut found = false;
-        while let Some(gp) = next(cache::next_dirty) {
-            let (lo, bytes) = stack::trimmable(gp, KEEP_BYTES);
-            let look = bytes.min(4 * mem::PAGE);
-            if mem::resident_pages(lo + bytes - look, look) == 0 && !over_limit() {
-                pinned(|| cache::put_clean(gp));
-            } else {
-                pinned(|| cache::put_trim(gp));
-                found = true;
-            }
-        }
-        if found {
-            pinned(|| SCAVENGE.wake());
-        }
-    }
-}
-
-/// Gives the kernel what the sweeper found, within the CPU budget. Go: bgscavenge.
-fn bgscavenge() {
-    loop {
-        while let Some(gp) = next(cache::next_trim) {
-            let start = nanotime();
-            let keep = if over_limit() { 0 } else { KEEP_BYTES };
-            trim(gp, keep);
-            pinned(|| cache::put_clean(gp));
-            gc_cpu_limiter().add(start, nanotime());
-            while gc_cpu_limiter().limiting() {
-                crate::time::sleep_system(10_000_000);
-                gc_cpu_limiter().update(nanotime());
-            }
-        }
-        SCAVENGE.wait(WaitReason::ScavengeWait);
-    }
-}
-
-#[allow(unsafe_code, reason = "ST2: a dead stack that this goroutine took off every list")]
-fn trim(gp: &'static G, keep: usize) {
-    let (lo, bytes) = stack::trimmable(gp, keep);
-    // SAFETY: ST2, GF1: nobody uses the dead goroutine's stack, and it is on no list now.
-    unsafe { mem::unused(lo, bytes) };
-}
-
-/// With the M pinned: the lists have locks of the runtime's.
-fn pinned<T>(f: impl FnOnce() -> T) -> T {
-    let (mp, _) = crate::sched::enter_system();
-    let v = f();
-    crate::sched::leave(mp);
-    v
-}
-
-fn next(f: fn() -> Option<&'static G>) -> Option<&'static G> {
-    pinned(f)
-}
-
-fn over_limit() -> bool {
-    let limit = MEMORY_LIMIT.load(Ordering::Relaxed); // ORDERING: written at boot
-    if limit == i64::MAX {
-        return false;
-    }
-    let mut buf = [0u8; 96];
-    let text = crate::sys::proc::read_small(c"/proc/self/statm", &mut buf);
-    let resident = text.split(|c| *c == b' ').nth(1).and_then(crate::sys::proc::parse_digits);
-    resident.unwrap_or(0) as i64 * mem::PAGE as i64 > limit
-}
-
-/// A leaky bucket on background CPU time. Go: gcCPULimiterState.
-///
-/// Work fills it, a hundredth of every P's time drains it; while it is full, work waits.
-pub(crate) struct GcCpuLimiter {
-    fill: AtomicI64,
-    capacity: AtomicI64,
-    nprocs: AtomicU32,
-    last_update: AtomicI64,
-}
-
-static LIMITER: GcCpuLimiter = GcCpuLimiter {
-    fill: AtomicI64::new(0),
-    capacity: AtomicI64::new(0),
-    nprocs: AtomicU32::new(1),
-    last_update: AtomicI64::new(0),
-};
-
-const CAPACITY_PER_PROC_NS: i64 = 10_000_000;
-const DRAIN_DIVISOR: i64 = 100;
-
-pub(crate) fn gc_cpu_limiter() -> &'static GcCpuLimiter {
-    &LIMITER
-}
-
-impl GcCpuLimiter {
-    /// The number of Ps changed. Go: resetCapacity.
-    pub(crate) fn reset_capacity(&self, now: i64, nprocs: u32) {
-        self.update(now);
-        self.nprocs.store(nprocs, Ordering::Relaxed); // ORDERING: the world is stopped
-        let cap = CAPACITY_PER_PROC_NS * i64::from(nprocs);
-        self.capacity.store(cap, Ordering::Relaxed); // ORDERING: the world is stopped
-        self.fill.fetch_min(cap, Ordering::Relaxed); // ORDERING: the world is stopped
-    }
-
-    /// Work was done from `start` to `end`.
-    fn add(&self, start: i64, end: i64) {
-        self.fill.fetch_add(end - start, Ordering::Relaxed); // ORDERING: the scavenger alone adds
-        self.update(end);
-    }
-
-    /// Drains by the time that has passed.
-    fn update(&self, now: i64) {
-        // ORDERING: the scavenger alone, or a stopped world
-        let last = self.last_update.swap(now, Ordering::Relaxed);
-        let n = i64::from(self.nprocs.load(Ordering::Relaxed)); // ORDERING: as above
-        let drain = (now - last).max(0) / DRAIN_DIVISOR * n;
-        let fill = self.fill.load(Ordering::Relaxed); // ORDERING: as above
-        self.fill.store((fill - drain).max(0), Ordering::Relaxed); // ORDERING: as above
-    }
-
-    fn limiting(&self) -> bool {
-        // ORDERING: the scavenger alone
-        self.fill.load(Ordering::Relaxed) > self.capacity.load(Ordering::Relaxed)
-    }
+    background::start(mp, parent);
 }
 
 #[cfg(test)]
@@ -248,21 +61,5 @@ mod tests {
         ] {
             assert_eq!(parse_byte_count(s.as_bytes()), want, "{s:?}");
         }
-    }
-
-    #[test]
-    fn the_bucket_fills_limits_and_drains() {
-        let l = GcCpuLimiter {
-            fill: AtomicI64::new(0),
-            capacity: AtomicI64::new(0),
-            nprocs: AtomicU32::new(1),
-            last_update: AtomicI64::new(0),
-        };
-        l.reset_capacity(0, 1);
-        assert!(!l.limiting());
-        l.add(0, 2 * CAPACITY_PER_PROC_NS);
-        assert!(l.limiting());
-        l.update(2 * CAPACITY_PER_PROC_NS + DRAIN_DIVISOR * 2 * CAPACITY_PER_PROC_NS);
-        assert!(!l.limiting());
     }
 }

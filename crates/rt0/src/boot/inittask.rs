@@ -11,6 +11,7 @@
 //! ends the process as a panic in `main` does.
 
 use crate::atomic::{AtomicRef, AtomicU32, Ordering};
+use crate::debug::ms::Ms;
 use crate::sys::{nanotime, stderr::rtprint};
 
 /// A registered task. Made by [`init_task!`](crate::init_task).
@@ -73,13 +74,13 @@ fn do_init1(task: &'static InitTask) {
         crate::throw::throw("recursive call during initialization - linker skew");
     }
     do_init(task.name, task.run);
-    task.state.store(2, Ordering::Relaxed); // ORDERING: as above
+    task.state.store(2, Ordering::Relaxed); // ORDERING: goroutine 1 alone runs tasks
 }
 
 /// Runs one piece of initialisation and prints Go's line for it if asked to. Bytes and allocations
 /// are those of the runtime's slabs; it does not see the program's allocator.
 pub(crate) fn do_init(name: &str, run: impl FnOnce()) {
-    let trace = super::debugvars::get().inittrace.get() > 0;
+    let trace = crate::debug::vars::get().inittrace.get() > 0;
     let (start, before) = (nanotime(), crate::malloc::stats());
     run();
     if !trace {
@@ -88,37 +89,11 @@ pub(crate) fn do_init(name: &str, run: impl FnOnce()) {
     let (end, after) = (nanotime(), crate::malloc::stats());
     rtprint!(
         "init {name} @{} ms, {} ms clock, {} bytes, {} allocs\n",
-        Ms(start - super::schedinit::runtime_init_time()),
+        Ms(start - crate::debug::vars::runtime_init_time()),
         Ms(end - start),
         after.0 - before.0,
         after.1 - before.1
     );
-}
-
-/// Milliseconds with Go's digits: two significant ones below ten, none after the point above.
-pub(crate) struct Ms(pub(crate) i64);
-
-impl core::fmt::Display for Ms {
-    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
-        let us = self.0.max(0) / 1000;
-        if us >= 10_000 {
-            return write!(f, "{}", us / 1000);
-        }
-        // Three digits after the point at most; trailing zeros and small parts dropped.
-        let (ms, mut frac, mut digits) = (us / 1000, us % 1000, 3);
-        if ms > 0 || frac >= 100 {
-            frac /= 10;
-            digits -= 1;
-        }
-        if ms > 0 {
-            frac /= 10;
-            digits -= 1;
-        }
-        if frac == 0 {
-            return write!(f, "{ms}");
-        }
-        write!(f, "{ms}.{frac:0digits$}")
-    }
 }
 
 /// Registers something to do before `main`, on goroutine 1, once. At module level.
@@ -137,25 +112,4 @@ macro_rules! init_task {
             $crate::__private::constructor!(construct);
         };
     };
-}
-
-#[cfg(test)]
-mod tests {
-    use super::Ms;
-
-    #[test]
-    fn milliseconds_as_go_prints_them() {
-        for (ns, want) in [
-            (0, "0"),
-            (5_000, "0.005"),
-            (57_000, "0.057"),
-            (110_000, "0.11"),
-            (510_000, "0.51"),
-            (3_000_000, "3"),
-            (3_140_000, "3.1"),
-            (12_345_000, "12"),
-        ] {
-            assert_eq!(Ms(ns).to_string(), want, "{ns}");
-        }
-    }
 }

@@ -3,97 +3,33 @@
 //! Go: proc.go `main`, and asm `rt0_go`'s last lines (newproc, mstart); c-archive's `libInit`.
 //!
 //! ```text
-//!   #[rt0::main]  boot thread = M 0, goroutine 1 runs main; ends by exit(code), wherever it is then
-//!   rt0::run      boot thread = M 0, goroutine 1 runs the closure; M 0 then leaves the scheduler and
-//!                 run returns its value. Later calls, and calls on other threads, are guests: their
-//!                 closure runs as one more goroutine while the thread sleeps.
+//!   #[rt0::main]  boot thread = M 0, goroutine 1 runs main; ends by exit(code), wherever it is
+//!   rt0::run      boot thread = M 0, goroutine 1 runs the closure; M 0 then leaves the scheduler
+//!                 and run returns its value. Later calls, and calls on other threads, are guests:
+//!                 their closure runs as one more goroutine while the thread sleeps.
 //! ```
 //! A library is the second case: nothing calls `main`.
 //!
-//! # Invariants
-//! * `MN1`: goroutine 1 runs on the boot thread's block; `run` takes the block back only after
-//!   goroutine 1 is off it (gfput).
+//! What both leave behind, and when goroutines can be made, is sched/lifecycle.rs (MN1 there).
 
 use super::exit::{exit_with, run_exit_hooks};
 use super::inittask::{do_init, do_init_main};
-use crate::atomic::{AtomicBool, AtomicU32, AtomicUsize, Ordering};
-use crate::g::G;
+use crate::atomic::Ordering;
+use crate::debug::dump::PROCESS;
 use crate::join::{__rust_begin_short_backtrace, Goexit};
 use crate::m::{M, m0};
-use crate::sched::{SCHED, newproc, park, schedule};
+use crate::sched::{SCHED, lifecycle, newproc, park, schedule};
 use crate::stack;
 use core::panic::Location;
 use std::any::Any;
-use std::io;
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::process::{ExitCode, Termination};
-
-const COLD: u32 = 0;
-const BOOTING: u32 = 1;
-const RUNNING: u32 = 2;
-const MAIN_RETURNED: u32 = 3;
-
-static PHASE: AtomicU32 = AtomicU32::new(COLD);
-/// Threads inside `run` that did not boot.
-static GUESTS: AtomicUsize = AtomicUsize::new(0);
-/// Goroutine 1 belongs to `run`: M 0 has to return when it is dead.
-static RUN_MODE: AtomicBool = AtomicBool::new(false);
-/// Go: maxstacksize.
-static MAXSTACKSIZE: AtomicUsize = AtomicUsize::new(0);
-
-/// Go: maxstacksize: what goroutine 1's stack may grow to.
-pub(crate) fn maxstacksize() -> usize {
-    MAXSTACKSIZE.load(Ordering::Relaxed) // ORDERING: written at boot
-}
-
-/// Plain threads waiting in `run`.
-pub(crate) fn guests() -> usize {
-    GUESTS.load(Ordering::Acquire) // ORDERING: pairs with guest
-}
-
-/// Whether the process goes on although goroutine 1 has ended: the scheduler then may be idle.
-pub(crate) fn main_returned() -> bool {
-    PHASE.load(Ordering::Acquire) == MAIN_RETURNED // ORDERING: pairs with run
-}
-
-/// An error where no goroutine can be made: before boot, or on a plain thread after main returned.
-pub(crate) fn check_running() -> io::Result<()> {
-    if crate::tls::getg().is_some() {
-        return Ok(());
-    }
-    // ORDERING: pairs with the stores in boot and run
-    match PHASE.load(Ordering::Acquire) {
-        RUNNING => Ok(()),
-        MAIN_RETURNED if guests() > 0 => Ok(()),
-        MAIN_RETURNED => Err(io::Error::other(
-            "rt0: go called after main returned: the runtime runs goroutines until #[rt0::main] or \
-             rt0::run ends",
-        )),
-        _ => Err(io::Error::other(
-            "rt0: the runtime is not running: start it with #[rt0::main] on fn main, or rt0::run",
-        )),
-    }
-}
-
-/// First caller boots; false: the runtime is there (or another thread is at it, and we waited).
-fn claim_boot() -> bool {
-    // ORDERING: pairs with the store of RUNNING
-    if PHASE.compare_exchange(COLD, BOOTING, Ordering::AcqRel, Ordering::Acquire).is_ok() {
-        return true;
-    }
-    // ORDERING: as above
-    while PHASE.load(Ordering::Acquire) == BOOTING {
-        crate::sys::futex::wait(&PHASE, BOOTING, Some(1_000_000));
-    }
-    false
-}
 
 /// Boots, makes goroutine 1 and runs the scheduler until M 0 has to return: the end of rt0_go.
 fn boot(main: impl FnOnce() + Send) {
     let mp = super::entry::rt0_go_hosted();
     newproc_main(mp, main);
-    PHASE.store(RUNNING, Ordering::Release); // ORDERING: pairs with check_running
-    crate::sys::futex::wake(&PHASE, u32::MAX >> 1);
+    lifecycle::set_running();
     schedule::mstart(mp);
 }
 
@@ -104,13 +40,14 @@ fn newproc_main(mp: &'static M, main: impl FnOnce() + Send) {
         Err(e) => stack::out_of_stacks(&e),
     };
     newg.fs.store(mp.thread_fs.get() as usize, Ordering::Relaxed); // ORDERING: not queued yet
-    MAXSTACKSIZE.store(stack::limit_bytes(newg), Ordering::Relaxed); // ORDERING: as above
+    // Go: maxstacksize.
+    PROCESS.main_stack_bytes.set(stack::limit_bytes(newg) as u64);
     newproc::newproc_first(mp, newg, main, Location::caller());
 }
 
 /// What `#[rt0::main]` calls. Never returns: the process exits with what `body` reports.
 pub fn rt0_main<T: Termination>(body: fn() -> T) -> ! {
-    if !claim_boot() {
+    if !lifecycle::claim_boot() {
         // A constructor or an outer `run` booted already: main is a guest.
         let code = run(move || exit_number(body().report()));
         exit_with(code);
@@ -149,7 +86,7 @@ fn main_init() {
     SCHED.main_started.store(true, Ordering::Relaxed); // ORDERING: goroutine 1's own thread
     do_init("runtime", runtime_init);
     do_init_main();
-    if super::debugvars::get().schedtrace.get() > 0 {
+    if crate::debug::vars::get().schedtrace.get() > 0 {
         crate::sched::newm::start_threads(); // sysmon prints it
     }
 }
@@ -170,8 +107,8 @@ fn main_goexited() {
     SCHED.main_goexited.store(true, Ordering::Release); // ORDERING: pairs with checkdead
 }
 
-/// Main returned, but a goroutine reports a panic: that report ends the process. Go: main's wait for
-/// runningPanicDefers.
+/// Main returned, but a goroutine reports a panic: that report ends the process. Go: main's wait
+/// for runningPanicDefers.
 fn wait_for_panics() {
     // ORDERING: pairs with join.rs
     let panicking = || SCHED.running_panic_defers.load(Ordering::Acquire) != 0;
@@ -191,8 +128,8 @@ fn wait_for_panics() {
 ///
 /// The thread blocks meanwhile. The first call's `f` is goroutine 1; when it ends, what other
 /// goroutines there are go on as long as the process does, but plain threads can make new ones only
-/// while a `run` is active. Called on a goroutine it just calls `f`. Works in libraries that programs
-/// in any language load.
+/// while a `run` is active. Called on a goroutine it just calls `f`. Works in libraries that
+/// programs in any language load.
 ///
 /// # Panics
 /// Resumes the panic of `f` on the calling thread.
@@ -204,10 +141,10 @@ where
     if crate::tls::getg().is_some() {
         return f();
     }
-    if !claim_boot() {
+    if !lifecycle::claim_boot() {
         return guest(f);
     }
-    RUN_MODE.store(true, Ordering::Release); // ORDERING: before goroutine 1 is queued
+    lifecycle::set_run_mode();
     let mut result: Option<Result<T, Box<dyn Any + Send>>> = None;
     let out = &mut result;
     boot(move || {
@@ -221,37 +158,12 @@ where
         *out = Some(r);
     });
     leave_m0();
-    PHASE.store(MAIN_RETURNED, Ordering::Release); // ORDERING: pairs with check_running
+    lifecycle::set_main_returned();
     match result {
         Some(Ok(v)) => v,
         Some(Err(payload)) => resume_unwind(payload),
         None => crate::throw::throw("run: M 0 returned before goroutine 1 ended"),
     }
-}
-
-/// goexit0 on M 0: its last switch goes to g0, which leaves the scheduler.
-pub(crate) fn goroutine_1_ends(mp: &'static M) {
-    if returns_from_run() && core::ptr::eq(mp, m0()) {
-        mp.returning.store(1, Ordering::Release); // ORDERING: pairs with is_returning
-    }
-}
-
-fn returns_from_run() -> bool {
-    // ORDERING: set at boot; by goroutine 1
-    RUN_MODE.load(Ordering::Acquire) && !SCHED.main_goexited.load(Ordering::Acquire)
-}
-
-/// MN1: goroutine 1 is off its stack and block: M 0 leaves the scheduler, wherever it is.
-pub(crate) fn goroutine_1_is_dead() {
-    if !returns_from_run() {
-        return;
-    }
-    let m0 = m0();
-    m0.returning.store(1, Ordering::Release); // ORDERING: pairs with is_returning
-    if SCHED.lock.lock().mget_specific(m0) {
-        m0.park.wakeup();
-    }
-    crate::netpoll::break_poller();
 }
 
 /// The boot thread is a plain thread again, on its own block.
@@ -281,9 +193,9 @@ where
     F: FnOnce() -> T + Send,
     T: Send,
 {
-    GUESTS.fetch_add(1, Ordering::AcqRel); // ORDERING: pairs with check_running
+    lifecycle::guest(true);
     let r = crate::scope::scope(|s| s.go(f).join());
-    GUESTS.fetch_sub(1, Ordering::AcqRel); // ORDERING: as above
+    lifecycle::guest(false);
     match r {
         Ok(v) => v,
         Err(payload) if payload.is::<Goexit>() => {
@@ -291,9 +203,4 @@ where
         }
         Err(payload) => resume_unwind(payload),
     }
-}
-
-/// Goroutine 1's slot and block are never used again.
-pub(crate) fn is_goroutine_1(gp: &'static G) -> bool {
-    gp.goid.get() == 1
 }

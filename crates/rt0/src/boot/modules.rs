@@ -1,13 +1,13 @@
 //! The images this process is made of.
 //!
-//! Go: symtab.go `moduledataverify`, `modulesinit`. moduledataverify checks that what a dump of stacks
-//! needs is sound: our image's ELF headers, its `.eh_frame_hdr` sorted by address (the unwinder does a
-//! binary search), and the root frame of goroutines inside its text. modulesinit records the ranges of
-//! text, data and TLS of every image loaded.
+//! Go: symtab.go `moduledataverify`, `modulesinit`. moduledataverify checks that what a dump of
+//! stacks needs is sound: our image's ELF headers, its `.eh_frame_hdr` sorted by address (the
+//! unwinder does a binary search), and the root frame of goroutines inside its text. modulesinit
+//! records the ranges of text, data and TLS of every image loaded.
 //!
 //! # Safety
-//! * `MD1`: program headers named by auxv or by the loader describe memory that is mapped for the life
-//!   of the image.
+//! * `MD1`: program headers named by auxv or by the loader describe memory that is mapped for the
+//!   life of the image.
 
 #![allow(unsafe_code, reason = "MD1: reads ELF structures of loaded images")]
 
@@ -102,7 +102,7 @@ fn verify(bias: usize, phdrs: &[libc::Elf64_Phdr], here: usize) {
             && (lo..lo + bytes).contains(&here)
         {
             OWN_TEXT[0].store(lo, Ordering::Relaxed); // ORDERING: boot, one thread
-            OWN_TEXT[1].store(lo + bytes, Ordering::Relaxed); // ORDERING: as above
+            OWN_TEXT[1].store(lo + bytes, Ordering::Relaxed); // ORDERING: boot, one thread
         }
         if p.p_type == libc::PT_GNU_EH_FRAME {
             verify_eh_frame_hdr(lo, bytes);
@@ -149,6 +149,7 @@ pub(crate) fn modulesinit() {
     modules.len = 0;
     // SAFETY: `record` takes `data` as `Modules`, which this function has locked.
     unsafe { libc::dl_iterate_phdr(Some(record), (&raw mut *modules).cast()) };
+    crate::debug::dump::PROCESS.images.set(modules.len as u64);
 }
 
 unsafe extern "C" fn record(info: *mut libc::dl_phdr_info, _: usize, data: *mut c_void) -> i32 {
@@ -176,12 +177,4 @@ unsafe extern "C" fn record(info: *mut libc::dl_phdr_info, _: usize, data: *mut 
     modules.list[at] = m;
     modules.len += 1;
     0
-}
-
-/// Calls `f` with each recorded image, for dumps.
-pub(crate) fn modules(mut f: impl FnMut(&Moduledata)) {
-    let modules = MODULES.lock();
-    for m in &modules.list[..modules.len] {
-        f(m);
-    }
 }

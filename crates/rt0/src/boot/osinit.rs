@@ -5,11 +5,10 @@
 use crate::atomic::{AtomicUsize, Ordering};
 
 static NCPU: AtomicUsize = AtomicUsize::new(0);
-/// Huge page size plus one; 0: not asked yet.
-static PHYS_HUGE_PAGE_SIZE: AtomicUsize = AtomicUsize::new(0);
 
 pub(crate) fn osinit() {
     NCPU.store(getproccount(), Ordering::Relaxed); // ORDERING: boot, one thread
+    crate::sys::mem::set_phys_huge_page_size(get_huge_page_size());
 }
 
 /// CPUs this process may run on. Go: ncpu, NumCPU.
@@ -33,20 +32,7 @@ fn count(mask: &[u64]) -> usize {
     mask.iter().map(|w| w.count_ones() as usize).sum::<usize>().max(1)
 }
 
-/// The transparent huge page size, 0 if there is none. Asked for lazily: it is a file. Go:
-/// getHugePageSize.
-pub(crate) fn phys_huge_page_size() -> usize {
-    // ORDERING: idempotent
-    match PHYS_HUGE_PAGE_SIZE.load(Ordering::Relaxed) {
-        0 => {
-            let n = get_huge_page_size();
-            PHYS_HUGE_PAGE_SIZE.store(n + 1, Ordering::Relaxed); // ORDERING: idempotent
-            n
-        }
-        n => n - 1,
-    }
-}
-
+/// The transparent huge page size, 0 if there is none. Go: getHugePageSize.
 fn get_huge_page_size() -> usize {
     let mut buf = [0u8; 24];
     let path = c"/sys/kernel/mm/transparent_hugepage/hpage_pmd_size";

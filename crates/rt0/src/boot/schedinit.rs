@@ -4,14 +4,14 @@
 //! checkfds; GODEBUG first).
 
 use super::debugvars;
-use super::inittask::Ms;
 use crate::atomic::{AtomicU64, Ordering};
+use crate::debug::ms::Ms;
 use crate::m::M;
 use crate::sched::{SCHED, procresize};
 use crate::sys::{cputicks, nanotime, stderr::rtprint};
 
-/// Steps that `inittrace` prints: name, start and end as CPU ticks. Boot's early steps run before the
-/// clock and the environment are known, so they are noted and printed later.
+/// Steps that `inittrace` prints: name, start and end as CPU ticks. Boot's early steps run before
+/// the clock and the environment are known, so they are noted and printed later.
 const MAX_STEPS: usize = 40;
 
 struct Step {
@@ -46,25 +46,25 @@ pub(crate) fn step(name: &'static str, f: impl FnOnce()) {
     let Some(s) = STEPS.get(i) else { return };
     s.name.store(name.as_ptr() as u64, Ordering::Relaxed);
     s.name_len.store(name.len() as u64, Ordering::Relaxed);
-    s.start.store(start, Ordering::Relaxed); // ORDERING: as above
-    s.end.store(cputicks(), Ordering::Relaxed); // ORDERING: as above
+    s.start.store(start, Ordering::Relaxed); // ORDERING: boot, one thread, for all of these
+    s.end.store(cputicks(), Ordering::Relaxed); // ORDERING: boot, one thread, for all of these
 }
 
 #[allow(unsafe_code, reason = "a `'static` string stored as two words")]
 fn step_name(s: &Step) -> &'static str {
     // ORDERING: boot, one thread
     let p = s.name.load(Ordering::Relaxed) as *const u8;
-    let n = s.name_len.load(Ordering::Relaxed) as usize; // ORDERING: as above
+    let n = s.name_len.load(Ordering::Relaxed) as usize; // ORDERING: boot, one thread
     // SAFETY: `step` stored the parts of a `&'static str`.
     let bytes = unsafe { core::slice::from_raw_parts(p, n) };
-    // SAFETY: as above.
+    // SAFETY: `step` stored the parts of a `&'static str`.
     unsafe { core::str::from_utf8_unchecked(bytes) }
 }
 
 /// Go: schedinit. Leaves P 0 on `m0`, the others idle.
 pub(crate) fn schedinit(m0: &'static M) {
     let (ticks, ns) = (cputicks(), nanotime());
-    SCHED.init_time.store(ns as u64, Ordering::Relaxed); // ORDERING: boot, one thread
+    crate::debug::vars::set_runtime_init_time(ns);
     step("parsedebugvars", debugvars::parsedebugvars);
     step("moduledataverify", super::modules::moduledataverify);
     step("stackinit", crate::stack::stackinit);
@@ -77,8 +77,8 @@ pub(crate) fn schedinit(m0: &'static M) {
         m0.procid.set(crate::sys::gettid() as u64);
     });
     step("modulesinit", super::modules::modulesinit);
-    step("typelinksinit", super::itab::typelinksinit);
-    step("itabsinit", super::itab::itabsinit);
+    step("typelinksinit", crate::itab::typelinksinit);
+    step("itabsinit", crate::itab::itabsinit);
     step("stkobjinit", crate::stack::names::stkobjinit);
     step("sigsave", || super::signals::sigsave(m0));
     step("goargs", super::env::goargs);
@@ -106,22 +106,18 @@ fn gomaxprocs_at_start() -> usize {
     n.min(crate::p::MAX_P)
 }
 
-/// When the runtime started, ns. Go: runtimeInitTime.
-pub(crate) fn runtime_init_time() -> i64 {
-    SCHED.init_time.load(Ordering::Relaxed) as i64 // ORDERING: written at boot
-}
-
-/// `boot NAME @START ms, DURATION ms clock`, from the ELF entry on. Ticks become ns by two readings of
-/// both clocks, taken at the two ends of schedinit.
+/// `boot NAME @START ms, DURATION ms clock`, from the ELF entry on. Ticks become ns by two readings
+/// of both clocks, taken at the two ends of schedinit.
 fn print_steps(ticks0: u64, ns0: i64) {
-    if debugvars::get().inittrace.get() <= 0 {
+    if crate::debug::vars::get().inittrace.get() <= 0 {
         return;
     }
     let (dt, dns) = ((cputicks() - ticks0).max(1), (nanotime() - ns0).max(1) as u64);
     let to_ns = |t: u64| (u128::from(t) * u128::from(dns) / u128::from(dt)) as i64;
     // ORDERING: boot, one thread, for all of these
     let start = START_TICKS.load(Ordering::Relaxed);
-    let entry = super::entry::ENTRY.tsc.load(Ordering::Relaxed); // ORDERING: as above
+    // ORDERING: boot, one thread, for all of these
+    let entry = super::entry::ENTRY.tsc.load(Ordering::Relaxed);
     let origin = if super::entry::entered() {
         rtprint!(
             "boot _rt0_amd64_linux @0 ms, {} ms clock (rt0_go, libc and std until fn main)\n",
@@ -131,10 +127,11 @@ fn print_steps(ticks0: u64, ns0: i64) {
     } else {
         start
     };
-    let n = (NSTEPS.load(Ordering::Relaxed) as usize).min(MAX_STEPS); // ORDERING: as above
+    // ORDERING: boot, one thread, for all of these
+    let n = (NSTEPS.load(Ordering::Relaxed) as usize).min(MAX_STEPS);
     for s in &STEPS[..n] {
-        let at = s.start.load(Ordering::Relaxed); // ORDERING: as above
-        let end = s.end.load(Ordering::Relaxed); // ORDERING: as above
+        let at = s.start.load(Ordering::Relaxed); // ORDERING: boot, one thread, for all of these
+        let end = s.end.load(Ordering::Relaxed); // ORDERING: boot, one thread, for all of these
         rtprint!(
             "boot {} @{} ms, {} ms clock\n",
             step_name(s),
@@ -143,15 +140,4 @@ fn print_steps(ticks0: u64, ns0: i64) {
         );
     }
     rtprint!("boot tls mode: {}\n", crate::tls::mode_name());
-}
-
-/// A step that happens later, when it is first needed.
-pub(crate) fn trace_late(name: &str, start_ns: i64, what: &str) {
-    if debugvars::get().inittrace.get() > 0 {
-        rtprint!(
-            "boot {name} @{} ms, {} ms clock, tls mode: {what}\n",
-            Ms(start_ns - runtime_init_time()),
-            Ms(nanotime() - start_ns)
-        );
-    }
 }

@@ -7,8 +7,8 @@
 //! wanted. Without a vDSO, or without a symbol in it, the system call is made.
 //!
 //! # Safety
-//! * `VD1`: AT_SYSINFO_EHDR is 0 or the address of the kernel's vDSO: a well-formed ELF image, mapped
-//!   and readable for the life of the process.
+//! * `VD1`: AT_SYSINFO_EHDR is 0 or the address of the kernel's vDSO: a well-formed ELF image,
+//!   mapped and readable for the life of the process.
 
 #![allow(unsafe_code, reason = "VD1: reads an ELF image in memory and calls into it")]
 
@@ -221,6 +221,9 @@ fn vdso_parse_symbols(info: &VdsoInfo) {
         let found = if info.gnu_hash != 0 { by_gnu_hash(info, key) } else { by_sysv(info, key) };
         key.ptr.store(found.unwrap_or(0), Ordering::Relaxed); // ORDERING: boot, one thread
     }
+    // ORDERING: boot, one thread
+    let clock = VDSO_CLOCK_GETTIME_SYM.load(Ordering::Relaxed);
+    crate::sys::clock::CLOCK_GETTIME.store(clock, Ordering::Relaxed); // ORDERING: boot, one thread
 }
 
 /// The address of symbol `i` if it is the one wanted.
@@ -282,32 +285,6 @@ fn by_sysv(info: &VdsoInfo, key: &VdsoSymbolKey) -> Option<usize> {
     None
 }
 
-type ClockGettime = unsafe extern "C" fn(i32, *mut [i64; 2]) -> i32;
-
-/// Monotonic time in ns. Go: nanotime1.
-#[inline]
-pub(crate) fn nanotime() -> i64 {
-    let mut t = [0i64; 2];
-    // ORDERING: written at boot
-    let sym = VDSO_CLOCK_GETTIME_SYM.load(Ordering::Relaxed);
-    if sym != 0 {
-        // SAFETY: VD1: __vdso_clock_gettime, found by name and version.
-        let f = unsafe { core::mem::transmute::<usize, ClockGettime>(sym) };
-        // SAFETY: it writes one timespec.
-        unsafe { f(libc::CLOCK_MONOTONIC, &mut t) };
-    } else {
-        let a = [libc::CLOCK_MONOTONIC as usize, (&raw mut t) as usize, 0, 0, 0, 0];
-        // SAFETY: RS1: the kernel writes one timespec.
-        unsafe { crate::sys::raw::syscall(libc::SYS_clock_gettime, a) };
-    }
-    t[0] * 1_000_000_000 + t[1]
-}
-
-/// Whether the clock is read without a system call, for dumps.
-pub(crate) fn in_use() -> bool {
-    VDSO_CLOCK_GETTIME_SYM.load(Ordering::Relaxed) != 0 // ORDERING: written at boot
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -353,7 +330,7 @@ mod tests {
     #[test]
     fn no_symbol_no_vdso_still_tells_the_time() {
         vdsoauxv(0);
-        let (a, b) = (nanotime(), nanotime());
+        let (a, b) = (crate::sys::nanotime(), crate::sys::nanotime());
         assert!(a > 0 && b >= a);
     }
 }

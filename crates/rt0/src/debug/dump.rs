@@ -1,10 +1,11 @@
 //! Goroutines in words.
 //!
-//! Go: traceback.go `goroutineheader`, `printcreatedby`, `printAncestorTraceback`, `tracebackothers`.
-//! No allocation and no locks: this runs on g0, in signal handlers and under runtime locks.
+//! Go: traceback.go `goroutineheader`, `printcreatedby`, `printAncestorTraceback`,
+//! `tracebackothers`. No allocation and no locks: this runs on g0, in signal handlers and under
+//! runtime locks.
 
+use crate::atomic::{AtomicPtr, Ordering, Word};
 use crate::g::{G, Status};
-use crate::goroutine::Goroutine;
 use crate::sys::stderr::{Stderr, rtprint};
 use core::fmt::Write;
 
@@ -13,7 +14,7 @@ const MOST: usize = 1000;
 
 /// `goroutine N gp=… m=… ["name"] [state]:`, then where it was made.
 pub(crate) fn goroutine(gp: &'static G, state: &str) {
-    if crate::boot::env::dumps_suppressed() {
+    if super::vars::dumps_suppressed() {
         return;
     }
     let mut out = Stderr::new();
@@ -21,22 +22,30 @@ pub(crate) fn goroutine(gp: &'static G, state: &str) {
     let _ = created_by(&mut out, gp);
 }
 
-/// The goroutine of a panic report, in Go's short form; it may have ended.
-pub(crate) fn panicked(g: &Goroutine) {
+/// Who a panic report is about: a goroutine that may have ended, and its G if that is still its
+/// own.
+pub(crate) struct Panicked<'a> {
+    pub(crate) id: u64,
+    pub(crate) name: Option<&'a str>,
+    pub(crate) gp: Option<&'static G>,
+}
+
+/// The goroutine of a panic report, in Go's short form.
+pub(crate) fn panicked(who: &Panicked<'_>) {
     let mut out = Stderr::new();
-    let _ = write!(out, "goroutine {}", g.id());
-    if let Some(name) = g.name() {
+    let _ = write!(out, "goroutine {}", who.id);
+    if let Some(name) = who.name {
         let _ = write!(out, " {name:?}");
     }
     let _ = writeln!(out, " [running]:");
-    if let Some(gp) = g.g_if_not_reused() {
+    if let Some(gp) = who.gp {
         let _ = created_by(&mut out, gp);
     }
 }
 
 /// The program's goroutines, as Go shows them for an error of the program's.
 pub(crate) fn user_goroutines() {
-    if crate::boot::env::dumps_suppressed() {
+    if super::vars::dumps_suppressed() {
         return;
     }
     for gp in crate::g::allgs().filter(live).filter(|gp| !gp.is_system()).take(MOST) {
@@ -58,7 +67,7 @@ fn live(gp: &&'static G) -> bool {
 
 /// Every goroutine that is not dead, the runtime's own included. Go: tracebackothers.
 pub(crate) fn all_goroutines() {
-    if crate::boot::env::dumps_suppressed() {
+    if super::vars::dumps_suppressed() {
         return;
     }
     runtime_line();
@@ -76,20 +85,60 @@ fn elided() {
     }
 }
 
+/// What boot found out about the process.
+pub(crate) struct Process {
+    program: AtomicPtr<u8>,
+    program_len: Word,
+    pub(crate) arguments: Word,
+    pub(crate) variables: Word,
+    /// Images loaded when the runtime started.
+    pub(crate) images: Word,
+    /// Go: maxstacksize.
+    pub(crate) main_stack_bytes: Word,
+}
+
+pub(crate) static PROCESS: Process = Process {
+    program: AtomicPtr::new(core::ptr::null_mut()),
+    program_len: Word::new(0),
+    arguments: Word::new(0),
+    variables: Word::new(0),
+    images: Word::new(0),
+    main_stack_bytes: Word::new(0),
+};
+
+impl Process {
+    pub(crate) fn set_program(&self, name: &'static [u8]) {
+        self.program_len.set(name.len() as u64);
+        // ORDERING: after the length
+        self.program.store(name.as_ptr().cast_mut(), Ordering::Release);
+    }
+
+    #[allow(unsafe_code, reason = "a `'static` slice stored as two words")]
+    fn program(&self) -> &'static str {
+        let p = self.program.load(Ordering::Acquire); // ORDERING: pairs with set_program
+        if p.is_null() {
+            return "?";
+        }
+        // SAFETY: set_program stored the parts of a `'static` slice, the pointer last.
+        let name = unsafe { core::slice::from_raw_parts(p, self.program_len.get() as usize) };
+        core::str::from_utf8(name).unwrap_or("?")
+    }
+}
+
 /// What a reader of the dump must know of the process.
 fn runtime_line() {
-    let mut images = 0;
-    crate::boot::modules::modules(|m| images += usize::from(m.text.0 != 0));
-    let (argc, envc) = crate::boot::env::counts();
     rtprint!(
-        "runtime: rt0 {}, program {} ({argc} arguments, {envc} variables, {images} images), \
-         gomaxprocs={}, goroutine TLS: {}, clock: {}, main stack limit: {} bytes\n\n",
+        "runtime: rt0 {}, program {} ({} arguments, {} variables, {} images), gomaxprocs={}, \
+         goroutine TLS: {}, clock: {}, main stack limit: {} bytes\n\n",
         env!("CARGO_PKG_VERSION"),
-        core::str::from_utf8(crate::boot::env::program()).unwrap_or("?"),
+        PROCESS.program(),
+        PROCESS.arguments.get(),
+        PROCESS.variables.get(),
+        PROCESS.images.get(),
         crate::sched::SCHED.gomaxprocs(),
         crate::tls::mode_name(),
-        if crate::boot::vdso::in_use() { "vdso" } else { "system call" },
-        crate::boot::main::maxstacksize(),
+        if crate::sys::clock::in_vdso() { "vdso" } else { "system call" },
+        PROCESS.main_stack_bytes.get(),
     );
 }
 

@@ -1,7 +1,7 @@
 //! A wrapper for the global allocator that proves the rule "no allocation on g0".
 //!
-//! Scheduler code may not allocate: the goroutine that holds the allocator's lock may be waiting to be
-//! scheduled. A program that wants the rule checked, as rt0's own tests do, writes
+//! Scheduler code may not allocate: the goroutine that holds the allocator's lock may be waiting to
+//! be scheduled. A program that wants the rule checked, as rt0's own tests do, writes
 //!
 //! ```
 //! #[global_allocator]
@@ -25,7 +25,7 @@ pub struct NoAllocOnG0<A>(
 
 fn check() {
     // Pinned, or the goroutine could be moved between finding the M and looking at it.
-    let pin = crate::sched::pin();
+    let pin = crate::tls::pin::pin();
     let Some(mp) = pin.m().or_else(crate::tls::this_m) else { return };
     let own = u32::from(pin.m().is_some());
     let in_runtime = mp.curg.get().is_none() || {

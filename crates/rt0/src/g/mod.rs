@@ -13,8 +13,8 @@
 //! Numbers are Go's, so that scheddetail reads alike.
 //!
 //! # Invariants
-//! * `GS1`: a G is on exactly one queue, or is some M's `curg`, or parked (its waker owns it), or dead
-//!   (a free list owns it).
+//! * `GS1`: a G is on exactly one queue, or is some M's `curg`, or parked (its waker owns it), or
+//!   dead (a free list owns it).
 //! * `GS2`: who owns a G by GS1 writes its fields; others read status, ids and sites for reports.
 
 pub(crate) mod park_state;
@@ -161,6 +161,19 @@ impl G {
             stackguard1: AtomicUsize::new(0),
             stack_class: AtomicU32::new(0),
             tcb_fresh: AtomicU32::new(0),
+        }
+    }
+
+    /// Bounds of a g0 whose thread's stack pointer is about `here`: Go's 64 KiB below it.
+    pub(crate) fn set_g0_bounds(&self, here: usize) {
+        const G0_BYTES: usize = 64 << 10;
+        for (word, at) in [
+            (&self.stack_hi, here),
+            (&self.stack_lo, here - G0_BYTES),
+            (&self.stackguard0, here - G0_BYTES),
+            (&self.stackguard1, here - G0_BYTES),
+        ] {
+            word.store(at, Ordering::Relaxed); // ORDERING: this thread's own
         }
     }
 

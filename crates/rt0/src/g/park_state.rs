@@ -10,8 +10,8 @@
 //!          commit, by the side that runs after the goroutine is off its stack
 //! ```
 //! `commit` runs when the goroutine's registers are saved (finish_switch), so a waker that sees
-//! PARKED may run it on another thread at once. A notify before the commit makes the commit fail, and
-//! the goroutine is queued again instead: no wake-up is lost, none is doubled.
+//! PARKED may run it on another thread at once. A notify before the commit makes the commit fail,
+//! and the goroutine is queued again instead: no wake-up is lost, none is doubled.
 //!
 //! # Memory orderings
 //! * `notify` releases what the waker wrote to `consume`/`resumed` (Acquire).

@@ -1,8 +1,8 @@
 //! C functions that must know of goroutines.
 //!
-//! An executable's own definition of a C symbol takes precedence over libc's for every caller in the
-//! process, std and C libraries included. Only what would give a wrong answer on a goroutine is defined
-//! here; everything else is passed on to libc.
+//! An executable's own definition of a C symbol takes precedence over libc's for every caller in
+//! the process, std and C libraries included. Only what would give a wrong answer on a goroutine is
+//! defined here; everything else is passed on to libc.
 //!
 //! In a static program there is no second definition to pass on to, so nothing is interposed there.
 
@@ -15,10 +15,12 @@ use crate::stack::{GUARD_BYTES, bounds};
 
 type GetAttr = unsafe extern "C" fn(libc::pthread_t, *mut libc::pthread_attr_t) -> i32;
 
-/// The bounds of a thread's stack, for collectors, interpreters and whoever else scans or limits it.
+/// The bounds of a thread's stack, for collectors, interpreters and whoever else scans or limits
+/// it.
 ///
-/// libc asks the kernel for the thread's CPU affinity by its thread id; a goroutine's is not the kernel's,
-/// so libc's own would return ESRCH. For a goroutine the stack and guard are filled in here.
+/// libc asks the kernel for the thread's CPU affinity by its thread id; a goroutine's is not the
+/// kernel's, so libc's own would return ESRCH. For a goroutine the stack and guard are filled in
+/// here.
 ///
 /// # Safety
 /// As libc's: `thread` is a live thread (or goroutine), `attr` points to writable storage.
@@ -45,7 +47,7 @@ pub(crate) unsafe extern "C" fn pthread_getattr_np(
     if r != 0 {
         return r;
     }
-    // SAFETY: as above.
+    // SAFETY: initialised on the line above.
     unsafe { libc::pthread_attr_setguardsize(attr, GUARD_BYTES) }
 }
 

@@ -1,12 +1,14 @@
 //! M: a thread of the operating system that runs goroutines.
 //!
-//! Go: runtime2.go `m`, proc.go `allm`, `mcommoninit`. Each M has a g0, the stack that scheduler code
-//! runs on, and a signal stack. M 0 is the thread that booted.
+//! Go: runtime2.go `m`, proc.go `allm`, `mcommoninit`. Each M has a g0, the stack that scheduler
+//! code runs on, and a signal stack. M 0 is the thread that booted.
 //!
 //! # Invariants
-//! * `MP1`: fields under "owner" are written by the M's own thread, or handed over with it: by the M
-//!   that takes it off the idle list (under `sched.lock`) before it wakes it.
+//! * `MP1`: fields under "owner" are written by the M's own thread, or handed over with it: by the
+//!   M that takes it off the idle list (under `sched.lock`) before it wakes it.
 //! * `MP2`: `locks` > 0 means "do not preempt, do not take the P": the thread is in the runtime.
+
+pub(crate) mod minit;
 
 use crate::atomic::{AtomicRef, AtomicU32, AtomicUsize, Ordering, Word};
 use crate::g::G;
@@ -141,7 +143,8 @@ impl M {
     pub(crate) fn lower_locks(&self) {
         // ORDERING: owner-only; Release keeps the section's stores inside it
         let n = self.locks.load(Ordering::Relaxed);
-        self.locks.store(n.wrapping_sub(1), Ordering::Release); // ORDERING: as above
+        // ORDERING: owner-only; Release keeps the section's stores inside it
+        self.locks.store(n.wrapping_sub(1), Ordering::Release);
     }
 
     pub(crate) fn is_spinning(&self) -> bool {
@@ -198,24 +201,4 @@ pub(crate) fn allm() -> impl Iterator<Item = &'static M> {
 /// The M whose kernel thread is `tid`. For signal handlers, which cannot trust FS.
 pub(crate) fn find_by_tid(tid: i32) -> Option<&'static M> {
     allm().find(|m| m.procid.get() == tid as u64)
-}
-
-/// A debug build's check that locks are taken in rank order.
-pub(crate) fn rank_acquire(rank: crate::lock::rank::Rank) {
-    let Some(mp) = crate::tls::this_m() else { return };
-    let bit = 1u32 << rank as u32;
-    // ORDERING: owner-only
-    let held = mp.ranks.load(Ordering::Relaxed);
-    if held >= bit {
-        crate::throw::throw("lock ordering: a lock of this or a higher rank is held");
-    }
-    mp.ranks.store(held | bit, Ordering::Relaxed); // ORDERING: owner-only
-}
-
-/// The other half of [`rank_acquire`].
-pub(crate) fn rank_release(rank: crate::lock::rank::Rank) {
-    let Some(mp) = crate::tls::this_m() else { return };
-    // ORDERING: owner-only
-    let held = mp.ranks.load(Ordering::Relaxed);
-    mp.ranks.store(held & !(1u32 << rank as u32), Ordering::Relaxed); // ORDERING: owner-only
 }

@@ -1,7 +1,7 @@
 //! The runtime's own memory: never malloc, never freed.
 //!
-//! Go: malloc.go `persistentalloc`, mfixalloc.go, and what `mallocinit` sets up. M, P, timer heaps and
-//! the table of goroutines come from here, because scheduler code may not call the program's
+//! Go: malloc.go `persistentalloc`, mfixalloc.go, and what `mallocinit` sets up. M, P, timer heaps
+//! and the table of goroutines come from here, because scheduler code may not call the program's
 //! allocator (a goroutine that holds its lock may be waiting to be scheduled).
 //!
 //! # Invariants

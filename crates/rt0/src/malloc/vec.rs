@@ -1,8 +1,8 @@
 //! A growing array of plain values in the runtime's own memory.
 //!
 //! # Safety
-//! * `RV1`: `ptr` is a mapping of `cap` slots made by `sys::mem::reserve`, or dangling with cap 0; the
-//!   first `len` hold values.
+//! * `RV1`: `ptr` is a mapping of `cap` slots made by `sys::mem::reserve`, or dangling with cap 0;
+//!   the first `len` hold values.
 
 #![allow(unsafe_code, reason = "RV1: an array over a mapping")]
 
@@ -37,7 +37,8 @@ impl<T: Copy> RtVec<T> {
     pub(crate) fn pop(&mut self) -> Option<T> {
         let v = *self.last()?;
         self.len -= 1;
-        // A burst's memory goes back; half empty stays, so that growing and shrinking cannot thrash.
+        // A burst's memory goes back; half empty stays, so that growing and shrinking cannot
+        // thrash.
         if self.len < self.cap / 8 && self.cap * size_of::<T>() > 16 * MIN_BYTES {
             self.resize(self.cap / 4);
         }

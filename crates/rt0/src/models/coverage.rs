@@ -1,4 +1,5 @@
-//! Every fault planted in a source has a test that expects it to be caught, and the other way round.
+//! Every fault planted in a source has a test that expects it to be caught, and the other way
+//! round.
 
 use std::collections::BTreeSet;
 use std::fs;

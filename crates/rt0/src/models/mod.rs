@@ -1,7 +1,7 @@
 //! Models of the runtime's lock-free protocols: every interleaving, every allowed stale read.
 //!
-//! The protocol files import their atomics from `crate::atomic`; under `cfg(loom)` those are loom's,
-//! and the tests here run the shipped code under loom's scheduler:
+//! The protocol files import their atomics from `crate::atomic`; under `cfg(loom)` those are
+//! loom's, and the tests here run the shipped code under loom's scheduler:
 //!
 //! ```text
 //! RUSTFLAGS="--cfg loom" cargo test --release -p rt0 --lib
@@ -15,7 +15,8 @@
 //! * [`check`] bounds the preemptions of an execution to [`PREEMPTIONS`]; switches at a blocking
 //!   operation or at a thread's end are free. `LOOM_MAX_PREEMPTIONS` overrides it.
 //! * [`Token`] stands for data that one owner at a time uses without a lock: the inside of a P, the
-//!   saved context of a goroutine. Using it races in loom's eyes unless the protocol orders the uses.
+//!   saved context of a goroutine. Using it races in loom's eyes unless the protocol orders the
+//!   uses.
 //! * What a model shares is leaked: the protocols want `'static`, and loom's objects must not be
 //!   dropped by a thread that is not ordered after their last use. It is some hundred bytes for an
 //!   execution, in a test binary.
@@ -23,18 +24,23 @@
 #![cfg_attr(not(test), allow(dead_code, unused_imports, reason = "models are tests only"))]
 
 mod coverage;
+mod join;
+mod mutex;
+mod nap;
+mod netpoll;
 mod note;
 mod owner;
 mod park;
 mod runq;
+mod scope;
 mod spinning;
 
 use loom::cell::UnsafeCell;
 use std::cell::Cell;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
-/// Involuntary switches explored in one execution. Two find every planted fault; three take some two
-/// seconds for the whole set, four ten times that, and found nothing more.
+/// Involuntary switches explored in one execution. Two find every planted fault; three take some
+/// two seconds for the whole set, four ten times that, and found nothing more.
 const PREEMPTIONS: usize = 3;
 
 /// Ends a model that loops: no execution here has that many operations.

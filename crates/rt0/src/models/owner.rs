@@ -1,18 +1,18 @@
 //! p/owner.rs: a P has one holder at a time, though sysmon takes it without asking.
 //!
-//! The inside of the P is a [`Token`]: each holder uses it alone, and each must see what the last one
-//! did. Thread M goes in and out of the runtime and through a system call; sysmon looks, and what it
-//! takes it gives to a second M at once.
+//! The inside of the P is a [`Token`]: each holder uses it alone, and each must see what the last
+//! one did. Thread M goes in and out of the runtime and through a system call; sysmon looks, and
+//! what it takes it gives to a second M at once.
 //!
-//! Covers: claim, barrier, take and unclaim against enter (`is`, `reclaim`) and leave; retake_syscall
-//! against exit_syscall; a release with a claim in the way; the P on the idle list and with a new M.
-//! Abstracts away: *the barrier*. The M's way in is a store to `m.locks` and a load of the owner word
-//! with only the compiler kept from swapping them; sysmon pays for both sides with `membarrier`,
-//! which makes the M's CPU pass a full fence at some point between sysmon's own two steps. Either
-//! that point is after the M's store, and then sysmon sees it, or before the M's load, and then the
-//! M sees the claim. Loom knows no other thread's fences, so the model gives each side a SeqCst fence
-//! of its own, which promises just that. The other barrier, a thread found asleep in the kernel, is
-//! the same with the context switch as the fence.
+//! Covers: claim, barrier, take and unclaim against enter (`is`, `reclaim`) and leave;
+//! retake_syscall against exit_syscall; a release with a claim in the way; the P on the idle list
+//! and with a new M. Abstracts away: *the barrier*. The M's way in is a store to `m.locks` and a
+//! load of the owner word with only the compiler kept from swapping them; sysmon pays for both
+//! sides with `membarrier`, which makes the M's CPU pass a full fence at some point between
+//! sysmon's own two steps. Either that point is after the M's store, and then sysmon sees it, or
+//! before the M's load, and then the M sees the claim. Loom knows no other thread's fences, so the
+//! model gives each side a SeqCst fence of its own, which promises just that. The other barrier, a
+//! thread found asleep in the kernel, is the same with the context switch as the fence.
 
 use super::{Token, check, leak, must_catch, mutated};
 use crate::atomic::{AtomicU32, AtomicUsize, Ordering, fence};

@@ -2,9 +2,9 @@
 //!
 //! The goroutine is a piece of control flow that moves between the model's threads. One thread runs
 //! it until it parks, saves its context and commits. Whoever then learns that it must go on (the
-//! thread itself when the commit fails, a notifier that saw PARKED) runs the rest, on its own thread.
-//! The context is a [`Token`]: two threads in the goroutine at once, or one that sees it before it is
-//! saved, race.
+//! thread itself when the commit fails, a notifier that saw PARKED) runs the rest, on its own
+//! thread. The context is a [`Token`]: two threads in the goroutine at once, or one that sees it
+//! before it is saved, race.
 //!
 //! Covers: one and two notifiers against consume, commit and resumed, before, between and after
 //! them; that what a notifier wrote is seen; tokens that stay for the next park.

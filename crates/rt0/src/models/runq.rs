@@ -1,13 +1,14 @@
 //! sched/runq.rs: no goroutine is lost, none is run twice, and whoever takes one sees its context.
 //!
-//! Every model puts goroutines on one queue, lets the owner and thieves take some, and collects what
-//! is left when all have ended; each goroutine must then have been seen once. A goroutine's context
-//! is a [`Token`] that its maker uses before the put and its taker after the take.
+//! Every model puts goroutines on one queue, lets the owner and thieves take some, and collects
+//! what is left when all have ended; each goroutine must then have been seen once. A goroutine's
+//! context is a [`Token`] that its maker uses before the put and its taker after the take.
 //!
-//! Covers: put, get, overflow, stealing from ring and `runnext`, one and two thieves, slots that are
-//! used again (three puts through a ring of two), `is_empty` as a snapshot.
-//! Abstracts away: the length of the ring (two slots, so that a steal and an overflow move one), the
-//! global queue (a list that only the owner appends to), the courtesy time before `runnext` is taken.
+//! Covers: put, get, overflow, stealing from ring and `runnext`, one and two thieves, slots that
+//! are used again (three puts through a ring of two), `is_empty` as a snapshot.
+//! Abstracts away: the length of the ring (two slots, so that a steal and an overflow move one),
+//! the global queue (a list that only the owner appends to), the courtesy time before `runnext` is
+//! taken.
 
 use super::{Token, check, leak, must_catch};
 use crate::sched::runq::{Place, RunQueue};
@@ -129,8 +130,8 @@ fn two_thieves() {
     account(q, 2, lists);
 }
 
-/// A queue that is never empty is never seen empty, though its one goroutine moves from `runnext` to
-/// the ring while another comes and goes.
+/// A queue that is never empty is never seen empty, though its one goroutine moves from `runnext`
+/// to the ring while another comes and goes.
 fn never_seen_empty() {
     let q = leak(Queue::new());
     let mut taken = Taken::new();

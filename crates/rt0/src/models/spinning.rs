@@ -1,12 +1,12 @@
 //! sched/spinning.rs: a goroutine that is queued while the last spinner gives up is not forgotten.
 //!
-//! The worst case is modelled: the submitter never comes back to its queue (its goroutine computes),
-//! so what it queued must be taken by another M. Each model ends with all queues empty, or a
-//! goroutine was left although a P idled.
+//! The worst case is modelled: the submitter never comes back to its queue (its goroutine
+//! computes), so what it queued must be taken by another M. Each model ends with all queues empty,
+//! or a goroutine was left although a P idled.
 //!
 //! Covers: `wakep` (submit), the spinning M's stealing, its giving up (P to the idle list, `stop`,
-//! second look) and starting again, `resetspinning` with the wake-up of the next; the second look of
-//! an M that gave up without spinning; the real run queue as what is looked at.
+//! second look) and starting again, `resetspinning` with the wake-up of the next; the second look
+//! of an M that gave up without spinning; the real run queue as what is looked at.
 //! Abstracts away: notes (an M that is woken is run by the thread that woke it; models/note.rs has
 //! the sleep), the global queue (its length is read again under `sched.lock`, which orders it),
 //! timers, and `may_spin`, a heuristic.
@@ -69,10 +69,10 @@ impl World {
 
     /// wake.rs `wakep`: the M it starts runs here.
     ///
-    /// A reservation for which no P is left is undone under the lock. A submitter may have relied on
-    /// it, and then the M that has the P must find what that one queued: it gives the P back under
-    /// the same lock, so either its second look comes after the undoing, or the submitter's fence
-    /// comes before its.
+    /// A reservation for which no P is left is undone under the lock. A submitter may have relied
+    /// on it, and then the M that has the P must find what that one queued: it gives the P back
+    /// under the same lock, so either its second look comes after the undoing, or the submitter's
+    /// fence comes before its.
     fn wakep(&self) {
         if !self.spin.reserve() {
             return;

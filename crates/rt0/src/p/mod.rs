@@ -7,6 +7,7 @@
 //! * `PP1`: fields under "owner" are used only by the M that holds the P (p/owner.rs), or under
 //!   `sched.lock` while nobody does.
 
+pub(crate) mod mask;
 pub(crate) mod owner;
 
 use crate::atomic::{AtomicRef, AtomicU32, AtomicUsize, Ordering, Word};
@@ -26,7 +27,8 @@ pub(crate) enum PStatus {
     Dead = 4,
 }
 
-/// A hog's slice counts as no more than this: a goroutine that nobody waited for may run for minutes.
+/// A hog's slice counts as no more than this: a goroutine that nobody waited for may run for
+/// minutes.
 const MOST_HOG_NS: u64 = 20_000_000;
 
 /// How many goroutines in a row may come from `runnext` while others wait in the ring.
@@ -127,16 +129,17 @@ impl P {
         self.hog_end.set(now);
     }
 
-    /// Whether the others have had as much time since the last preempted goroutine as it took. Owner.
+    /// Whether the others have had as much time since the last preempted goroutine as it took.
+    /// Owner.
     pub(crate) fn hogs_turn(&self) -> bool {
         crate::sys::nanotime() as u64 >= self.hog_end.get() + self.hog_ns.get()
     }
 
     /// The local queue's next goroutine. Owner.
     ///
-    /// A goroutine from `runnext` inherits the time slice of the one that readied it: a pair that readies
-    /// each other counts as one, and after [`MOST_INHERITED`] of its switches the ring has its turn. Go
-    /// bounds that by the clock (sysmon preempts the pair after 10 ms).
+    /// A goroutine from `runnext` inherits the time slice of the one that readied it: a pair that
+    /// readies each other counts as one, and after [`MOST_INHERITED`] of its switches the ring has
+    /// its turn. Go bounds that by the clock (sysmon preempts the pair after 10 ms).
     #[inline(always)]
     pub(crate) fn next_local(&self) -> Option<&'static G> {
         if self.inherited.get() >= MOST_INHERITED {

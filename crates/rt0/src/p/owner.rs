@@ -1,7 +1,7 @@
 //! Who holds a P: one word that the holder checks with plain loads and sysmon changes by CAS.
 //!
-//! Go keeps this in `p.status`, `m.p` and the G's scan bit, and asks the goroutine to stop before it
-//! takes its P. Here sysmon may also take the P of a goroutine that runs or blocks outside the
+//! Go keeps this in `p.status`, `m.p` and the G's scan bit, and asks the goroutine to stop before
+//! it takes its P. Here sysmon may also take the P of a goroutine that runs or blocks outside the
 //! runtime without asking (DESIGN D3, D4): the goroutine goes on without a P and takes one at its
 //! next runtime call.
 //!

@@ -2,9 +2,9 @@
 //!
 //! Go: proc.go `checkdead`. Called under `sched.lock` when an M goes idle.
 //!
-//! It reports only what is certain: every M idles, no timer is pending, nothing is queued, and every
-//! live goroutine waits for another one's end (join, scope). A goroutine in `park` may be unparked by
-//! a thread that we know nothing of, so one such goroutine is enough to stay silent.
+//! It reports only what is certain: every M idles, no timer is pending, nothing is queued, and
+//! every live goroutine waits for another one's end (join, scope). A goroutine in `park` may be
+//! unparked by a thread that we know nothing of, so one such goroutine is enough to stay silent.
 
 use super::{SCHED, State};
 use crate::atomic::Ordering;
@@ -18,8 +18,8 @@ pub(crate) fn checkdead(sched: &State) {
         return;
     }
     if super::find_runnable::check_timers_no_p() != 0
-        || crate::boot::main::guests() != 0
-        || crate::boot::main::main_returned()
+        || super::lifecycle::guests() != 0
+        || super::lifecycle::main_returned()
     {
         return;
     }

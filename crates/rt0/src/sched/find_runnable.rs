@@ -6,7 +6,7 @@
 //! the next timer or sleeps.
 
 use super::park::GLOBAL_LOOK;
-use super::wake::{acquirep, releasep, stopm};
+use super::wake::{acquirep, releasep, stopm, wakep};
 use super::{SCHED, p_of, procresize, steal};
 use crate::atomic::Ordering;
 use crate::g::G;
@@ -144,22 +144,11 @@ pub(crate) fn check_timers_no_p() -> i64 {
 
 /// One idle M waits for the next timer of all Ps. True: look for work again, with a P.
 fn wait_for_timer(mp: &'static M) -> bool {
-    if !netpoll::begin() {
-        // Another M waits already; it may have looked before a timer of ours was there.
-        let when = check_timers_no_p();
-        if when != 0 {
-            netpoll::break_if_later(when);
-        }
+    if !netpoll::wait(mp, check_timers_no_p) {
         return false;
     }
-    let when = check_timers_no_p();
-    if when == 0 {
-        netpoll::end();
-        return false;
-    }
-    netpoll::block_until(when, mp);
-    netpoll::end();
     if mp.is_returning() {
+        wakep(); // somebody else has to wait for the timers
         return false;
     }
     let pp = SCHED.lock.lock().pidleget();

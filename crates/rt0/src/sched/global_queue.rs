@@ -1,9 +1,9 @@
 //! The global run queue, and the queue of those that were preempted.
 //!
-//! A goroutine that used up its time slice waits in a queue of its own, from which one is taken when there
-//! is nothing else, or when the others have had as much time since the last one as that one took
-//! (`P::hogs_turn`). In one queue with the rest, as in Go, every 61st goroutine would be a hog with its
-//! 10 ms, and a thousand short ones would wait 160 ms.
+//! A goroutine that used up its time slice waits in a queue of its own, from which one is taken
+//! when there is nothing else, or when the others have had as much time since the last one as that
+//! one took (`P::hogs_turn`). In one queue with the rest, as in Go, every 61st goroutine would be a
+//! hog with its 10 ms, and a thousand short ones would wait 160 ms.
 //!
 //! Go: proc.go `globrunqput`, `globrunqputhead`, `globrunqputbatch`, `globrunqget`; `gQueue`.
 //!
@@ -108,8 +108,8 @@ impl State {
         gp
     }
 
-    /// Takes a fair share for `pp`: one to run, the rest into its queue; of hogs only one. The caller owns
-    /// `pp`, whose queue is empty.
+    /// Takes a fair share for `pp`: one to run, the rest into its queue; of hogs only one. The
+    /// caller owns `pp`, whose queue is empty.
     pub(crate) fn globrunqgetbatch(&mut self, pp: &'static P) -> Option<&'static G> {
         if self.runq.len() == 0 {
             let hog = self.hogs.pop();
@@ -126,7 +126,8 @@ impl State {
             let Some(more) = self.runq.pop() else { break };
             let mut spilled = None;
             pp.runq.put(more, Place::Tail, |batch| spilled = Some(batch.len()));
-            // The queue was empty or nearly so: the caller takes a batch only when it found nothing.
+            // The queue was empty or nearly so: the caller takes a batch only when it found
+            // nothing.
             if spilled.is_some() {
                 crate::throw::throw("globrunqgetbatch: the local queue overflowed");
             }
@@ -136,7 +137,8 @@ impl State {
     }
 }
 
-/// Queues `gp` on `pp`; a full queue hands half to the global one. The caller owns `pp`. Go: runqput.
+/// Queues `gp` on `pp`; a full queue hands half to the global one. The caller owns `pp`. Go:
+/// runqput.
 #[inline]
 pub(crate) fn runqput(pp: &'static P, gp: &'static G, place: Place) {
     pp.runq.put(gp, place, |batch| SCHED.lock.lock().globrunqputbatch(batch));

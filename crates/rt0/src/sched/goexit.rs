@@ -2,10 +2,10 @@
 //!
 //! Go: asm `goexit`, proc.go `goexit1`, `goexit0`, `gdestroy`, `gfput`.
 
+use super::lifecycle::{self, is_goroutine_1};
 use super::park::{current_m, finish_switch, switch_away};
 use super::{enter, leave, p_of};
 use crate::atomic::Ordering;
-use crate::boot::main::is_goroutine_1;
 use crate::g::{G, Status};
 use crate::m::{Action, M};
 use crate::tls;
@@ -37,7 +37,8 @@ fn call_fn(gp: &'static G) {
         (gp.startpc.load(Ordering::Relaxed), gp.start_arg.load(Ordering::Relaxed) as *mut u8);
     // SAFETY: newproc.rs gostartcallfn stored `start::<F>` and its argument.
     let f = unsafe { core::mem::transmute::<usize, unsafe fn(*mut u8)>(f) };
-    // SAFETY: as above; called once for each newproc1.
+    // SAFETY: newproc.rs gostartcallfn stored `start::<F>` and its argument.; called once for each
+    // newproc1.
     unsafe { f(arg) };
 }
 
@@ -67,7 +68,7 @@ fn goexit1(gp: &'static G) -> ! {
 fn goexit0(mp: &'static M, gp: &'static G) -> ! {
     p_of(mp).gdead.bump();
     if is_goroutine_1(gp) {
-        crate::boot::main::goroutine_1_ends(mp);
+        lifecycle::goroutine_1_ends(mp);
     }
     switch_away(mp, gp, Action::Exit);
     crate::throw::throw("goexit0: a dead goroutine was continued")
@@ -79,8 +80,10 @@ pub(crate) fn gfput(mp: &'static M, gp: &'static G) {
     gp.m.set(None);
     if is_goroutine_1(gp) {
         // Its slot is never used again, and its block is the boot thread's.
-        crate::boot::main::goroutine_1_is_dead();
+        lifecycle::goroutine_1_is_dead();
         return;
     }
-    crate::stack::cache::gfput(p_of(mp), gp);
+    if crate::stack::cache::gfput(p_of(mp), gp) {
+        super::background::wake_sweeper();
+    }
 }

@@ -3,24 +3,27 @@
 //! Go: proc.go, runtime2.go `schedt`. Each file here holds one piece of proc.go under Go's names.
 //!
 //! # Entering
-//! User code on a goroutine calls [`enter`]: it raises `m.locks`, so that the P is not taken and the
-//! goroutine not moved, and makes sure that the M has a P: one that was taken meanwhile (sysmon) is
-//! replaced first. [`leave`] lowers the count. Between the two no user code runs.
+//! User code on a goroutine calls [`enter`]: it raises `m.locks`, so that the P is not taken and
+//! the goroutine not moved, and makes sure that the M has a P: one that was taken meanwhile
+//! (sysmon) is replaced first. [`leave`] lowers the count. Between the two no user code runs.
 //!
 //! # Switching
 //! A switch happens with `m.locks == 1` and both sides keep it so: whoever continues a context left
 //! by a switch owns one count of the M it finds itself on.
 //!
 //! # Invariants
-//! * `SC1`: lists in `State` change under `SCHED.lock`; the atomics beside it mirror their lengths for
-//!   a look without the lock.
-//! * `SC2`: an M that sleeps in `stopm` is on the idle list; who takes it off sets `nextp` and wakes it.
+//! * `SC1`: lists in `State` change under `SCHED.lock`; the atomics beside it mirror their lengths
+//!   for a look without the lock.
+//! * `SC2`: an M that sleeps in `stopm` is on the idle list; who takes it off sets `nextp` and
+//!   wakes it.
 
+pub(crate) mod background;
 pub(crate) mod deadlock;
 pub(crate) mod execute;
 pub(crate) mod find_runnable;
 pub(crate) mod global_queue;
 pub(crate) mod goexit;
+pub(crate) mod lifecycle;
 pub(crate) mod newm;
 pub(crate) mod newproc;
 pub(crate) mod park;
@@ -80,8 +83,6 @@ pub(crate) struct Sched {
     pub(crate) running_panic_defers: AtomicU32,
     /// Goroutine 1 ended by goexit.
     pub(crate) main_goexited: AtomicBool,
-    /// When the runtime started, ns. Go: runtimeInitTime.
-    pub(crate) init_time: AtomicU64,
 }
 
 pub(crate) static SCHED: Sched = Sched {
@@ -109,7 +110,6 @@ pub(crate) static SCHED: Sched = Sched {
     threads_started: AtomicBool::new(false),
     running_panic_defers: AtomicU32::new(0),
     main_goexited: AtomicBool::new(false),
-    init_time: AtomicU64::new(0),
 };
 
 impl Sched {
@@ -148,35 +148,6 @@ pub(crate) fn enter_system() -> (&'static M, &'static G) {
     match mp.p.get() {
         Some(pp) if pp.owner.is(mp.addr()) => (mp, gp),
         _ => (syscall::regain_p(mp, gp), gp),
-    }
-}
-
-/// Keeps the goroutine on its M, with or without a P, while the value lives: for code that takes
-/// runtime locks outside an [`enter`] section. Nothing on threads that are no goroutines.
-pub(crate) struct Pin(Option<&'static M>);
-
-/// See [`Pin`].
-#[allow(unsafe_code, reason = "TL4: a goroutine's block is in use on an M only")]
-pub(crate) fn pin() -> Pin {
-    if crate::tls::getg().is_none() {
-        return Pin(None);
-    }
-    // SAFETY: FG1: this is a goroutine, so the thread is an M.
-    Pin(Some(unsafe { crate::arch::fsgs::acquirem() }))
-}
-
-impl Pin {
-    /// The M, on a goroutine.
-    pub(crate) fn m(&self) -> Option<&'static M> {
-        self.0
-    }
-}
-
-impl Drop for Pin {
-    fn drop(&mut self) {
-        if let Some(mp) = self.0 {
-            mp.lower_locks();
-        }
     }
 }
 

@@ -3,27 +3,29 @@
 //! Go: proc.go `newm`, `newm1`, `templateThread`, `mcommoninit`, `checkmcount`, `mReserveID`;
 //! os_linux.go `newosproc`.
 //!
-//! A thread is made by `pthread_create`, which allocates: scheduler code may not. So every M is made
-//! by one template thread, which runs no goroutines, holds no runtime lock while it creates, and has
-//! a clean signal mask and no user state to inherit. It and sysmon start with the first goroutine
-//! beyond main: a program without one has one thread.
+//! A thread is made by `pthread_create`, which allocates: scheduler code may not. So every M is
+//! made by one template thread, which runs no goroutines, holds no runtime lock while it creates,
+//! and has a clean signal mask and no user state to inherit. It and sysmon start with the first
+//! goroutine beyond main: a program without one has one thread.
+
+mod nap;
 
 use super::wake::{Spin, hand};
 use super::{SCHED, State, sysmon};
-use crate::atomic::{AtomicUsize, Ordering};
+use crate::atomic::Ordering;
 use crate::lock::mutex::Guard;
-use crate::lock::note::Note;
 use crate::m::M;
 use crate::p::P;
 use core::ffi::c_void;
+use nap::Nap;
 use std::sync::Once;
 
-/// Stack of an M's thread: g0 runs on it. Scheduler frames are small; signal handlers have their own.
+/// Stack of an M's thread: g0 runs on it. Scheduler frames are small; signal handlers have their
+/// own.
 const G0_STACK_BYTES: usize = 128 << 10;
 
-static TEMPLATE_NOTE: Note = Note::new();
-/// 1 while the template thread sleeps on its note.
-static TEMPLATE_SLEEPS: AtomicUsize = AtomicUsize::new(0);
+/// What the template thread sleeps on while `State::newm` is empty.
+static TEMPLATE_NAP: Nap = Nap::new();
 
 /// Asks for a new M for `pp`. Takes the lock over, since the limit is checked under it. Go: newm.
 pub(crate) fn newm(mut sched: Guard<'_, State>, pp: &'static P, spin: Spin) {
@@ -33,10 +35,7 @@ pub(crate) fn newm(mut sched: Guard<'_, State>, pp: &'static P, spin: Spin) {
     mp.schedlink.set(sched.newm);
     sched.newm = Some(mp);
     drop(sched);
-    // ORDERING: SeqCst: either this sees the sleeper or the sleeper sees the request
-    if TEMPLATE_SLEEPS.swap(0, Ordering::SeqCst) == 1 {
-        TEMPLATE_NOTE.wakeup();
-    }
+    TEMPLATE_NAP.requested();
 }
 
 /// Numbers the M, links it into allm, seeds its generator. Go: mcommoninit.
@@ -45,9 +44,10 @@ pub(crate) fn mcommoninit(sched: &mut State, mp: &'static M) {
     sched.mnext += 1;
     checkmcount(sched);
     mp.id.set(id);
-    mp.cheaprand.set(crate::boot::rand::bootstrap_rand() | 1);
+    mp.cheaprand.set(crate::sys::rand::bootstrap_rand() | 1);
     mp.me.store(mp.addr(), Ordering::Relaxed); // ORDERING: read by its own thread, started later
-    mp.locks.store(1, Ordering::Relaxed); // ORDERING: as above; g0 runs with one count
+    // ORDERING: read by its own thread, started later; g0 runs with one count
+    mp.locks.store(1, Ordering::Relaxed);
     crate::m::allm_add(mp);
 }
 
@@ -102,14 +102,7 @@ extern "C" fn template_thread(_: *mut c_void) -> *mut c_void {
             newosproc(mstart_thread, mp.addr() as *mut c_void);
             continue;
         }
-        TEMPLATE_NOTE.clear();
-        // ORDERING: SeqCst: see newm
-        TEMPLATE_SLEEPS.store(1, Ordering::SeqCst);
-        let empty = SCHED.lock.lock().newm.is_none();
-        // ORDERING: whoever turns 1 into 0 owns the wake-up
-        if empty || TEMPLATE_SLEEPS.swap(0, Ordering::SeqCst) == 0 {
-            TEMPLATE_NOTE.sleep();
-        }
+        TEMPLATE_NAP.sleep_if(|| SCHED.lock.lock().newm.is_none());
     }
 }
 
@@ -128,16 +121,16 @@ fn newosproc(f: extern "C" fn(*mut c_void) -> *mut c_void, arg: *mut c_void) {
     let a = attr.as_mut_ptr();
     // SAFETY: `a` is initialised here and destroyed below.
     unsafe { libc::pthread_attr_init(a) };
-    // SAFETY: as above.
+    // SAFETY: `a` is initialised here and destroyed below.
     unsafe { libc::pthread_attr_setstacksize(a, G0_STACK_BYTES) };
-    // SAFETY: as above.
+    // SAFETY: `a` is initialised here and destroyed below.
     unsafe { libc::pthread_attr_setdetachstate(a, libc::PTHREAD_CREATE_DETACHED) };
-    let old = crate::boot::signals::block_all();
+    let old = crate::sys::signal::block_all();
     let mut thread: libc::pthread_t = 0;
     // SAFETY: `f` takes `arg`.
     let r = unsafe { libc::pthread_create(&mut thread, a, f, arg) };
-    crate::boot::signals::set_mask(old);
-    // SAFETY: as above.
+    crate::sys::signal::set_mask(old);
+    // SAFETY: `f` takes `arg`.
     unsafe { libc::pthread_attr_destroy(a) };
     if r != 0 {
         let n = SCHED.lock.lock().mnext;

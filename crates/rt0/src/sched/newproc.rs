@@ -2,9 +2,9 @@
 //!
 //! Go: proc.go `newproc`, `newproc1`, `gfget`, `malg`, `allgadd`, `saveAncestors`, `gostartcallfn`.
 //!
-//! The closure is moved to the top of the new goroutine's stack: no box. A dead goroutine of the P's
-//! cache is used again, slot, block and all; only when there is none is a slot carved (malg), which
-//! allocates and so happens before the runtime is entered.
+//! The closure is moved to the top of the new goroutine's stack: no box. A dead goroutine of the
+//! P's cache is used again, slot, block and all; only when there is none is a slot carved (malg),
+//! which allocates and so happens before the runtime is entered.
 
 use super::global_queue::runqput;
 use super::runq::Place;
@@ -37,7 +37,7 @@ pub(crate) unsafe fn newproc<F: FnOnce() + Send>(
     spec: Spec,
     before_run: impl FnOnce(&'static G),
 ) -> io::Result<()> {
-    crate::boot::main::check_running()?;
+    super::lifecycle::check_running()?;
     let template = crate::tls::init().map_err(|why| {
         io::Error::new(io::ErrorKind::Unsupported, format!("rt0: no goroutines here: {why}"))
     })?;
@@ -110,7 +110,8 @@ pub(crate) fn newproc_first(
     runqput(p_of(mp), newg, Place::Next);
 }
 
-/// Lays the goroutine out: closure, first frame, creation site; dead becomes runnable. Go: newproc1.
+/// Lays the goroutine out: closure, first frame, creation site; dead becomes runnable. Go:
+/// newproc1.
 fn newproc1<F: FnOnce() + Send>(newg: &'static G, f: F, at: &'static Location<'static>) {
     if newg.stack_hi.load(Ordering::Relaxed) == 0 {
         // ORDERING: constant
@@ -190,7 +191,7 @@ fn gfget(class: Class) -> Option<&'static G> {
 
 /// Name and ancestors, which few goroutines have. Go: saveAncestors.
 fn extras_for(spec: &Spec) -> Option<Box<Extras>> {
-    let depth = crate::boot::debugvars::get().tracebackancestors.get();
+    let depth = crate::debug::vars::get().tracebackancestors.get();
     if spec.name.is_none() && depth <= 0 {
         return None;
     }

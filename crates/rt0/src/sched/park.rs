@@ -7,10 +7,10 @@
 //! one's first instructions ([`finish_switch`]).
 //!
 //! # Invariants
-//! * `PK1`: a goroutine is published (queued, marked parked, freed) only by finish_switch, which runs
-//!   on another stack: from then on another M may run it.
-//! * `PK2`: every path out of a switch calls finish_switch first: resumed goroutines in `switch_away`,
-//!   new ones in goexit.rs `goroutine_start`, g0 in schedule.rs.
+//! * `PK1`: a goroutine is published (queued, marked parked, freed) only by finish_switch, which
+//!   runs on another stack: from then on another M may run it.
+//! * `PK2`: every path out of a switch calls finish_switch first: resumed goroutines in
+//!   `switch_away`, new ones in goexit.rs `goroutine_start`, g0 in schedule.rs.
 
 use super::global_queue::runqput;
 use super::runq::Place;

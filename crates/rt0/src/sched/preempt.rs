@@ -1,19 +1,20 @@
 //! Preemption by signal.
 //!
-//! Go: preempt.go `preemptone`, `wantAsyncPreempt`, `isAsyncSafePoint`, signal_unix.go `doSigPreempt`.
+//! Go: preempt.go `preemptone`, `wantAsyncPreempt`, `isAsyncSafePoint`, signal_unix.go
+//! `doSigPreempt`.
 //!
-//! sysmon sends SIGURG to an M whose goroutine ran for 10 ms while others wait, or runs without a P.
-//! The handler lets the goroutine park where it is, if that is safe; where it is not (inside the
+//! sysmon sends SIGURG to an M whose goroutine ran for 10 ms while others wait, or runs without a
+//! P. The handler lets the goroutine park where it is, if that is safe; where it is not (inside the
 //! runtime, libc, the loader, the vDSO) it refuses, and sysmon tries again, then hands the P off
 //! instead (DESIGN D3). So progress never depends on a signal.
 //!
-//! Why not inside libc: a goroutine preempted there may hold malloc's or the loader's lock, and every
-//! thread that wants it would block until the goroutine runs again. The memory functions hold no lock
-//! and are where large copies spend their time: they are windows in the refusal.
+//! Why not inside libc: a goroutine preempted there may hold malloc's or the loader's lock, and
+//! every thread that wants it would block until the goroutine runs again. The memory functions hold
+//! no lock and are where large copies spend their time: they are windows in the refusal.
 //!
 //! # Invariants
-//! * `PE1`: only a goroutine with a block of its own in use, with `m.locks == 0`, on its own stack, is
-//!   preempted: it could have called `gosched` at that instruction, as far as anybody can see.
+//! * `PE1`: only a goroutine with a block of its own in use, with `m.locks == 0`, on its own stack,
+//!   is preempted: it could have called `gosched` at that instruction, as far as anybody can see.
 //! * `PE2`: the handler touches no TLS, takes no lock and allocates nothing.
 
 #![allow(unsafe_code, reason = "PE1, PE2: a signal handler that redirects its thread")]
@@ -30,8 +31,8 @@ const MAX_RANGES: usize = 8;
 /// How far a mem* function may extend from its entry.
 const WINDOW_BYTES: usize = 2048;
 
-/// Code that must not be left: (start, end) of libc, the loader, the vDSO, and the unwinder, which runs
-/// under the loader's lock.
+/// Code that must not be left: (start, end) of libc, the loader, the vDSO, and the unwinder, which
+/// runs under the loader's lock.
 static REFUSED: [[AtomicUsize; 2]; MAX_RANGES] =
     [const { [const { AtomicUsize::new(0) }; 2] }; MAX_RANGES];
 /// Entries of memcpy and the like, as the dynamic linker chose them for this CPU.
@@ -42,10 +43,10 @@ static PREVIOUS: [AtomicUsize; 2] = [const { AtomicUsize::new(0) }; 2];
 
 /// Sets the handler up. In user context, once, before the first worker starts.
 ///
-/// A static program has libc in its own text, where its code cannot be told apart: there goroutines are
-/// not preempted by signal, and hogs lose their P instead.
+/// A static program has libc in its own text, where its code cannot be told apart: there goroutines
+/// are not preempted by signal, and hogs lose their P instead.
 pub(crate) fn init() {
-    let off = crate::boot::debugvars::get().asyncpreemptoff.get() != 0;
+    let off = crate::debug::vars::get().asyncpreemptoff.get() != 0;
     if off || cfg!(target_feature = "crt-static") {
         return;
     }
@@ -81,7 +82,8 @@ fn find_ranges() -> bool {
             let lo = (info.dlpi_addr + p.p_vaddr) as usize;
             let Some(slot) = REFUSED.get(*n) else { return 1 };
             slot[0].store(lo, Ordering::Relaxed); // ORDERING: published by ENABLED
-            slot[1].store(lo + p.p_memsz as usize, Ordering::Relaxed); // ORDERING: as above
+            // ORDERING: published by ENABLED
+            slot[1].store(lo + p.p_memsz as usize, Ordering::Relaxed);
             *n += 1;
         }
         0
@@ -114,7 +116,8 @@ fn install() {
     // SAFETY: zeroed, then written by sigaction.
     let old = unsafe { old.assume_init() };
     PREVIOUS[0].store(old.sa_sigaction, Ordering::Relaxed); // ORDERING: before the handler is there
-    PREVIOUS[1].store(old.sa_flags as usize, Ordering::Relaxed); // ORDERING: as above
+    // ORDERING: before the handler is there
+    PREVIOUS[1].store(old.sa_flags as usize, Ordering::Relaxed);
     // SAFETY: a valid action.
     unsafe { libc::sigaction(libc::SIGURG, a, core::ptr::null_mut()) };
 }
@@ -134,7 +137,8 @@ pub(crate) fn preempt_m(mp: &'static M) -> bool {
 /// PE2. Go: sighandler's sigPreempt case.
 extern "C" fn on_sigurg(sig: i32, info: *mut libc::siginfo_t, ctx: *mut c_void) {
     let mp = crate::m::find_by_tid(crate::sys::gettid());
-    let asked = mp.filter(|m| m.preempt.swap(0, Ordering::AcqRel) != 0); // ORDERING: as in preempt_m
+    // ORDERING: as in preempt_m
+    let asked = mp.filter(|m| m.preempt.swap(0, Ordering::AcqRel) != 0);
     let Some(mp) = asked else { return pass_on(sig, info, ctx) };
     let ctx = ctx.cast::<libc::ucontext_t>();
     // SAFETY: the kernel passes the interrupted context, which the handler may change.
@@ -161,7 +165,7 @@ fn want_async_preempt(mp: &'static M, rip: usize, rsp: usize) -> bool {
         return false;
     }
     let Some(gp) = mp.curg.get() else { return false };
-    let fs = gp.fs.load(Ordering::Relaxed); // ORDERING: as above
+    let fs = gp.fs.load(Ordering::Relaxed); // ORDERING: all of these are this thread's own
     if gp.status() != Status::Running as u32 || fs == 0 || fs != fsgs::fs_base() {
         return false;
     }
@@ -179,7 +183,7 @@ fn is_refused(rip: usize) -> bool {
         (r[0].load(Ordering::Relaxed)..r[1].load(Ordering::Relaxed)).contains(&rip)
     };
     let in_window = |w: &AtomicUsize| {
-        let at = w.load(Ordering::Relaxed); // ORDERING: as above
+        let at = w.load(Ordering::Relaxed); // ORDERING: published by ENABLED
         at != 0 && rip.wrapping_sub(at) < WINDOW_BYTES
     };
     REFUSED.iter().any(within) && !WINDOWS.iter().any(in_window)
@@ -189,7 +193,8 @@ fn is_refused(rip: usize) -> bool {
 fn pass_on(sig: i32, info: *mut libc::siginfo_t, ctx: *mut c_void) {
     // ORDERING: written before the handler was installed
     let h = PREVIOUS[0].load(Ordering::Relaxed);
-    let flags = PREVIOUS[1].load(Ordering::Relaxed) as i32; // ORDERING: as above
+    // ORDERING: written before the handler was installed
+    let flags = PREVIOUS[1].load(Ordering::Relaxed) as i32;
     if h == libc::SIG_DFL || h == libc::SIG_IGN {
         return; // the default action of SIGURG is to ignore it
     }
@@ -204,8 +209,8 @@ fn pass_on(sig: i32, info: *mut libc::siginfo_t, ctx: *mut c_void) {
     f(sig);
 }
 
-/// Called by the trampoline with one count of `m.locks`, which it lowers afterwards. Go: asyncPreempt2,
-/// gopreempt_m.
+/// Called by the trampoline with one count of `m.locks`, which it lowers afterwards. Go:
+/// asyncPreempt2, gopreempt_m.
 pub(crate) extern "C" fn preempt_park() {
     let mp = current_m();
     let Some(gp) = mp.curg.get() else { crate::throw::throw("preempt_park: no goroutine") };

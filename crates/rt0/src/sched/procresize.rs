@@ -1,58 +1,20 @@
 //! The Ps: how many there are, and the masks over them.
 //!
-//! Go: proc.go `procresize`, `(*p).init`, `(*p).destroy`; globals `allp`, `idlepMask`, `timerpMask`,
-//! `gomaxprocs`.
+//! Go: proc.go `procresize`, `(*p).init`, `(*p).destroy`; globals `allp`, `idlepMask`,
+//! `timerpMask`, `gomaxprocs`.
 //!
 //! # Invariants
 //! * `PR1`: `allp[i]` is set before the P is first used and never changes; only the first
 //!   `gomaxprocs` take part.
-//! * `PR2`: a bit of `idlep_mask` changes under `sched.lock` with the idle list; a bit of
-//!   `timerp_mask` under the P's timer lock with its heap.
 
 use super::wake::{acquirep, releasep};
 use super::{SCHED, State};
-use crate::atomic::{AtomicRef, AtomicU64, Ordering};
+use crate::atomic::{AtomicRef, Ordering};
 use crate::g::G;
 use crate::m::M;
 use crate::p::{MAX_P, P, PStatus};
 
 static ALLP: [AtomicRef<P>; MAX_P] = [const { AtomicRef::none() }; MAX_P];
-static IDLEP_MASK: PMask = PMask::new();
-static TIMERP_MASK: PMask = PMask::new();
-
-/// A bit for each P. Go: pMask.
-pub(crate) struct PMask([AtomicU64; MAX_P / 64]);
-
-impl PMask {
-    const fn new() -> Self {
-        PMask([const { AtomicU64::new(0) }; MAX_P / 64])
-    }
-
-    pub(crate) fn set(&self, id: usize, on: bool) {
-        let bit = 1u64 << (id % 64);
-        // ORDERING: a hint for other Ms; the list or heap behind it has its lock
-        if on {
-            self.0[id / 64].fetch_or(bit, Ordering::AcqRel);
-        } else {
-            self.0[id / 64].fetch_and(!bit, Ordering::AcqRel);
-        }
-    }
-
-    pub(crate) fn get(&self, id: usize) -> bool {
-        // ORDERING: a hint
-        self.0[id / 64].load(Ordering::Acquire) >> (id % 64) & 1 != 0
-    }
-}
-
-/// Ps on the idle list. Go: idlepMask.
-pub(crate) fn idlep_mask() -> &'static PMask {
-    &IDLEP_MASK
-}
-
-/// Ps that may have timers. Go: timerpMask.
-pub(crate) fn timerp_mask() -> &'static PMask {
-    &TIMERP_MASK
-}
 
 /// The P with this number, if it takes part.
 pub(crate) fn p_at(id: usize) -> Option<&'static P> {
@@ -102,7 +64,7 @@ pub(crate) fn procresize(sched: &mut State, mp: &'static M, nprocs: usize) -> Op
     }
     let runnable = park_the_rest(sched, mp, nprocs);
     if old != nprocs {
-        crate::boot::gc::gc_cpu_limiter().reset_capacity(crate::sys::nanotime(), nprocs as u32);
+        super::background::gc_cpu_limiter().reset_capacity(crate::sys::nanotime(), nprocs as u32);
     }
     runnable
 }

@@ -3,8 +3,8 @@
 //! Go: proc.go `runqput`, `runqputslow`, `runqget`, `runqgrab`, `runqsteal`, `runqempty`.
 //!
 //! One owner (the M that holds the P) puts at the tail and gets at the head; any other M may steal
-//! from the head. `runnext` is a slot beside the ring: a goroutine readied by the running one, which
-//! runs next. A full ring hands half of itself, and the newcomer, to the global queue.
+//! from the head. `runnext` is a slot beside the ring: a goroutine readied by the running one,
+//! which runs next. A full ring hands half of itself, and the newcomer, to the global queue.
 //!
 //! # Invariants
 //! * `RQ1`: only the owner stores `tail` and the slots in `[tail, head + LEN)`.
@@ -13,12 +13,13 @@
 //! * `RQ3`: `0 <= tail - head <= LEN` (wrapping).
 //!
 //! # Memory orderings
-//! * `tail`: stored Release by the owner after the slot; a thief's Acquire load of it makes the slot
-//!   (and the goroutine behind it) visible.
+//! * `tail`: stored Release by the owner after the slot; a thief's Acquire load of it makes the
+//!   slot (and the goroutine behind it) visible.
 //! * `head`: a successful CAS is Release, after the slots were copied out; the owner's Acquire load
 //!   before it writes a slot again pairs with it, so a slot is not overwritten while it is read.
 //! * `runnext`: AcqRel swaps and CASes; the goroutine behind it must be visible to a thief.
-//! * slots: Relaxed; a thief may read one that the owner overwrites, and then its CAS of `head` fails.
+//! * slots: Relaxed; a thief may read one that the owner overwrites, and then its CAS of `head`
+//!   fails.
 //!
 //! Rejected: a Chase-Lev deque (LIFO for the owner: starves the oldest goroutine), and a lock per
 //! queue (a stealing M that the OS preempts would stop the owner).
@@ -287,7 +288,8 @@ impl<T: 'static> RunQueue<T> {
     pub(crate) fn len(&self) -> usize {
         // ORDERING: a report; the words may be of different moments
         let (h, t) = (self.head.load(Ordering::Relaxed), self.tail.load(Ordering::Relaxed));
-        let next = !self.runnext.load(Ordering::Relaxed).is_null(); // ORDERING: as above
+        // ORDERING: a report; the words may be of different moments
+        let next = !self.runnext.load(Ordering::Relaxed).is_null();
         t.wrapping_sub(h).min(LEN) as usize + usize::from(next)
     }
 

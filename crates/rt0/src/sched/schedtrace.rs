@@ -1,7 +1,7 @@
 //! `GODEBUG=schedtrace=N` and `scheddetail=1`: the scheduler's state every N ms.
 //!
-//! Go: proc.go `schedtrace`. Lines, names and numbers are Go's, so that tools and eyes that know them need
-//! not learn others. Printed by sysmon, under `sched.lock`, without allocation.
+//! Go: proc.go `schedtrace`. Lines, names and numbers are Go's, so that tools and eyes that know
+//! them need not learn others. Printed by sysmon, under `sched.lock`, without allocation.
 
 use super::{SCHED, State, procresize, stop_the_world};
 use crate::atomic::Ordering;
@@ -30,7 +30,7 @@ pub(crate) fn schedtrace(now: i64, detailed: bool) {
 }
 
 fn summary(out: &mut Stderr, sched: &State, now: i64, detailed: bool) -> Result {
-    let ms = (now - crate::boot::schedinit::runtime_init_time()) / 1_000_000;
+    let ms = (now - crate::debug::vars::runtime_init_time()) / 1_000_000;
     write!(
         out,
         "SCHED {ms}ms: gomaxprocs={} idleprocs={} threads={} spinningthreads={} needspinning=0 \

@@ -19,17 +19,17 @@ fn mstart0(mp: &'static M) {
     if mp.g0.stack_hi.load(Ordering::Relaxed) == 0 {
         // ORDERING: this thread's own
         let here = core::ptr::from_ref(&mp) as usize;
-        crate::boot::entry::set_g0_bounds(&mp.g0, here);
+        mp.g0.set_g0_bounds(here);
     }
     mstart1(mp);
 }
 
 /// Go: mstart1.
 fn mstart1(mp: &'static M) {
-    crate::boot::signals::minit(mp);
+    crate::m::minit::minit(mp);
     let m0 = crate::m::m0();
     if core::ptr::eq(mp, m0) {
-        crate::boot::signals::mstartm0(mp);
+        mstartm0(mp);
     }
     if let Some(f) = mstartfn(mp) {
         f();
@@ -42,6 +42,11 @@ fn mstart1(mp: &'static M) {
     mp.scheduling.store(1, Ordering::Relaxed); // ORDERING: owner-only
     schedule(mp);
     mp.scheduling.store(0, Ordering::Relaxed); // ORDERING: owner-only
+}
+
+/// On M 0 only: the process's handlers. Go: mstartm0.
+fn mstartm0(_m0: &'static M) {
+    crate::stack::overflow::initsig();
 }
 
 #[allow(unsafe_code, reason = "a function stored as a word in the M")]

@@ -44,11 +44,9 @@ impl Spinning {
         if self.npidle.load(Ordering::Relaxed) == 0 {
             return false;
         }
-        self.nmspinning.load(Ordering::Relaxed) == 0 // ORDERING: as above
-            && self
-                .nmspinning
-                .compare_exchange(0, 1, Ordering::SeqCst, Ordering::Relaxed)
-                .is_ok()
+        // ORDERING: ordered after the queue write by the fence
+        self.nmspinning.load(Ordering::Relaxed) == 0
+            && self.nmspinning.compare_exchange(0, 1, Ordering::SeqCst, Ordering::Relaxed).is_ok()
     }
 
     /// Reserves a spinner although no P idles: for a P that is handed from one M to another.

@@ -19,7 +19,7 @@ pub(crate) fn steal_work(mp: &'static M) -> Option<&'static G> {
     for round in 0..ROUNDS {
         let last = round == ROUNDS - 1;
         for victim in random_order(mp, n) {
-            if core::ptr::eq(victim, pp) || procresize::idlep_mask().get(victim.id()) && !last {
+            if core::ptr::eq(victim, pp) || crate::p::mask::idlep_mask().get(victim.id()) && !last {
                 continue;
             }
             if last && victim.timers.next_when() != 0 {

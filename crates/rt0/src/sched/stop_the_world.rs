@@ -3,17 +3,17 @@
 //! Go: proc.go `stopTheWorld`, `stopTheWorldWithSema`, `startTheWorldWithSema`, `gcstopm`;
 //! debug.go `GOMAXPROCS`.
 //!
-//! The world is stopped when the stopper holds every P but its own. Goroutines outside the runtime go on,
-//! P-less, until their next runtime call, which waits for a P: nothing of the scheduler's moves, and no
-//! goroutine has to cooperate or be signalled.
+//! The world is stopped when the stopper holds every P but its own. Goroutines outside the runtime
+//! go on, P-less, until their next runtime call, which waits for a P: nothing of the scheduler's
+//! moves, and no goroutine has to cooperate or be signalled.
 //!
-//! 1. `gcwaiting` up: an M in `schedule`, or one whose P is claimed at the door of the runtime, hands its
-//!    P to the stopper ([`give_p`]).
+//! 1. `gcwaiting` up: an M in `schedule`, or one whose P is claimed at the door of the runtime,
+//!    hands its P to the stopper ([`give_p`]).
 //! 2. Again and again until all are there: take what is on the idle list; take from Ms in system
 //!    calls; claim from the others (sysmon.rs, p/owner.rs).
 //! 3. Work.
-//! 4. `gcwaiting` down; procresize puts the Ps on the idle list or names those with work; Ms are started
-//!    for them, and whoever waits for a P finds one.
+//! 4. `gcwaiting` down; procresize puts the Ps on the idle list or names those with work; Ms are
+//!    started for them, and whoever waits for a P finds one.
 //!
 //! # Invariants
 //! * `SW1`: one stopper at a time (`WORLD`).
@@ -52,14 +52,11 @@ pub(crate) fn give_p(mp: &'static M) {
     }
 }
 
-/// Sets how many goroutines can run at once and returns the old number; 0 only asks. Values above 4096
-/// count as 4096. Go: runtime.GOMAXPROCS.
+/// Sets how many goroutines can run at once and returns the old number; 0 only asks. Values above
+/// 4096 count as 4096. Go: runtime.GOMAXPROCS.
 pub(crate) fn set_gomaxprocs(n: usize) -> usize {
     if n == 0 {
         return SCHED.gomaxprocs() as usize;
-    }
-    if crate::tls::getg().is_none() {
-        return crate::boot::main::run(move || set_gomaxprocs(n));
     }
     // ORDERING: SW1
     while WORLD.swap(true, Ordering::Acquire) {

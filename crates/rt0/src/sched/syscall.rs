@@ -2,9 +2,10 @@
 //!
 //! Go: proc.go `entersyscall`, `entersyscallblock`, `exitsyscall`, `exitsyscall0`.
 //!
-//! A goroutine that goes into a blocking call leaves its P wired to the M, marked so that sysmon may
-//! take it (p/owner.rs); if other work waits already, the P is handed over at once. Coming back it
-//! takes its own P if it is still there, else any idle one, else it queues like a yielded goroutine.
+//! A goroutine that goes into a blocking call leaves its P wired to the M, marked so that sysmon
+//! may take it (p/owner.rs); if other work waits already, the P is handed over at once. Coming back
+//! it takes its own P if it is still there, else any idle one, else it queues like a yielded
+//! goroutine.
 
 use super::park::switch_away;
 use super::wake::{acquirep, handoffp, releasep};
@@ -14,7 +15,8 @@ use crate::m::{Action, M};
 
 /// Runs `f`, which may block the thread, without keeping other goroutines from running.
 ///
-/// The goroutine stays on this thread meanwhile. On a thread that is no goroutine it just calls `f`.
+/// The goroutine stays on this thread meanwhile. On a thread that is no goroutine it just calls
+/// `f`.
 pub(crate) fn blocking<T>(f: impl FnOnce() -> T) -> T {
     /// Comes back also when `f` unwinds.
     struct Back;
@@ -78,8 +80,8 @@ fn pinned() -> &'static M {
     unsafe { crate::arch::fsgs::acquirem() }
 }
 
-/// A preempted goroutine whose M has no P: it queues like the others. One that is only claimed is taken
-/// back first.
+/// A preempted goroutine whose M has no P: it queues like the others. One that is only claimed is
+/// taken back first.
 pub(crate) fn queue_without_p(mp: &'static M, gp: &'static G) -> &'static M {
     if let Some(pp) = mp.p.get() {
         if pp.owner.reclaim(mp.addr()) {

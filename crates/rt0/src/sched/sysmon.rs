@@ -3,9 +3,9 @@
 //! Go: proc.go `sysmon`, `retake`.
 //!
 //! It takes the P of an M that is in a blocking call, that sleeps in the kernel without having said
-//! so (a std Mutex, a page fault, C code), or whose goroutine ran for 10 ms while others wait: such a
-//! goroutine goes on without a P, on its thread, under the kernel's scheduler, and takes a P at its
-//! next runtime call (p/owner.rs). It never allocates. While every P idles it sleeps.
+//! so (a std Mutex, a page fault, C code), or whose goroutine ran for 10 ms while others wait: such
+//! a goroutine goes on without a P, on its thread, under the kernel's scheduler, and takes a P at
+//! its next runtime call (p/owner.rs). It never allocates. While every P idles it sleeps.
 
 use super::wake::handoffp;
 use super::{SCHED, procresize};
@@ -46,7 +46,7 @@ pub(crate) extern "C" fn sysmon(_: *mut c_void) -> *mut c_void {
     MEMBARRIER.store(raw::membarrier_register(), Ordering::Relaxed);
     let mut idle_rounds = 0u32;
     let mut delay = MIN_DELAY_NS;
-    let tracing = crate::boot::debugvars::get().schedtrace.get() > 0;
+    let tracing = crate::debug::vars::get().schedtrace.get() > 0;
     let mut last_trace = 0;
     loop {
         if idle_rounds == 0 {
@@ -77,7 +77,7 @@ pub(crate) extern "C" fn sysmon(_: *mut c_void) -> *mut c_void {
 
 /// Prints the scheduler's state if it is time to; returns when it last was.
 fn trace_if_due(last: i64) -> i64 {
-    let debug = crate::boot::debugvars::get();
+    let debug = crate::debug::vars::get();
     let now = nanotime();
     if now < last.saturating_add(debug.schedtrace.get().saturating_mul(1_000_000)) {
         return last;
@@ -179,8 +179,8 @@ fn retake_running(pp: &'static P, mp: &'static M, now: i64) -> bool {
     true
 }
 
-/// Goroutines that run without a P, because it was taken from them, are asked to park again and again
-/// while others wait: their number, and so that of threads, stays bounded.
+/// Goroutines that run without a P, because it was taken from them, are asked to park again and
+/// again while others wait: their number, and so that of threads, stays bounded.
 fn preempt_without_p(now: i64) {
     if now - LAST_SWEEP.load(Ordering::Relaxed) < FORCE_PREEMPT_NS || SCHED.runqsize() == 0 {
         return; // ORDERING: this thread's own
@@ -214,8 +214,8 @@ pub(crate) fn take_for_stopper(pp: &'static P) -> bool {
     take_from_running(pp, mp, mp.procid.get() as i32)
 }
 
-/// One claimer at a time: the barrier that a claim needs must lie after that claim, and an M may have
-/// taken the P back from an earlier one.
+/// One claimer at a time: the barrier that a claim needs must lie after that claim, and an M may
+/// have taken the P back from an earlier one.
 static CLAIM: RtMutex<()> = RtMutex::new(Rank::Claim, ());
 
 /// p/owner.rs: claim; barrier; look at `m.locks`; take. The caller owns the P if this is true.

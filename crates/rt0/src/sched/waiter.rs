@@ -1,25 +1,26 @@
-//! Something that waits once: a goroutine, which parks, or a plain thread, which sleeps on a futex.
+//! Something that waits: a goroutine, which parks, or a plain thread, which sleeps on a futex.
 //!
 //! A waiter lives on the stack of the one who waits. The waker may not touch it after the wake-up
 //! is out: see `wake`.
 
+mod key;
+
 use super::park::{gopark, goready};
-use crate::atomic::{AtomicU32, Ordering};
 use crate::g::park_state::ParkState;
 use crate::g::{G, WaitReason};
 use crate::m::M;
-use crate::sys::futex;
+use key::Key;
 
 pub(crate) struct Waiter {
     gp: Option<&'static G>,
     park: ParkState,
-    key: AtomicU32,
+    key: Key,
 }
 
 impl Waiter {
     /// For the code that runs now.
     pub(crate) fn new() -> Waiter {
-        Waiter { gp: crate::tls::getg(), park: ParkState::new(), key: AtomicU32::new(0) }
+        Waiter { gp: crate::tls::getg(), park: ParkState::new(), key: Key::new() }
     }
 
     /// Waits for one `wake`; one that came before makes it return at once.
@@ -28,10 +29,7 @@ impl Waiter {
             park_with(&self.park, reason);
             return;
         }
-        // ORDERING: pairs with the store in wake
-        while self.key.swap(0, Ordering::Acquire) == 0 {
-            futex::wait(&self.key, 0, None);
-        }
+        self.key.wait();
     }
 
     /// Wakes the waiter, from anywhere.
@@ -43,20 +41,8 @@ impl Waiter {
             }
             return;
         }
-        let key: *const AtomicU32 = &self.key;
-        // ORDERING: pairs with the swap in wait
-        self.key.store(1, Ordering::Release);
-        // The waiter may be gone by now; waking an address that nobody sleeps on is harmless.
-        futex_wake_address(key);
+        self.key.wake();
     }
-}
-
-#[allow(unsafe_code, reason = "passes an address to the kernel; it is not read here")]
-fn futex_wake_address(key: *const AtomicU32) {
-    const FUTEX_WAKE_PRIVATE: usize = 1 | 128;
-    let a = [key as usize, FUTEX_WAKE_PRIVATE, 1, 0, 0, 0];
-    // SAFETY: RS1: FUTEX_WAKE uses the address as a key and does not write to it.
-    unsafe { crate::sys::raw::syscall(libc::SYS_futex, a) };
 }
 
 /// Parks the running goroutine until `state` is notified.

@@ -48,7 +48,7 @@ impl State {
         pp.set_status(PStatus::Idle);
         pp.link.set(self.pidle);
         self.pidle = Some(pp);
-        super::procresize::idlep_mask().set(pp.id(), true);
+        crate::p::mask::idlep_mask().set(pp.id(), true);
         SCHED.spin.p_became_idle();
     }
 
@@ -56,7 +56,7 @@ impl State {
     pub(crate) fn pidleget(&mut self) -> Option<&'static P> {
         let pp = self.pidle?;
         self.pidle = pp.link.get();
-        super::procresize::idlep_mask().set(pp.id(), false);
+        crate::p::mask::idlep_mask().set(pp.id(), false);
         SCHED.spin.p_left_idle();
         if self.sysmonwait {
             self.sysmonwait = false;
@@ -96,8 +96,8 @@ pub(crate) fn wakep() {
 fn wakep_slow() {
     let mut sched = SCHED.lock.lock();
     let Some(pp) = sched.pidleget() else {
-        // Undone under the lock: were it later, a P could go idle and a goroutine be queued in between,
-        // whose submitter would rely on a spinner that never comes.
+        // Undone under the lock: were it later, a P could go idle and a goroutine be queued in
+        // between, whose submitter would rely on a spinner that never comes.
         SCHED.spin.found_work();
         return;
     };

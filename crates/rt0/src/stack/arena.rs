@@ -1,11 +1,11 @@
 //! Address space for slots.
 //!
 //! Arenas of one class each, reserved without commitment and never given back. The first is small
-//! and later ones grow to 1 GiB, so that a process under RLIMIT_AS or overcommit_memory=2 gets as far
-//! as it can and then a clear error.
+//! and later ones grow to 1 GiB, so that a process under RLIMIT_AS or overcommit_memory=2 gets as
+//! far as it can and then a clear error.
 //!
-//! Guards are page-table markers (Linux 6.13, MADV_GUARD_INSTALL); before that, mprotect, which costs
-//! two of the process's 65,530 mappings a stack: near that limit a warning says so.
+//! Guards are page-table markers (Linux 6.13, MADV_GUARD_INSTALL); before that, mprotect, which
+//! costs two of the process's 65,530 mappings a stack: near that limit a warning says so.
 
 #![allow(unsafe_code, reason = "MM1: guards fresh memory")]
 
@@ -21,8 +21,8 @@ const MOST_BYTES: usize = 1 << 30;
 const MAX_ARENAS: usize = 4096;
 /// Mappings left to the rest of the process when guards cost some.
 const SPARE_MAPPINGS: usize = 2048;
-/// Address space left to the rest of the process: the last of it would be spent on stacks, and then the
-/// error that says so could not be printed.
+/// Address space left to the rest of the process: the last of it would be spent on stacks, and then
+/// the error that says so could not be printed.
 const SPARE_BYTES: usize = 64 << 20;
 
 /// An arena, readable from signal handlers.
@@ -79,14 +79,14 @@ pub(crate) struct Slot {
 pub(crate) fn init() {
     let mut st = STATE.lock();
     st.next_bytes[Class::SMALL.index()] = 16 * Class::SMALL.bytes();
-    if crate::boot::debugvars::get().stackguard.get() == 1 {
+    if crate::debug::vars::get().stackguard.get() == 1 {
         st.guard = Guard::Mprotect;
     }
 }
 
 /// The next slot of a class, guarded.
 pub(crate) fn carve(class: Class) -> io::Result<Slot> {
-    let _pin = crate::sched::pin();
+    let _pin = crate::tls::pin::pin();
     let (slot, kind) = take(class).map_err(|e| no_space(class, e))?;
     if kind == Guard::Mprotect {
         count_mprotect()?;
@@ -107,9 +107,9 @@ fn no_mapping(errno: i32) -> io::Error {
     io::Error::new(
         io::ErrorKind::OutOfMemory,
         format!(
-            "rt0: cannot guard a goroutine's stack (errno={errno}): the process has no mappings left; \
-             raise vm.max_map_count (sysctl vm.max_map_count=1048576) or run Linux 6.13 or later, \
-             which needs no mapping for a guard"
+            "rt0: cannot guard a goroutine's stack (errno={errno}): the process has no mappings \
+             left; raise vm.max_map_count (sysctl vm.max_map_count=1048576) or run Linux 6.13 or \
+             later, which needs no mapping for a guard"
         ),
     )
 }
@@ -122,7 +122,8 @@ fn take(class: Class) -> Result<(Slot, Guard), rustix::io::Errno> {
     let arena = &ARENAS[st.current[class.index()] - 1];
     // ORDERING: under the lock
     let index = arena.carved.load(Ordering::Relaxed);
-    let base = arena.base.load(Ordering::Relaxed) + index * class.bytes(); // ORDERING: as above
+    // ORDERING: under the lock
+    let base = arena.base.load(Ordering::Relaxed) + index * class.bytes();
     arena.carved.store(index + 1, Ordering::Release); // ORDERING: pairs with slot_of
     // ORDERING: under the lock
     if (index + 2) * class.bytes() > arena.bytes.load(Ordering::Relaxed) {
@@ -151,14 +152,15 @@ fn reserve(st: &mut Arenas, class: Class) -> Result<(), rustix::io::Errno> {
         }
     };
     st.reserved_bytes += bytes;
-    if bytes <= FIRST_BYTES || crate::boot::osinit::phys_huge_page_size() != 0 {
+    if mem::phys_huge_page_size() != 0 {
         mem::no_huge_pages(base, bytes);
     }
     st.next_bytes[class.index()] = (bytes * 4).min(MOST_BYTES);
     let arena = &ARENAS[st.count];
     // ORDERING: published by `base`, stored last
     arena.bytes.store(bytes, Ordering::Relaxed);
-    arena.class.store(class.index() as u32, Ordering::Relaxed); // ORDERING: as above
+    // ORDERING: published by `base`, stored last
+    arena.class.store(class.index() as u32, Ordering::Relaxed);
     arena.base.store(base, Ordering::Release); // ORDERING: pairs with slot_of
     st.count += 1;
     st.current[class.index()] = st.count;
@@ -181,16 +183,16 @@ fn no_space(class: Class, e: rustix::io::Errno) -> io::Error {
         io::ErrorKind::OutOfMemory,
         format!(
             "rt0: cannot reserve {} bytes of address space for a goroutine's stack (errno={}): \
-             RLIMIT_AS (ulimit -v) or vm.overcommit_memory=2 leaves no room; raise the limit, or give \
-             goroutines smaller stacks with Builder::stack_size",
+             RLIMIT_AS (ulimit -v) or vm.overcommit_memory=2 leaves no room; raise the limit, or \
+             give goroutines smaller stacks with Builder::stack_size",
             class.bytes(),
             e.raw_os_error()
         ),
     )
 }
 
-/// The kernel has no markers: guards cost mappings. Near the limit we say so, and what the rest of the
-/// process needs (threads, malloc, an error's report) is left alone.
+/// The kernel has no markers: guards cost mappings. Near the limit we say so, and what the rest of
+/// the process needs (threads, malloc, an error's report) is left alone.
 fn count_mprotect() -> io::Result<()> {
     let mut st = STATE.lock();
     if st.max_map_count == 0 {
@@ -233,7 +235,8 @@ pub(crate) fn slot_of(addr: usize) -> Option<Found> {
         if !(base..base + bytes).contains(&addr) {
             continue;
         }
-        let class = Class::from_index(arena.class.load(Ordering::Relaxed)); // ORDERING: as above
+        // ORDERING: published by base
+        let class = Class::from_index(arena.class.load(Ordering::Relaxed));
         let index = (addr - base) / class.bytes();
         // ORDERING: pairs with take
         if index >= arena.carved.load(Ordering::Acquire) {

@@ -1,8 +1,8 @@
 //! Dead goroutines, kept with their stacks for the next ones.
 //!
-//! Go: proc.go `gfput`, `gfget`, `gfpurge`, `sched.gFree`; stack.go's caches. Each P keeps up to 64 of
-//! the default class and exchanges 32 at a time with the global lists. A stack on a global list is
-//! there for long, so the sweeper looks at it first: what it used beyond 16 KiB goes back to the
+//! Go: proc.go `gfput`, `gfget`, `gfpurge`, `sched.gFree`; stack.go's caches. Each P keeps up to 64
+//! of the default class and exchanges 32 at a time with the global lists. A stack on a global list
+//! is there for long, so the sweeper looks at it first: what it used beyond 16 KiB goes back to the
 //! kernel (boot/gc.rs).
 //!
 //! # Invariants
@@ -60,18 +60,17 @@ static GLOBAL: RtMutex<Global> = RtMutex::new(
 /// How many are on `dirty`: the sweeper is woken when a batch's worth is.
 static DIRTY: AtomicU32 = AtomicU32::new(0);
 
-/// Keeps a dead goroutine. On the M that holds `pp`, off the goroutine's stack.
-pub(crate) fn gfput(pp: &'static P, gp: &'static G) {
+/// Keeps a dead goroutine. On the M that holds `pp`, off the goroutine's stack. True: enough wait
+/// for the sweeper, and the caller should wake it.
+pub(crate) fn gfput(pp: &'static P, gp: &'static G) -> bool {
     // ORDERING: constant
     if gp.stack_class.load(Ordering::Relaxed) != Class::DEFAULT.index() as u32 {
-        offer_to_sweeper(put_dirty(core::iter::once(gp)));
-        return;
+        return put_dirty(core::iter::once(gp)) >= BATCH as u32;
     }
     gp.schedlink.set(pp.gfree.get());
     pp.gfree.set(Some(gp));
-    if pp.gfree_n.bump() >= P_MOST {
-        offer_to_sweeper(put_dirty(core::iter::from_fn(|| pop_local(pp)).take(BATCH)));
-    }
+    pp.gfree_n.bump() >= P_MOST
+        && put_dirty(core::iter::from_fn(|| pop_local(pp)).take(BATCH)) >= BATCH as u32
 }
 
 /// Returns how many wait for the sweeper.
@@ -85,12 +84,6 @@ fn put_dirty(gs: impl Iterator<Item = &'static G>) -> u32 {
     mirror(&global);
     // ORDERING: a hint for the sweeper
     DIRTY.load(Ordering::Relaxed)
-}
-
-fn offer_to_sweeper(dirty: u32) {
-    if dirty >= BATCH as u32 {
-        crate::boot::gc::wake_sweeper();
-    }
 }
 
 fn pop_local(pp: &'static P) -> Option<&'static G> {
@@ -142,13 +135,13 @@ fn mirror(global: &Global) {
     DIRTY.store(dirty as u32, Ordering::Relaxed);
     CLEAN_DEFAULT.store(
         global.clean[Class::DEFAULT.index()].len as u32,
-        Ordering::Relaxed, // ORDERING: as above
+        Ordering::Relaxed, // ORDERING: hints; the lock decides
     );
 }
 
 /// One of any class from the global lists, for callers without a P.
 pub(crate) fn gfget_global(class: Class) -> Option<&'static G> {
-    let _pin = crate::sched::pin();
+    let _pin = crate::tls::pin::pin();
     let mut global = GLOBAL.lock();
     let gp = take(&mut global, class);
     mirror(&global);

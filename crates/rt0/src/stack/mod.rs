@@ -12,12 +12,13 @@
 //!
 //! # Invariants
 //! * `ST1`: slots are never unmapped; the G and the block in one live as long as the process.
-//! * `ST2`: a slot's stack memory is used by the goroutine that owns the G (GS1), and by nobody when it
-//!   is dead.
+//! * `ST2`: a slot's stack memory is used by the goroutine that owns the G (GS1), and by nobody
+//!   when it is dead.
 
 pub(crate) mod arena;
 pub(crate) mod cache;
 pub(crate) mod names;
+pub(crate) mod overflow;
 
 use crate::atomic::Ordering;
 use crate::g::{G, Status, allgadd};
@@ -60,9 +61,7 @@ impl Class {
         if bytes > LARGEST {
             return Err(io::Error::new(
                 io::ErrorKind::InvalidInput,
-                format!(
-                    "rt0: stack_size({bytes}): the largest goroutine stack is {LARGEST} bytes (1 GiB)"
-                ),
+                format!("rt0: stack_size({bytes}): the largest goroutine stack is {LARGEST} bytes"),
             ));
         }
         let n = bytes.max(SMALLEST).next_power_of_two() / SMALLEST;
@@ -93,7 +92,7 @@ pub(crate) fn malg(class: Class, template: Option<&Template>) -> io::Result<&'st
         if hi < lo + (8 << 10) {
             return Err(io::Error::new(
                 io::ErrorKind::InvalidInput,
-                "rt0: the program's thread-local variables do not fit this stack size; ask for more",
+                "rt0: the program's thread-local variables do not fit this stack size",
             ));
         }
         // SAFETY: TB1: fresh, zeroed, and room on both sides by the lines above.
@@ -108,7 +107,7 @@ pub(crate) fn malg(class: Class, template: Option<&Template>) -> io::Result<&'st
     gp.stackguard1.store(lo, Ordering::Relaxed);
     gp.stack_class.store(class.0, Ordering::Relaxed); // ORDERING: GS2
     gp.casgstatus(Status::Idle, Status::Dead);
-    let _pin = crate::sched::pin();
+    let _pin = crate::tls::pin::pin();
     allgadd(gp);
     Ok(gp)
 }

@@ -1,7 +1,8 @@
 //! What an address on a stack belongs to.
 //!
-//! Go: stkframe.go `stkobjinit` records the layout that stack scanning needs. Here the same registry
-//! answers the question a fault handler or a dump has: whose stack, guard or block is this?
+//! Go: stkframe.go `stkobjinit` records the layout that stack scanning needs. Here the same
+//! registry answers the question a fault handler or a dump has: whose stack, guard or block is
+//! this?
 
 use super::{GUARD_BYTES, arena, g_address};
 use crate::atomic::{AtomicU32, Ordering};
@@ -66,12 +67,12 @@ pub(crate) fn stack_of(addr: usize) -> Option<StackShape> {
         // ORDERING: constant once the thread runs
         let within = |lo: usize, hi: usize| lo != 0 && (lo..hi).contains(&addr);
         let g0 = within(
-            mp.g0.stack_lo.load(Ordering::Relaxed), // ORDERING: as above
-            mp.g0.stack_hi.load(Ordering::Relaxed), // ORDERING: as above
+            mp.g0.stack_lo.load(Ordering::Relaxed), // ORDERING: constant once the thread runs
+            mp.g0.stack_hi.load(Ordering::Relaxed), // ORDERING: constant once the thread runs
         );
         let sig = within(
-            mp.gsignal_lo.load(Ordering::Relaxed), // ORDERING: as above
-            mp.gsignal_hi.load(Ordering::Relaxed), // ORDERING: as above
+            mp.gsignal_lo.load(Ordering::Relaxed), // ORDERING: constant once the thread runs
+            mp.gsignal_hi.load(Ordering::Relaxed), // ORDERING: constant once the thread runs
         );
         match (g0, sig) {
             (true, _) => Some(StackShape::G0(mp)),

@@ -23,6 +23,17 @@ pub(crate) fn wake(key: &AtomicU32, n: u32) {
     let _ = rustix::thread::futex::wake(key, rustix::thread::futex::Flags::PRIVATE, n);
 }
 
+/// The same for one sleeper on a word that may be gone: its address alone is used. Waking an
+/// address that nobody sleeps on is harmless.
+#[cfg(not(loom))]
+#[allow(unsafe_code, reason = "passes an address to the kernel; it is not read here")]
+pub(crate) fn wake_address(key: *const AtomicU32) {
+    const FUTEX_WAKE_PRIVATE: usize = 1 | 128;
+    let a = [key as usize, FUTEX_WAKE_PRIVATE, 1, 0, 0, 0];
+    // SAFETY: RS1: FUTEX_WAKE uses the address as a key and does not write to it.
+    unsafe { crate::sys::raw::syscall(libc::SYS_futex, a) };
+}
+
 #[cfg(loom)]
 loom::lazy_static! {
     static ref KERNEL: (loom::sync::Mutex<()>, loom::sync::Condvar) =
@@ -37,6 +48,12 @@ pub(crate) fn wait(key: &AtomicU32, val: u32, _timeout_ns: Option<i64>) {
     if key.load(crate::atomic::Ordering::SeqCst) == val {
         drop(KERNEL.1.wait(guard));
     }
+}
+
+#[cfg(loom)]
+pub(crate) fn wake_address(_key: *const AtomicU32) {
+    let _guard = KERNEL.0.lock().expect("no model panics while it holds this");
+    KERNEL.1.notify_all();
 }
 
 #[cfg(loom)]

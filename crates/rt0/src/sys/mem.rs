@@ -8,6 +8,7 @@
 
 #![allow(unsafe_code, reason = "MM1: mapping and advising memory")]
 
+use crate::atomic::{AtomicUsize, Ordering};
 use rustix::io::Errno;
 use rustix::mm::{Advice, MapFlags, MprotectFlags, ProtFlags};
 
@@ -88,3 +89,15 @@ pub(crate) fn resident_pages(base: usize, bytes: usize) -> usize {
 
 /// The page size of x86-64; `osinit` checks AT_PAGESZ against it.
 pub(crate) const PAGE: usize = 4096;
+
+static PHYS_HUGE_PAGE_SIZE: AtomicUsize = AtomicUsize::new(0);
+
+/// Boot: what osinit found.
+pub(crate) fn set_phys_huge_page_size(bytes: usize) {
+    PHYS_HUGE_PAGE_SIZE.store(bytes, Ordering::Relaxed); // ORDERING: boot, one thread
+}
+
+/// The transparent huge page size, 0 if there is none. Go: physHugePageSize.
+pub(crate) fn phys_huge_page_size() -> usize {
+    PHYS_HUGE_PAGE_SIZE.load(Ordering::Relaxed) // ORDERING: written at boot
+}

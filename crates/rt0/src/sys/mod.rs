@@ -1,20 +1,24 @@
 //! The kernel: system calls that neither allocate, nor touch errno, nor TLS.
 //!
-//! Go: sys_linux_amd64.s, os_linux.go. What rustix has is taken from it (its linux_raw backend makes
-//! the call itself and returns the error); the few calls it does not expose go through
+//! Go: sys_linux_amd64.s, os_linux.go. What rustix has is taken from it (its linux_raw backend
+//! makes the call itself and returns the error); the few calls it does not expose go through
 //! [`raw::syscall`].
 
+pub(crate) mod clock;
 pub(crate) mod futex;
+pub(crate) mod hash;
 pub(crate) mod mem;
 pub(crate) mod proc;
+pub(crate) mod rand;
 pub(crate) mod raw;
+pub(crate) mod signal;
 pub(crate) mod stderr;
 
 pub(crate) use proc::{exit_group, gettid};
 
 /// Monotonic time in ns. Go: `nanotime`.
 pub(crate) fn nanotime() -> i64 {
-    crate::boot::vdso::nanotime()
+    clock::nanotime()
 }
 
 /// The tick counter of the CPU. Go: `cputicks`.

@@ -1,18 +1,18 @@
 //! A P's timers: a 4-ary heap ordered by deadline, then by age.
 //!
-//! Go: time.go `timers`, `siftUp`, `siftDown`. Four children a node: half the depth of a binary heap,
-//! and the children share a cache line or two.
+//! Go: time.go `timers`, `siftUp`, `siftDown`. Four children a node: half the depth of a binary
+//! heap, and the children share a cache line or two.
 //!
 //! # Invariants
 //! * `TH1`: `entries` is touched under the lock only; no entry is later than its children.
-//! * `TH2`: `when0` is the first entry's deadline, 0 without entries; it changes under the lock and is
-//!   read without.
+//! * `TH2`: `when0` is the first entry's deadline, 0 without entries; it changes under the lock and
+//!   is read without.
 
 use crate::atomic::{AtomicI64, Ordering};
 use crate::g::G;
 use crate::lock::{mutex::RtMutex, rank::Rank};
 use crate::malloc::vec::RtVec;
-use crate::sched::procresize::timerp_mask;
+use crate::p::mask::timerp_mask;
 
 #[derive(Clone, Copy)]
 struct Entry {

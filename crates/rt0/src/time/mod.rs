@@ -1,8 +1,8 @@
 //! Time: sleeping without a thread.
 //!
-//! Go: time.go `timeSleep`, `resetForSleep`, `checkTimers`, `runtimer`, `moveTimers`. A sleeper is an
-//! entry in its P's heap (heap.rs). Timers are run by the P's own M between goroutines, by an M that
-//! steals, or by the idle M that waits for the next one (netpoll).
+//! Go: time.go `timeSleep`, `resetForSleep`, `checkTimers`, `runtimer`, `moveTimers`. A sleeper is
+//! an entry in its P's heap (heap.rs). Timers are run by the P's own M between goroutines, by an M
+//! that steals, or by the idle M that waits for the next one (netpoll).
 
 pub(crate) mod heap;
 
@@ -20,8 +20,9 @@ const BATCH: usize = 32;
 
 /// Suspends the goroutine for at least `dur`; other goroutines run meanwhile.
 ///
-/// On a thread that is no goroutine it is [`std::thread::sleep`]. A zero duration returns at once; the
-/// longest possible one sleeps for about 292 years. Go: `time.Sleep`; std: `std::thread::sleep`.
+/// On a thread that is no goroutine it is [`std::thread::sleep`]. A zero duration returns at once;
+/// the longest possible one sleeps for about 292 years. Go: `time.Sleep`; std:
+/// `std::thread::sleep`.
 pub fn sleep(dur: Duration) {
     if dur.is_zero() {
         return;

@@ -2,14 +2,14 @@
 //!
 //! Rust, C and LLVM believe that the code between two calls stays on one thread. A goroutine that
 //! moves breaks that: `thread_local!` values with borrows, `thread::current()`, errno, the panic
-//! count, TLS addresses that LLVM kept in a register. So a goroutine *is* a thread to all user-space
-//! code: FS base points to a block built as glibc builds one, and moves with it. Facts and
-//! measurements: ARCHITECTURE.md, "Sound goroutines".
+//! count, TLS addresses that LLVM kept in a register. So a goroutine *is* a thread to all
+//! user-space code: FS base points to a block built as glibc builds one, and moves with it. Facts
+//! and measurements: ARCHITECTURE.md, "Sound goroutines".
 //!
 //! Until a second goroutine is made nothing of this is needed: goroutine 1 uses the block of the
 //! thread that booted, and so does that thread's g0. [`init`] runs when the first goroutine beyond
-//! main is made; it learns glibc's layout ([`template`]), tries it out ([`selftest`]), and gives the
-//! boot thread's g0 a block of its own, for goroutine 1 may move away from now on.
+//! main is made; it learns glibc's layout ([`template`]), tries it out ([`selftest`]), and gives
+//! the boot thread's g0 a block of its own, for goroutine 1 may move away from now on.
 //!
 //! # Invariants
 //! * `TL1`: a block has one user at a time: the goroutine it belongs to, or an M's g0.
@@ -18,6 +18,8 @@
 //! * `TL3`: blocks are never freed (glibc may keep pointers into them).
 //! * `TL4`: `CURG` in a goroutine's block is its G for its whole life; elsewhere it is null.
 
+pub(crate) mod pin;
+pub(crate) mod ranks;
 pub(crate) mod selftest;
 pub(crate) mod setxid;
 pub(crate) mod symbols;
@@ -127,14 +129,12 @@ pub(crate) fn init() -> Result<&'static template::Template, &'static str> {
 #[cold]
 fn init_once() -> Result<template::Template, &'static str> {
     let start_ns = crate::sys::nanotime();
-    let how = if crate::boot::auxv::get().fsgsbase()
-        && crate::boot::debugvars::get().tlsmode.get() != 1
-    {
+    let how = if fsgs::available() && crate::debug::vars::get().tlsmode.get() != 1 {
         Access::Instructions
     } else {
         Access::ArchPrctl
     };
-    if crate::boot::debugvars::get().tlsmode.get() == 2 {
+    if crate::debug::vars::get().tlsmode.get() == 2 {
         return Err("GODEBUG=tlsmode=2");
     }
     let t = template::learn()?;
@@ -149,7 +149,7 @@ fn init_once() -> Result<template::Template, &'static str> {
     };
     // ORDERING: goroutines made later are published through queues
     MODE.store(mode as u32, Ordering::Release);
-    crate::boot::schedinit::trace_late("tlsinit", start_ns, mode_name());
+    crate::debug::ms::trace_late("tlsinit", start_ns, mode_name());
     Ok(t)
 }
 

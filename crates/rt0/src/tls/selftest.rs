@@ -86,7 +86,7 @@ pub(crate) fn run(t: &Template, how: Access) -> Result<usize, &'static str> {
             tcb::retire(t);
         });
         check(t, block, &seen, &outside)?;
-        // ORDERING: as above
+        // ORDERING: this thread's own test
         if DROPS.load(crate::atomic::Ordering::Relaxed) != drops + 1 {
             return Err("TLS self-test: a thread_local destructor did not run");
         }

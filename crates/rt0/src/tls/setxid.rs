@@ -2,9 +2,9 @@
 //!
 //! `setuid` in a process with threads makes every thread change its ids: glibc sends each one
 //! SIGSETXID (33) and its handler acknowledges through the thread's own control block. On an M that
-//! runs a goroutine the FS base is the goroutine's, so the handler would acknowledge in a block that
-//! nobody waits on, and `setuid` would hang. The wrapper installed here runs glibc's handler on the
-//! block that glibc knows the kernel thread by.
+//! runs a goroutine the FS base is the goroutine's, so the handler would acknowledge in a block
+//! that nobody waits on, and `setuid` would hang. The wrapper installed here runs glibc's handler
+//! on the block that glibc knows the kernel thread by.
 //!
 //! # Safety
 //! * `SX1`: the kernel's sigaction for signal 33 is glibc's, installed at the first pthread_create.

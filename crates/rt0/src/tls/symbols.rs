@@ -2,8 +2,8 @@
 //!
 //! In a dynamic program they are looked up at run time, so that a libc without one of them gives an
 //! error and not a program that does not load; a static program binds them when it is linked. The
-//! `_thread_db_*` words are glibc's own description of `struct pthread` for debuggers: (size in bits,
-//! count, byte offset).
+//! `_thread_db_*` words are glibc's own description of `struct pthread` for debuggers: (size in
+//! bits, count, byte offset).
 //!
 //! # Safety
 //! * `SY1`: each address has the type that glibc 2.31–2.41 gives the symbol.
@@ -32,7 +32,7 @@ pub(crate) struct Symbols {
 
 // SAFETY: SY1: functions and constants of the process.
 unsafe impl Send for Symbols {}
-// SAFETY: SY1: as above; `keys` is only read, by the rules of pthread_key_create.
+// SAFETY: SY1: functions and constants; `keys` is only read, by pthread_key_create's rules.
 unsafe impl Sync for Symbols {}
 
 #[cfg(not(target_feature = "crt-static"))]
@@ -43,7 +43,7 @@ fn find(name: &'static core::ffi::CStr) -> usize {
     if !p.is_null() {
         return p as usize;
     }
-    // SAFETY: as above.
+    // SAFETY: both strings are C strings; the result is only compared and stored.
     unsafe { libc::dlsym(core::ptr::null_mut(), name.as_ptr()) as usize }
 }
 

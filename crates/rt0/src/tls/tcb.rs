@@ -76,7 +76,7 @@ pub(crate) unsafe fn build(t: &Template, tcb: usize, stack_lo: usize, stack_byte
         unsafe { w.set(i * 8, *word) };
     }
     for &i in &t.relocs {
-        // SAFETY: TB1, as above.
+        // SAFETY: TB1: a word of the block.
         unsafe { w.set(i * 8, t.words[i] - t.base + tcb) };
     }
     for &(i, kind) in &t.stack_words {
@@ -85,14 +85,14 @@ pub(crate) unsafe fn build(t: &Template, tcb: usize, stack_lo: usize, stack_byte
             StackWord::Size => stack_bytes,
             StackWord::Cleared => 0,
         };
-        // SAFETY: TB1, as above.
+        // SAFETY: TB1: a word of the block.
         unsafe { w.set(i * 8, v) };
     }
     // Not on glibc's lists of stacks: the node points to itself.
     let node = tcb + t.sym.list_off;
     // SAFETY: TB1: glibc's own offset.
     unsafe { w.set(t.sym.list_off, node) };
-    // SAFETY: TB1: as above, the node's second word.
+    // SAFETY: TB1: glibc's own offset, the node's second word.
     unsafe { w.set(t.sym.list_off + 8, node) };
     let me = Words(fs_base());
     for off in [OFF_STACK_GUARD, OFF_POINTER_GUARD] {
@@ -136,7 +136,7 @@ unsafe fn new_identity(t: &Template, tcb: usize) {
         // No rseq registration: cpu_id_start = 0, cpu_id = -1, as glibc marks "unregistered".
         // SAFETY: TB1: the area that __rseq_offset names.
         unsafe { w.set32(t.sym.rseq_off, 0) };
-        // SAFETY: as above.
+        // SAFETY: TB1: the area that __rseq_offset names.
         unsafe { w.set32(t.sym.rseq_off + 4, u32::MAX) };
     }
 }
@@ -219,7 +219,8 @@ unsafe fn run_key_destructors(t: &Template, tcb: usize) {
                 continue;
             }
             for j in 0..KEYS_PER_BLOCK {
-                // SAFETY: as above: entry j of an allocated block.
+                // SAFETY: TB1: `specific` is an array of 32 pointers to blocks of 32 pairs.; :
+                // entry j of an allocated block.
                 again |= unsafe { run_one_key(t, block + j * 16, b * KEYS_PER_BLOCK + j) };
             }
         }
@@ -259,11 +260,11 @@ unsafe fn run_one_key(t: &Template, entry: usize, key: usize) -> bool {
 unsafe fn free_dynamic_blocks(tcb: usize) {
     // SAFETY: TB1: the dtv: word pairs (value, to_free), its length before it.
     let dtv = unsafe { Words(tcb).get(OFF_DTV) };
-    // SAFETY: as above.
+    // SAFETY: TB1: the dtv: word pairs (value, to_free), its length before it.
     let n = unsafe { Words(dtv - 16).get(0) };
     for i in 1..=n {
         let entry = Words(dtv + i * 16);
-        // SAFETY: as above: entry i of n.
+        // SAFETY: TB1: the dtv: word pairs (value, to_free), its length before it.; : entry i of n.
         let to_free = unsafe { entry.get(8) };
         if to_free == 0 {
             continue;
@@ -272,7 +273,7 @@ unsafe fn free_dynamic_blocks(tcb: usize) {
         unsafe { libc::free(to_free as *mut _) };
         // SAFETY: TLS_DTV_UNALLOCATED.
         unsafe { entry.set(0, usize::MAX) };
-        // SAFETY: as above.
+        // SAFETY: TLS_DTV_UNALLOCATED.
         unsafe { entry.set(8, 0) };
     }
 }

@@ -143,11 +143,11 @@ fn own_stack() -> (usize, usize, usize) {
     let me = unsafe { libc::pthread_self() };
     // SAFETY: a real thread; `a` is initialised by the call, read twice and destroyed.
     unsafe { libc::pthread_getattr_np(me, a) };
-    // SAFETY: as above.
+    // SAFETY: a real thread; `a` is initialised by the call, read twice and destroyed.
     unsafe { libc::pthread_attr_getstack(a, &mut addr, &mut size) };
-    // SAFETY: as above.
+    // SAFETY: a real thread; `a` is initialised by the call, read twice and destroyed.
     unsafe { libc::pthread_attr_getguardsize(a, &mut guard) };
-    // SAFETY: as above.
+    // SAFETY: a real thread; `a` is initialised by the call, read twice and destroyed.
     unsafe { libc::pthread_attr_destroy(a) };
     (addr as usize, size, guard)
 }

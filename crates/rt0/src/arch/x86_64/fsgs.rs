@@ -3,17 +3,18 @@
 //! FS base is the running goroutine's thread control block (or the M's own, on g0); GS base is the
 //! M, whose first word is its own address. Go: `settls`, `get_tls`.
 //!
-//! With FSGSBASE (AT_HWCAP2 bit 1: the kernel lets user code use the instructions) a base is written
-//! in about 10 ns; without, by `arch_prctl` in about 200.
+//! With FSGSBASE (AT_HWCAP2 bit 1: the kernel lets user code use the instructions) a base is
+//! written in about 10 ns; without, by `arch_prctl` in about 200.
 //!
 //! # Safety
-//! * `FG1`: on a thread that is an M, GS base is the address of that `M` (never freed). On other threads
-//!   it means nothing: a thread inherits it from the one that made it. So it is read only where TLS
-//!   says that this is a goroutine or an M (tls/mod.rs `getg`, `this_m`), or on g0.
+//! * `FG1`: on a thread that is an M, GS base is the address of that `M` (never freed). On other
+//!   threads it means nothing: a thread inherits it from the one that made it. So it is read only
+//!   where TLS says that this is a goroutine or an M (tls/mod.rs `getg`, `this_m`), or on g0.
 //! * `FG2`: FS base always is a block of which this thread is the only user.
 
 #![allow(unsafe_code, reason = "FG1, FG2: segment bases")]
 
+use crate::atomic::{AtomicU32, Ordering};
 use crate::m::M;
 use core::arch::asm;
 use core::mem::offset_of;
@@ -25,6 +26,18 @@ pub(crate) enum Access {
     Instructions,
     /// By the `arch_prctl` system call.
     ArchPrctl,
+}
+
+static HAVE_INSTRUCTIONS: AtomicU32 = AtomicU32::new(0);
+
+/// Boot: whether the kernel lets user code execute wrfsbase.
+pub(crate) fn set_available(yes: bool) {
+    HAVE_INSTRUCTIONS.store(u32::from(yes), Ordering::Relaxed); // ORDERING: boot, one thread
+}
+
+/// Whether the kernel lets user code execute wrfsbase.
+pub(crate) fn available() -> bool {
+    HAVE_INSTRUCTIONS.load(Ordering::Relaxed) != 0 // ORDERING: written at boot
 }
 
 /// This thread's FS base: glibc keeps it in the block's first word.
@@ -94,6 +107,6 @@ pub(crate) unsafe fn acquirem() -> &'static M {
     unsafe {
         asm!("inc dword ptr gs:[{o}]", o = const offset_of!(M, locks), options(nostack));
     }
-    // SAFETY: as above.
+    // SAFETY: FG1 and the caller's promise.
     unsafe { getm() }
 }

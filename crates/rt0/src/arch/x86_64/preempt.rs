@@ -3,7 +3,8 @@
 //! Go: preempt_amd64.s `asyncPreempt`.
 //!
 //! The signal handler (sched/preempt.rs) raises `m.locks`, makes room below the red zone, puts the
-//! interrupted rip there and lets the thread continue in [`async_preempt`], on the goroutine's own stack:
+//! interrupted rip there and lets the thread continue in [`async_preempt`], on the goroutine's own
+//! stack:
 //!
 //! ```text
 //!   high | interrupted frame              |  <- rsp when interrupted
@@ -16,10 +17,10 @@
 //! another M, to restore them. The FS base is the goroutine's and moves with it (TL1).
 //!
 //! # Safety
-//! * `AP1`: entered only by the handler's rewriting, with one count of `m.locks` raised, and with room for
-//!   [`room_bytes`] below the red zone.
-//! * `AP2`: `locks` is lowered by the last instruction that a second preemption could disturb; the handler
-//!   refuses inside [`contains`].
+//! * `AP1`: entered only by the handler's rewriting, with one count of `m.locks` raised, and with
+//!   room for [`room_bytes`] below the red zone.
+//! * `AP2`: `locks` is lowered by the last instruction that a second preemption could disturb; the
+//!   handler refuses inside [`contains`].
 
 #![allow(unsafe_code, reason = "AP1, AP2: the trampoline")]
 
@@ -48,7 +49,8 @@ pub(crate) fn available() -> bool {
     XSAVE_BYTES.load(Ordering::Acquire) != 0 // ORDERING: pairs with init
 }
 
-/// Stack that a preemption needs below the red zone: registers, xsave area, and the frames of parking.
+/// Stack that a preemption needs below the red zone: registers, xsave area, and the frames of
+/// parking.
 pub(crate) fn room_bytes() -> usize {
     XSAVE_BYTES.load(Ordering::Relaxed) + 8192 // ORDERING: constant after init
 }

@@ -2,9 +2,9 @@
 //!
 //! Go: stack.go `newstack`'s overflow report; signal_unix.go's chaining.
 //!
-//! A fault in a goroutine's guard is reported in Go's words, with the goroutine, and ends the process
-//! with status 2. Every other fault goes to the handler that was there before: std's, which knows the
-//! guards of real threads, or the default.
+//! A fault in a goroutine's guard is reported in Go's words, with the goroutine, and ends the
+//! process with status 2. Every other fault goes to the handler that was there before: std's, which
+//! knows the guards of real threads, or the default.
 //!
 //! # Safety
 //! * `OV1`: the handler runs on the M's signal stack, reads the runtime's tables without locks, and
@@ -34,8 +34,15 @@ fn slot(sig: i32) -> *mut libc::sigaction {
     unsafe { base.add(i) }
 }
 
+/// Go: initsig.
+pub(crate) fn initsig() {
+    for sig in [libc::SIGSEGV, libc::SIGBUS] {
+        install(sig);
+    }
+}
+
 /// Puts the handler in front of whatever handles `sig` now.
-pub(crate) fn install(sig: i32) {
+fn install(sig: i32) {
     let mut act = MaybeUninit::<libc::sigaction>::zeroed();
     let a = act.as_mut_ptr();
     // SAFETY: zeroed memory is a valid sigaction to fill in.

@@ -1,7 +1,7 @@
 //! Which types implement which traits, for values whose type is not known.
 //!
-//! Go: type.go `typelinksinit`, iface.go `itabsinit`, `getitab`, `assertE2I`. Go's compiler emits the
-//! tables; Rust has none, so a program registers what it wants found:
+//! Go: type.go `typelinksinit`, iface.go `itabsinit`, `getitab`, `assertE2I`. Go's compiler emits
+//! the tables; Rust has none, so a program registers what it wants found:
 //!
 //! ```
 //! use std::fmt::Display;
@@ -24,8 +24,8 @@
 
 #![allow(unsafe_code, reason = "IT1: recovers a function's type by a type id")]
 
-use super::alg::memhash64;
 use crate::atomic::{AtomicRef, AtomicUsize, Ordering};
+use crate::sys::hash::memhash64;
 use std::any::{Any, TypeId};
 use std::hash::{Hash, Hasher};
 
@@ -147,7 +147,8 @@ pub(crate) fn itabsinit() {
             // ORDERING: boot, one thread
             i = (i + 1) & (len - 1);
         }
-        table[i].store(core::ptr::from_ref(t) as usize, Ordering::Relaxed); // ORDERING: as above
+        // ORDERING: boot, one thread
+        table[i].store(core::ptr::from_ref(t) as usize, Ordering::Relaxed);
     }
     TABLE_LEN.store(len, Ordering::Relaxed); // ORDERING: published by TABLE
     TABLE.store(table.as_ptr() as usize, Ordering::Release); // ORDERING: pairs with getitab
@@ -190,8 +191,9 @@ pub fn assert_itab<D: ?Sized + 'static>(value: &dyn Any) -> Option<&D> {
     cast(value)
 }
 
-/// Registers that a type implements a trait, so that [`assert_itab`](crate::assert_itab) finds it and
-/// panic reports print it. At module level: `rt0::register_itab!(MyError: dyn std::fmt::Display);`
+/// Registers that a type implements a trait, so that [`assert_itab`](crate::assert_itab) finds it
+/// and panic reports print it. At module level: `rt0::register_itab!(MyError: dyn
+/// std::fmt::Display);`
 #[macro_export]
 macro_rules! register_itab {
     ($t:ty : $d:ty) => {

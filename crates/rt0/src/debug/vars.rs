@@ -1,0 +1,96 @@
+//! The knobs of GODEBUG, as the runtime reads them, and what dumps may show.
+//!
+//! Go: runtime1.go `debug`. boot/debugvars.rs fills them in; nothing changes afterwards.
+
+use crate::atomic::{AtomicI64, Ordering};
+
+/// A knob.
+pub(crate) struct Var {
+    value: AtomicI64,
+    default: i64,
+}
+
+const UNSET: i64 = i64::MIN;
+
+impl Var {
+    const fn new(default: i64) -> Var {
+        Var { value: AtomicI64::new(UNSET), default }
+    }
+
+    /// Boot: the variable was given.
+    pub(crate) fn give(&self, v: i64) {
+        self.value.store(v, Ordering::Relaxed); // ORDERING: boot, one thread
+    }
+
+    /// The value given, or the default.
+    pub(crate) fn get(&self) -> i64 {
+        self.given().unwrap_or(self.default)
+    }
+
+    /// The value, if one was given.
+    pub(crate) fn given(&self) -> Option<i64> {
+        // ORDERING: written at boot
+        let v = self.value.load(Ordering::Relaxed);
+        (v != UNSET).then_some(v)
+    }
+}
+
+/// Go: debug.
+pub(crate) struct DebugVars {
+    /// 1: a line for each boot step and init task.
+    pub(crate) inittrace: Var,
+    /// How many ancestors a goroutine remembers.
+    pub(crate) tracebackancestors: Var,
+    /// Seed of every random number, for runs that repeat.
+    pub(crate) randseed: Var,
+    /// 1: goroutine TLS is switched by arch_prctl also where FSGSBASE is there; 2: as if libc
+    /// lacked what it needs.
+    pub(crate) tlsmode: Var,
+    /// N: a line about the scheduler every N ms; with scheddetail=1 one for each P, M and G too.
+    pub(crate) schedtrace: Var,
+    /// See schedtrace.
+    pub(crate) scheddetail: Var,
+    /// 1: no preemption by signal; a goroutine that runs too long loses its P.
+    pub(crate) asyncpreemptoff: Var,
+    /// 1: stacks are guarded by mprotect also where the kernel has markers.
+    pub(crate) stackguard: Var,
+}
+
+static DEBUG: DebugVars = DebugVars {
+    inittrace: Var::new(0),
+    tracebackancestors: Var::new(0),
+    randseed: Var::new(0),
+    tlsmode: Var::new(0),
+    stackguard: Var::new(0),
+    asyncpreemptoff: Var::new(0),
+    schedtrace: Var::new(0),
+    scheddetail: Var::new(0),
+};
+
+pub(crate) fn get() -> &'static DebugVars {
+    &DEBUG
+}
+
+static DUMPS_SUPPRESSED: AtomicI64 = AtomicI64::new(0);
+
+/// Boot, in a process whose memory its starter may not see.
+pub(crate) fn suppress_dumps(yes: bool) {
+    DUMPS_SUPPRESSED.store(i64::from(yes), Ordering::Relaxed); // ORDERING: boot, one thread
+}
+
+/// Whether dumps show nothing but the error.
+pub(crate) fn dumps_suppressed() -> bool {
+    DUMPS_SUPPRESSED.load(Ordering::Relaxed) != 0 // ORDERING: written at boot
+}
+
+static INIT_TIME: AtomicI64 = AtomicI64::new(0);
+
+/// Boot: the clock when the runtime starts.
+pub(crate) fn set_runtime_init_time(ns: i64) {
+    INIT_TIME.store(ns, Ordering::Relaxed); // ORDERING: boot, one thread
+}
+
+/// When the runtime started, ns. Go: runtimeInitTime.
+pub(crate) fn runtime_init_time() -> i64 {
+    INIT_TIME.load(Ordering::Relaxed) // ORDERING: written at boot
+}

@@ -1,0 +1,45 @@
+//! What an M's thread sets up for itself before it runs goroutines.
+//!
+//! Go: os_linux.go `minit`, `mpreinit`; signal_unix.go `minitSignals`.
+
+#![allow(unsafe_code, reason = "sigaltstack through libc")]
+
+use super::M;
+use crate::atomic::Ordering;
+use crate::sys::signal::set_mask;
+
+/// Go: gsignal's 32 KiB.
+const GSIGNAL_BYTES: usize = 32 << 10;
+
+/// Signal stack, then mask, then thread id. Go: minit.
+pub(crate) fn minit(mp: &'static M) {
+    mpreinit(mp);
+    let ss = libc::stack_t {
+        ss_sp: mp.gsignal_lo.load(Ordering::Relaxed) as *mut _, // ORDERING: set by mpreinit
+        ss_flags: 0,
+        ss_size: GSIGNAL_BYTES,
+    };
+    // SAFETY: memory of the runtime's that is never freed, for this thread only.
+    if unsafe { libc::sigaltstack(&ss, core::ptr::null_mut()) } != 0 {
+        crate::throw::throw("minit: sigaltstack failed");
+    }
+    if mp.procid.get() == 0 {
+        let fs = crate::arch::fsgs::fs_base();
+        mp.thread_fs.set(fs as u64);
+        // ORDERING: owner-only
+        mp.g0_fs.store(fs, Ordering::Relaxed);
+        mp.fs_now.store(fs, Ordering::Relaxed); // ORDERING: owner-only
+        crate::arch::fsgs::set_m(Some(mp));
+        crate::tls::set_own_m(Some(mp));
+        mp.procid.set(crate::sys::gettid() as u64);
+        set_mask(super::m0().sigmask.get());
+    }
+}
+
+/// Gives the M its signal stack. Go: mpreinit.
+fn mpreinit(mp: &'static M) {
+    let lo = crate::malloc::persistentalloc(GSIGNAL_BYTES);
+    mp.gsignal_lo.store(lo, Ordering::Relaxed); // ORDERING: constant once the thread runs
+    // ORDERING: constant once the thread runs
+    mp.gsignal_hi.store(lo + GSIGNAL_BYTES, Ordering::Relaxed);
+}

@@ -1,0 +1,37 @@
+//! Signal masks.
+//!
+//! Go: signal_unix.go `sigblock`, `msigrestore`.
+
+#![allow(unsafe_code, reason = "signal masks through libc")]
+
+use core::mem::MaybeUninit;
+
+fn to_word(set: &libc::sigset_t) -> u64 {
+    // SAFETY: the kernel's 64 signals are the first word of glibc's larger set.
+    unsafe { core::ptr::from_ref(set).cast::<u64>().read() }
+}
+
+/// What this thread blocks.
+pub(crate) fn current_mask() -> u64 {
+    let mut set = MaybeUninit::<libc::sigset_t>::zeroed();
+    // SAFETY: with a null new mask the call only writes the old one.
+    unsafe { libc::pthread_sigmask(libc::SIG_BLOCK, core::ptr::null(), set.as_mut_ptr()) };
+    // SAFETY: zeroed and then written.
+    to_word(unsafe { set.assume_init_ref() })
+}
+
+/// Blocks every signal and returns what was blocked. Go: sigblock.
+pub(crate) fn block_all() -> u64 {
+    let old = current_mask();
+    set_mask(u64::MAX);
+    old
+}
+
+/// Sets this thread's mask. Go: msigrestore.
+pub(crate) fn set_mask(mask: u64) {
+    let mut set = MaybeUninit::<libc::sigset_t>::zeroed();
+    // SAFETY: zeroed memory is a valid set; its first word holds the kernel's signals.
+    unsafe { set.as_mut_ptr().cast::<u64>().write(mask) };
+    // SAFETY: a valid set; glibc keeps its own two signals unblocked.
+    unsafe { libc::pthread_sigmask(libc::SIG_SETMASK, set.as_ptr(), core::ptr::null_mut()) };
+}
