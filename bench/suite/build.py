@@ -43,7 +43,6 @@ def versions():
 
 def build():
     """Builds all programs; cargo and go see to what is up to date."""
-    # The flags below are named here because cargo must not take them from this process's directory.
     cargo = ["cargo", "build", "--release", "--locked", "--quiet"]
     run(*cargo, "--workspace", "--bins", "--target-dir", TARGET, cwd=BENCH)
     run(*cargo, "-p", "rt0", "--example", "hello", "--target-dir", HELLO_TARGET, cwd=BENCH.parent)
