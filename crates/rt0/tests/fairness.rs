@@ -1,6 +1,10 @@
 //! No goroutine waits for ever behind others that keep each other running.
 
-#![allow(clippy::disallowed_types, reason = "a test counts with std's atomics")]
+#![allow(
+    clippy::disallowed_types,
+    clippy::disallowed_macros,
+    reason = "a test counts with std's atomics and talks to its parent by stdout"
+)]
 
 use std::process::Command;
 use std::sync::Arc;

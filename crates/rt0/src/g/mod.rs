@@ -95,8 +95,6 @@ pub(crate) struct G {
     pub(crate) sched: AtomicUsize,
     /// The block FS points to while this runs; 0: the M's own (system goroutines, g0).
     pub(crate) fs: AtomicUsize,
-    /// Link in whatever queue or list it is on.
-    pub(crate) schedlink: AtomicRef<G>,
     /// The M that runs it.
     pub(crate) m: AtomicRef<M>,
     pub(crate) atomicstatus: AtomicU32,
@@ -142,7 +140,6 @@ impl G {
         G {
             sched: AtomicUsize::new(0),
             fs: AtomicUsize::new(0),
-            schedlink: AtomicRef::none(),
             m: AtomicRef::none(),
             atomicstatus: AtomicU32::new(Status::Idle as u32),
             waitreason: AtomicU32::new(0),

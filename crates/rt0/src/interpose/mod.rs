@@ -4,11 +4,12 @@
 //! the process, std and C libraries included. Only what would give a wrong answer on a goroutine is
 //! defined here; everything else is passed on to libc.
 //!
-//! In a static program there is no second definition to pass on to, so nothing is interposed there.
+//! In a static program only what libc also has under another name can be passed on.
 
-#![cfg(all(feature = "interpose", not(target_feature = "crt-static")))]
+#![cfg(feature = "interpose")]
 #![allow(unsafe_code, reason = "defines C symbols and calls the ones they stand in front of")]
 
+#[cfg(not(target_feature = "crt-static"))]
 use crate::atomic::{AtomicUsize, Ordering};
 use crate::stack::names::{StackShape, stack_of};
 use crate::stack::{GUARD_BYTES, bounds};
@@ -51,7 +52,17 @@ pub(crate) unsafe extern "C" fn pthread_getattr_np(
     unsafe { libc::pthread_attr_setguardsize(attr, GUARD_BYTES) }
 }
 
+/// libc's definition: in libc.a the public name is a weak alias of this one.
+#[cfg(target_feature = "crt-static")]
+fn real() -> Option<GetAttr> {
+    unsafe extern "C" {
+        fn __pthread_getattr_np(thread: libc::pthread_t, attr: *mut libc::pthread_attr_t) -> i32;
+    }
+    Some(__pthread_getattr_np)
+}
+
 /// libc's definition.
+#[cfg(not(target_feature = "crt-static"))]
 fn real() -> Option<GetAttr> {
     static REAL: AtomicUsize = AtomicUsize::new(0);
     // ORDERING: idempotent

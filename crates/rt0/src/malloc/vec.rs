@@ -45,6 +45,16 @@ impl<T: Copy> RtVec<T> {
         Some(v)
     }
 
+    /// Grows to `n` values, the new ones being `v`.
+    pub(crate) fn fill_to(&mut self, n: usize, v: T) {
+        if n > self.cap {
+            self.resize(n);
+        }
+        while self.len < n {
+            self.push(v);
+        }
+    }
+
     fn resize(&mut self, cap: usize) {
         let bytes = (cap * size_of::<T>()).next_multiple_of(MIN_BYTES);
         let new = match crate::sys::mem::reserve(bytes) {
@@ -56,13 +66,26 @@ impl<T: Copy> RtVec<T> {
         };
         // SAFETY: RV1: both hold `len` slots; a new mapping overlaps nothing.
         unsafe { (new as *mut T).copy_from_nonoverlapping(self.ptr as *const T, self.len) };
-        if self.cap != 0 {
-            let old = (self.cap * size_of::<T>()).next_multiple_of(MIN_BYTES);
-            // SAFETY: MM1: the values were moved out above.
-            unsafe { crate::sys::mem::release(self.ptr, old) };
-        }
+        self.release();
         self.ptr = new;
         self.cap = cap;
+    }
+}
+
+impl<T: Copy> RtVec<T> {
+    /// Gives the mapping back; what follows sets a new one or drops the array.
+    fn release(&mut self) {
+        if self.cap != 0 {
+            let old = (self.cap * size_of::<T>()).next_multiple_of(MIN_BYTES);
+            // SAFETY: MM1, RV1: the values are plain, and were moved out or are not wanted any more.
+            unsafe { crate::sys::mem::release(self.ptr, old) };
+        }
+    }
+}
+
+impl<T: Copy> Drop for RtVec<T> {
+    fn drop(&mut self) {
+        self.release();
     }
 }
 

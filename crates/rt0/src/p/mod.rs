@@ -37,6 +37,41 @@ const MOST_INHERITED: u64 = 128;
 /// Most Ps there can be. Go has no bound and a large GOMAXPROCS never returns.
 pub(crate) const MAX_P: usize = 4096;
 
+/// Dead goroutines that a P keeps at most.
+pub(crate) const GFREE_MOST: usize = 64;
+
+/// The P's dead goroutines, last in first out. Owner (PP1).
+pub(crate) struct GFree {
+    slots: [AtomicRef<G>; GFREE_MOST],
+    n: AtomicUsize,
+}
+
+impl GFree {
+    const fn new() -> Self {
+        GFree { slots: [const { AtomicRef::none() }; GFREE_MOST], n: AtomicUsize::new(0) }
+    }
+
+    pub(crate) fn len(&self) -> usize {
+        self.n.load(Ordering::Relaxed) // ORDERING: owner-only, or a report
+    }
+
+    /// The caller empties it before it is full.
+    pub(crate) fn push(&self, gp: &'static G) {
+        let n = self.len();
+        self.slots[n].set(Some(gp));
+        self.n.store(n + 1, Ordering::Relaxed); // ORDERING: owner-only
+    }
+
+    pub(crate) fn pop(&self) -> Option<&'static G> {
+        let n = self.len().checked_sub(1)?;
+        self.n.store(n, Ordering::Relaxed); // ORDERING: owner-only
+        if let Some(next) = n.checked_sub(1).and_then(|i| self.slots[i].get()) {
+            crate::stack::prefetch(next);
+        }
+        self.slots[n].get()
+    }
+}
+
 #[repr(C, align(64))]
 pub(crate) struct P {
     // Owner (PP1).
@@ -55,8 +90,7 @@ pub(crate) struct P {
     pub(crate) gcreated: Word,
     pub(crate) gdead: Word,
     /// Dead goroutines with stacks of the default class (Go: gFree).
-    pub(crate) gfree: AtomicRef<G>,
-    pub(crate) gfree_n: Word,
+    pub(crate) gfree: GFree,
     pub(crate) status: AtomicU32,
     pub(crate) owner: Owner,
 
@@ -92,8 +126,7 @@ impl P {
             goidcacheend: Word::new(0),
             gcreated: Word::new(0),
             gdead: Word::new(0),
-            gfree: AtomicRef::none(),
-            gfree_n: Word::new(0),
+            gfree: GFree::new(),
             status: AtomicU32::new(PStatus::Idle as u32),
             owner: Owner::new(),
             runq: RunQueue::new(),
@@ -149,6 +182,9 @@ impl P {
             }
         }
         let (gp, inherits) = self.runq.get()?;
+        if let Some(next) = self.runq.peek() {
+            crate::stack::prefetch(next);
+        }
         self.inherited.set(if inherits { self.inherited.get() + 1 } else { 0 });
         Some(gp)
     }

@@ -7,58 +7,37 @@
 //!
 //! Go: proc.go `globrunqput`, `globrunqputhead`, `globrunqputbatch`, `globrunqget`; `gQueue`.
 //!
-//! # Invariants
-//! * `GQ1`: a queued G is linked by `schedlink` and by nothing else (GS1).
 
 use super::runq::{Place, RUNQ_LEN};
 use super::{SCHED, State};
 use crate::atomic::Ordering;
 use crate::g::G;
+use crate::malloc::deque::RtDeque;
 use crate::p::P;
 
-/// A FIFO of goroutines linked by `schedlink`.
-pub(crate) struct GQueue {
-    head: Option<&'static G>,
-    tail: Option<&'static G>,
-    len: u32,
-}
+/// A FIFO of goroutines. An array, not a list through the goroutines: who moves a batch does not
+/// touch them, and most are not in the cache.
+pub(crate) struct GQueue(RtDeque<&'static G>);
 
 impl GQueue {
     pub(crate) const fn new() -> Self {
-        GQueue { head: None, tail: None, len: 0 }
+        GQueue(RtDeque::new())
     }
 
     pub(crate) fn len(&self) -> u32 {
-        self.len
+        self.0.len() as u32
     }
 
     pub(crate) fn push_back(&mut self, gp: &'static G) {
-        gp.schedlink.set(None);
-        match self.tail {
-            Some(t) => t.schedlink.set(Some(gp)),
-            None => self.head = Some(gp),
-        }
-        self.tail = Some(gp);
-        self.len += 1;
+        self.0.push_back(gp);
     }
 
     pub(crate) fn push_front(&mut self, gp: &'static G) {
-        gp.schedlink.set(self.head);
-        self.head = Some(gp);
-        if self.tail.is_none() {
-            self.tail = Some(gp);
-        }
-        self.len += 1;
+        self.0.push_front(gp);
     }
 
     pub(crate) fn pop(&mut self) -> Option<&'static G> {
-        let gp = self.head?;
-        self.head = gp.schedlink.get();
-        if self.head.is_none() {
-            self.tail = None;
-        }
-        self.len -= 1;
-        Some(gp)
+        self.0.pop_front()
     }
 }
 

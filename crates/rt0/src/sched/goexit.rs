@@ -4,7 +4,7 @@
 
 use super::lifecycle::{self, is_goroutine_1};
 use super::park::{current_m, finish_switch, switch_away};
-use super::{enter, leave, p_of};
+use super::{enter_system, leave, p_of};
 use crate::atomic::Ordering;
 use crate::g::{G, Status};
 use crate::m::{Action, M};
@@ -60,7 +60,8 @@ fn goexit1(gp: &'static G) -> ! {
     {
         gp.tcb_fresh.store(1, Ordering::Relaxed); // ORDERING: GS2
     }
-    let Some((mp, gp)) = enter() else { crate::throw::throw("goexit: not a goroutine") };
+    // Not `enter`: in a library that was loaded late, `retire` has freed the block that CURG is in.
+    let (mp, gp) = enter_system();
     goexit0(mp, gp)
 }
 

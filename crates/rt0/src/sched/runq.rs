@@ -283,6 +283,18 @@ impl<T: 'static> RunQueue<T> {
         }
     }
 
+    /// Owner: the ring's oldest goroutine, which may be stolen any moment: for prefetching.
+    #[cfg(not(loom))]
+    #[inline(always)]
+    pub(crate) fn peek(&self) -> Option<&'static T> {
+        // ORDERING: a hint; nothing is read through it
+        let (h, t) = (self.head.load(Ordering::Relaxed), self.tail.load(Ordering::Relaxed));
+        if h == t {
+            return None;
+        }
+        as_static(self.slot(h).load(Ordering::Relaxed)) // ORDERING: a hint
+    }
+
     /// Goroutines queued, for reports: `runnext` counts one.
     #[cfg(not(loom))]
     pub(crate) fn len(&self) -> usize {

@@ -77,7 +77,7 @@ fn p_line(out: &mut Stderr, pp: &'static P) -> Result {
         out,
         " runqsize={} gfreecnt={} timerslen={}",
         pp.runq.len(),
-        pp.gfree_n.get(),
+        pp.gfree.len(),
         pp.timers.len()
     )
 }

@@ -12,48 +12,26 @@ use super::Class;
 use crate::atomic::{AtomicU32, Ordering};
 use crate::g::G;
 use crate::lock::{mutex::RtMutex, rank::Rank};
+use crate::malloc::vec::RtVec;
 use crate::p::P;
 
-const P_MOST: u64 = 64;
+const P_MOST: usize = crate::p::GFREE_MOST;
 const BATCH: usize = 32;
-
-/// A stack of Gs linked by `schedlink`.
-struct GList {
-    head: Option<&'static G>,
-    len: usize,
-}
-
-impl GList {
-    const fn new() -> Self {
-        GList { head: None, len: 0 }
-    }
-    fn push(&mut self, gp: &'static G) {
-        gp.schedlink.set(self.head);
-        self.head = Some(gp);
-        self.len += 1;
-    }
-    fn pop(&mut self) -> Option<&'static G> {
-        let gp = self.head?;
-        self.head = gp.schedlink.get();
-        self.len -= 1;
-        Some(gp)
-    }
-}
 
 struct Global {
     /// Not looked at since they died.
-    dirty: [GList; Class::COUNT],
+    dirty: [RtVec<&'static G>; Class::COUNT],
     /// Their stacks are to be given back in part.
-    trim: GList,
-    clean: [GList; Class::COUNT],
+    trim: RtVec<&'static G>,
+    clean: [RtVec<&'static G>; Class::COUNT],
 }
 
 static GLOBAL: RtMutex<Global> = RtMutex::new(
     Rank::GFree,
     Global {
-        dirty: [const { GList::new() }; Class::COUNT],
-        trim: GList::new(),
-        clean: [const { GList::new() }; Class::COUNT],
+        dirty: [const { RtVec::new() }; Class::COUNT],
+        trim: RtVec::new(),
+        clean: [const { RtVec::new() }; Class::COUNT],
     },
 );
 
@@ -67,9 +45,8 @@ pub(crate) fn gfput(pp: &'static P, gp: &'static G) -> bool {
     if gp.stack_class.load(Ordering::Relaxed) != Class::DEFAULT.index() as u32 {
         return put_dirty(core::iter::once(gp)) >= BATCH as u32;
     }
-    gp.schedlink.set(pp.gfree.get());
-    pp.gfree.set(Some(gp));
-    pp.gfree_n.bump() >= P_MOST
+    pp.gfree.push(gp);
+    pp.gfree.len() >= P_MOST
         && put_dirty(core::iter::from_fn(|| pop_local(pp)).take(BATCH)) >= BATCH as u32
 }
 
@@ -87,10 +64,7 @@ fn put_dirty(gs: impl Iterator<Item = &'static G>) -> u32 {
 }
 
 fn pop_local(pp: &'static P) -> Option<&'static G> {
-    let gp = pp.gfree.get()?;
-    pp.gfree.set(gp.schedlink.get());
-    pp.gfree_n.set(pp.gfree_n.get() - 1);
-    Some(gp)
+    pp.gfree.pop()
 }
 
 /// One of the default class, from the P's cache, refilled from the global lists. Go: gfget.
@@ -115,9 +89,7 @@ fn refill(pp: &'static P) {
     let mut global = GLOBAL.lock();
     for _ in 0..BATCH {
         let Some(gp) = take(&mut global, Class::DEFAULT) else { break };
-        gp.schedlink.set(pp.gfree.get());
-        pp.gfree.set(Some(gp));
-        pp.gfree_n.bump();
+        pp.gfree.push(gp);
     }
     mirror(&global);
 }
@@ -131,10 +103,10 @@ fn take(global: &mut Global, class: Class) -> Option<&'static G> {
 
 fn mirror(global: &Global) {
     // ORDERING: hints; the lock decides
-    let dirty: usize = global.dirty.iter().map(|l| l.len).sum();
+    let dirty: usize = global.dirty.iter().map(|l| l.len()).sum();
     DIRTY.store(dirty as u32, Ordering::Relaxed);
     CLEAN_DEFAULT.store(
-        global.clean[Class::DEFAULT.index()].len as u32,
+        global.clean[Class::DEFAULT.index()].len() as u32,
         Ordering::Relaxed, // ORDERING: hints; the lock decides
     );
 }
@@ -156,7 +128,7 @@ pub(crate) fn gfpurge(pp: &'static P) {
 /// A P goes on after procresize: half of a full cache is given up, so that what the others left
 /// behind is balanced. Go: mcache.prepareForSweep.
 pub(crate) fn prepare_for_sweep(pp: &'static P) {
-    if pp.gfree_n.get() >= P_MOST / 2 {
+    if pp.gfree.len() >= P_MOST / 2 {
         put_dirty(core::iter::from_fn(|| pop_local(pp)).take(BATCH));
     }
 }
@@ -164,7 +136,7 @@ pub(crate) fn prepare_for_sweep(pp: &'static P) {
 /// The sweeper: takes one that nobody has looked at.
 pub(crate) fn next_dirty() -> Option<&'static G> {
     let mut global = GLOBAL.lock();
-    let gp = global.dirty.iter_mut().find_map(GList::pop);
+    let gp = global.dirty.iter_mut().find_map(RtVec::pop);
     mirror(&global);
     gp
 }

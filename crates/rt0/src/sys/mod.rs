@@ -21,6 +21,15 @@ pub(crate) fn nanotime() -> i64 {
     clock::nanotime()
 }
 
+/// Asks for the cache line at `p`. Never faults, whatever `p` is.
+#[allow(unsafe_code, reason = "an intrinsic without a safe form")]
+#[inline(always)]
+pub(crate) fn prefetch<T>(p: *const T) {
+    use core::arch::x86_64::{_MM_HINT_T0, _mm_prefetch};
+    // SAFETY: a prefetch has no effect but on the cache.
+    unsafe { _mm_prefetch::<_MM_HINT_T0>(p.cast()) };
+}
+
 /// The tick counter of the CPU. Go: `cputicks`.
 #[allow(unsafe_code, reason = "an intrinsic without a safe form")]
 pub(crate) fn cputicks() -> u64 {

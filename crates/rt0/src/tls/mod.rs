@@ -41,8 +41,24 @@ thread_local! {
 /// The goroutine this code runs on; `None` on g0 and on threads that are no goroutines. Go: `getg`.
 #[inline(always)]
 pub(crate) fn getg() -> Option<&'static G> {
+    #[cfg(feature = "control-shared-tls")]
+    if mode() == Mode::Shared {
+        return getg_by_stack();
+    }
     // A block whose TLS is being destroyed still has it: the cell has no destructor.
     CURG.with(Cell::get)
+}
+
+/// The control breaks what user code keeps per thread; the runtime itself must go on working, or
+/// it would be the runtime's fault that is seen.
+#[cfg(feature = "control-shared-tls")]
+fn getg_by_stack() -> Option<&'static G> {
+    use crate::stack::names::{StackShape, stack_of};
+    let local = 0u8;
+    match stack_of(core::ptr::from_ref(core::hint::black_box(&local)).addr()) {
+        Some(StackShape::Goroutine(gp)) if !gp.is_system() => Some(gp),
+        _ => None,
+    }
 }
 
 /// TL4: called once on the block that becomes a goroutine's.

@@ -198,7 +198,7 @@ pub(crate) fn retire(t: &Template) -> bool {
         again = true;
     }
     // SAFETY: TB1: the block in use.
-    unsafe { free_dynamic_blocks(tcb) };
+    unsafe { free_dynamic_blocks(t, tcb) };
     again
 }
 
@@ -210,6 +210,15 @@ const KEY_ROUNDS: usize = 4;
 /// # Safety
 /// TB1: `tcb` is the running block.
 unsafe fn run_key_destructors(t: &Template, tcb: usize) {
+    if let Some(off) = t.specific_used_off {
+        // SAFETY: TB1: glibc's flag, found by the template.
+        let flag = unsafe { ((tcb + off) as *const u8).read() };
+        if flag == 0 {
+            return;
+        }
+        // SAFETY: TB1: the flag again: the values go below, as at a thread's end.
+        unsafe { ((tcb + off) as *mut u8).write(0) };
+    }
     for _ in 0..KEY_ROUNDS {
         let mut again = false;
         for b in 0..KEY_BLOCKS {
@@ -257,10 +266,15 @@ unsafe fn run_one_key(t: &Template, entry: usize, key: usize) -> bool {
 ///
 /// # Safety
 /// TB1: `tcb` is the running block and no code of such a module runs on it any more.
-unsafe fn free_dynamic_blocks(tcb: usize) {
+unsafe fn free_dynamic_blocks(t: &Template, tcb: usize) {
     // SAFETY: TB1: the dtv: word pairs (value, to_free), its length before it.
     let dtv = unsafe { Words(tcb).get(OFF_DTV) };
     // SAFETY: TB1: the dtv: word pairs (value, to_free), its length before it.
+    let generation = unsafe { Words(dtv).get(0) };
+    if t.dtv_generation == Some(generation) {
+        return; // no module was loaded since, and none before allocates on first use
+    }
+    // SAFETY: TB1: its length lies before it.
     let n = unsafe { Words(dtv - 16).get(0) };
     for i in 1..=n {
         let entry = Words(dtv + i * 16);

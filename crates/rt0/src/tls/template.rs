@@ -40,8 +40,15 @@ pub(crate) struct Template {
     pub(crate) stack_words: Vec<(usize, StackWord)>,
     /// Modules whose image is reset when a block is used again: all but libc, whose caches stay.
     pub(crate) images: Vec<Image>,
+    /// A module was loaded whose TLS is not in the static block.
+    pub(crate) has_dynamic: bool,
     /// libc has an image of its own (a dynamic program).
     pub(crate) libc_apart: bool,
+    /// Where struct pthread says that pthread keys were used, if that was found out.
+    pub(crate) specific_used_off: Option<usize>,
+    /// The dtv's generation on a fresh thread. `None`: some module's TLS is allocated on first
+    /// use, so every dtv has to be looked through.
+    pub(crate) dtv_generation: Option<usize>,
     /// Offset of the resolver state in struct pthread, and of its pointer from the thread pointer.
     pub(crate) res_off: usize,
     pub(crate) resp_tp_off: isize,
@@ -67,7 +74,10 @@ pub(crate) fn learn() -> Result<Template, &'static str> {
         relocs: Vec::new(),
         stack_words: Vec::new(),
         images: Vec::new(),
+        has_dynamic: false,
         libc_apart: false,
+        specific_used_off: None,
+        dtv_generation: None,
         res_off: 0,
         resp_tp_off: 0,
     };
@@ -96,6 +106,8 @@ extern "C" fn helper(arg: *mut c_void) -> *mut c_void {
     let own = unsafe { core::slice::from_raw_parts(me as *const usize, t.words.len()) };
     t.words.copy_from_slice(own);
     find_resolver(t, me);
+    find_specific_used(t, me);
+    find_dtv_generation(t, me);
     classify(t, me);
     core::ptr::null_mut()
 }
@@ -115,6 +127,43 @@ fn find_resolver(t: &mut Template, me: usize) {
         }
         p -= 8;
     }
+}
+
+/// glibc keeps a flag right behind the array of key blocks. It must go from 0 to 1 when a key is set.
+fn find_specific_used(t: &mut Template, me: usize) {
+    const KEY_BLOCKS_BYTES: usize = 32 * 8;
+    let off = t.sym.specific_off + KEY_BLOCKS_BYTES;
+    if off >= t.sym.pthread_size {
+        return;
+    }
+    // SAFETY: TM1: a byte of this thread's struct pthread.
+    let flag = || unsafe { ((me + off) as *const u8).read_volatile() };
+    let before = flag();
+    let mut key: libc::pthread_key_t = 0;
+    // SAFETY: writes the key.
+    if unsafe { libc::pthread_key_create(&mut key, None) } != 0 {
+        return;
+    }
+    // SAFETY: a live key; the value is not looked at.
+    unsafe { libc::pthread_setspecific(key, core::ptr::without_provenance(1)) };
+    let after = flag();
+    // SAFETY: created above.
+    unsafe { libc::pthread_key_delete(key) };
+    if before == 0 && after == 1 {
+        t.specific_used_off = Some(off);
+    }
+}
+
+/// The first word of a dtv is the generation of the module list it knows.
+fn find_dtv_generation(t: &mut Template, me: usize) {
+    const OFF_DTV: usize = 8;
+    if t.has_dynamic {
+        return;
+    }
+    // SAFETY: TM1: the ABI's offset of the dtv pointer.
+    let dtv = unsafe { ((me + OFF_DTV) as *const usize).read() };
+    // SAFETY: the dtv of this thread.
+    t.dtv_generation = Some(unsafe { (dtv as *const usize).read() });
 }
 
 fn classify(t: &mut Template, me: usize) {
@@ -163,9 +212,6 @@ fn collect_images(t: &mut Template) {
         let info = unsafe { &*info };
         // SAFETY: `data` is the template below; nothing else uses it meanwhile.
         let t = unsafe { &mut *data.cast::<Template>() };
-        if info.dlpi_tls_data.is_null() {
-            return 0;
-        }
         // SAFETY: the loader's record: dlpi_phnum headers, mapped with the module.
         let phdrs =
             unsafe { core::slice::from_raw_parts(info.dlpi_phdr, info.dlpi_phnum as usize) };
@@ -173,6 +219,10 @@ fn collect_images(t: &mut Template) {
         let name = unsafe { core::ffi::CStr::from_ptr(info.dlpi_name) }.to_bytes();
         let is = |part: &[u8]| name.windows(part.len()).any(|w| w == part);
         for p in phdrs.iter().filter(|p| p.p_type == libc::PT_TLS) {
+            if info.dlpi_tls_data.is_null() {
+                t.has_dynamic = true;
+                continue;
+            }
             let image = Image {
                 tp_off: info.dlpi_tls_data as isize - fs_base() as isize,
                 src: (info.dlpi_addr + p.p_vaddr) as usize,
@@ -184,6 +234,8 @@ fn collect_images(t: &mut Template) {
                 t.libc_apart = true;
             } else if static_tls.contains(&image.tp_off) {
                 t.images.push(image);
+            } else {
+                t.has_dynamic = true;
             }
         }
         0

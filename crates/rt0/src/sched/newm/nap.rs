@@ -27,7 +27,7 @@ impl Nap {
 
     /// A request was added, and the lock is free again.
     pub(crate) fn requested(&self) {
-        // ORDERING: the lock orders it after the store in sleep_if
+        // ORDERING: the lock orders it after the first swap in sleep_if
         if self.asleep.swap(0, Ordering::AcqRel) == 1 {
             self.note.wakeup();
         }
@@ -38,10 +38,12 @@ impl Nap {
         self.note.clear();
         let is_empty = if mutated("nap.look_first") {
             let is_empty = empty();
-            self.asleep.store(1, Ordering::Release);
+            self.asleep.swap(1, Ordering::Release);
             is_empty
         } else {
-            self.asleep.store(1, Ordering::Release); // ORDERING: publishes the cleared note
+            // ORDERING: publishes the cleared note. A swap: loom does not order a plain store against
+            // the other side's
+            self.asleep.swap(1, Ordering::Release);
             empty()
         };
         if !is_empty && mutated("nap.keep") {

@@ -26,12 +26,13 @@ impl Key {
         }
     }
 
-    /// The waiter may be gone as soon as the store is out: nothing of it is touched afterwards.
+    /// The waiter may be gone as soon as the swap is done: nothing of it is touched afterwards.
     pub(crate) fn wake(&self) {
         let key: *const AtomicU32 = &self.0;
         let order = if mutated("waiter.release") { Ordering::Relaxed } else { Ordering::Release };
-        // ORDERING: pairs with the swap in wait
-        self.0.store(1, order);
+        // ORDERING: pairs with the swap in wait. A swap, beside which a system call does not notice it:
+        // loom does not order a plain store against the swap.
+        self.0.swap(1, order);
         if !mutated("waiter.wake") {
             futex::wake_address(key);
         }
