@@ -204,9 +204,9 @@ fn table(rows: &[Row]) -> String {
     let mut out = String::from(
         "# Where each name of the seed lives\n\n\
          The article that this project started from follows a Go program from its ELF entry to\n\
-         `main.main`. Each function, structure, field and global that it names, in its order: where it\n\
-         is here, what it does, and what tests it.\n\n\
-         Made from `docs/seed_map.txt` by `crates/rt0/tests/seed_map.rs`, which checks every row.\n",
+         `main.main`. Each function, structure, field and global that it names, in its order:\n\
+         where it is here, what it does, and what tests it.\n\n\
+         Made from `docs/seed_map.txt` by `crates/rt0/tests/seed_map.rs`, which checks each row.\n",
     );
     let mut section = "";
     for row in rows {
