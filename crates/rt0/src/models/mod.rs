@@ -65,8 +65,13 @@ pub(crate) fn mutated(name: &str) -> bool {
 
 /// Explores `model`; panics if an execution panics, deadlocks or races.
 fn check(model: impl Fn() + Send + Sync + 'static) {
+    check_within(PREEMPTIONS, model);
+}
+
+/// The same with a bound of its own, for a model that is too large for the usual one.
+fn check_within(preemptions: usize, model: impl Fn() + Send + Sync + 'static) {
     let mut builder = loom::model::Builder::new();
-    builder.preemption_bound = builder.preemption_bound.or(Some(PREEMPTIONS));
+    builder.preemption_bound = builder.preemption_bound.or(Some(preemptions));
     builder.max_branches = BRANCHES;
     builder.check(model);
 }
