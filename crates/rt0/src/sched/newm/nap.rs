@@ -41,8 +41,8 @@ impl Nap {
             self.asleep.swap(1, Ordering::Release);
             is_empty
         } else {
-            // ORDERING: publishes the cleared note. A swap: loom does not order a plain store against
-            // the other side's
+            // ORDERING: publishes the cleared note. A swap: loom does not order a plain store
+            // against the other side's
             self.asleep.swap(1, Ordering::Release);
             empty()
         };

@@ -30,8 +30,8 @@ impl Key {
     pub(crate) fn wake(&self) {
         let key: *const AtomicU32 = &self.0;
         let order = if mutated("waiter.release") { Ordering::Relaxed } else { Ordering::Release };
-        // ORDERING: pairs with the swap in wait. A swap, beside which a system call does not notice it:
-        // loom does not order a plain store against the swap.
+        // ORDERING: pairs with the swap in wait. A swap too, for loom does not order a plain store
+        // against one; a system call follows, so it costs nothing.
         self.0.swap(1, order);
         if !mutated("waiter.wake") {
             futex::wake_address(key);
