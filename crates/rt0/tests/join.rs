@@ -2,6 +2,7 @@
 
 #![allow(clippy::disallowed_types, reason = "a test counts with std's atomics")]
 
+use std::hint::black_box;
 use std::panic::{catch_unwind, resume_unwind};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
@@ -56,7 +57,7 @@ fn join_works_in_any_order_and_late() {
 
 #[rt0::test]
 fn join_returns_the_payload_of_a_panic() {
-    let payload = rt0::go(|| panic!("formatted {}", 7)).join().expect_err("it panics");
+    let payload = rt0::go(|| panic!("formatted {}", black_box(7))).join().expect_err("it panics");
     assert_eq!(payload.downcast_ref::<String>().map(String::as_str), Some("formatted 7"));
 
     let payload = rt0::go(|| panic_quietly::<()>("text")).join().expect_err("it panics");
