@@ -3,7 +3,8 @@
 //! The linker is handed a "library" that is one line of linker script, `ENTRY(_rt0_amd64_linux)`.
 //! `rustc-link-lib` and `rustc-link-search` reach dependents, so their authors set no flag. lld and
 //! GNU ld obey; gold ignores the line (the entry stays `_start`, and boot starts at `rt0::run`);
-//! mold 1.x refuses to link it, so with mold, feature `no-entry` or RT0_NO_ENTRY the line is left out.
+//! mold 1.x refuses to link it, so with mold, feature `no-entry` or RT0_NO_ENTRY the line is left
+//! out.
 
 #![allow(clippy::disallowed_macros, reason = "a build script speaks to cargo by println")]
 

@@ -11,15 +11,16 @@
 //!   finds it listed wakes it, and it stays on that stack until then.
 //!
 //! JN2 and JN3 are kept by join/state.rs.
+//! * `JN4`: `goroutine` is written once, by the spawner, before the goroutine can run.
 
-#![allow(unsafe_code, reason = "JN1, JN3: the packet's result and its waiter")]
+#![allow(unsafe_code, reason = "JN1, JN3, JN4: the packet's parts")]
 
 mod state;
 
 use crate::atomic::{AtomicBool, Ordering};
 use crate::g::{G, WaitReason};
 use crate::goroutine::Goroutine;
-use crate::sched::newproc::{Spec, newproc};
+use crate::sched::newproc::{Ending, Spec, newproc};
 use crate::sched::waiter::Waiter;
 use crate::sched::{SCHED, park};
 use crate::stack::Class;
@@ -29,7 +30,7 @@ use std::cell::UnsafeCell;
 use std::fmt;
 use std::io;
 use std::panic::{AssertUnwindSafe, Location, catch_unwind, resume_unwind};
-use std::sync::{Arc, OnceLock};
+use std::sync::Arc;
 use std::thread::Result;
 
 /// What a goroutine that called [`goexit`](crate::goexit) leaves for its joiner: the payload in
@@ -58,9 +59,9 @@ pub fn goexit() -> ! {
 }
 
 pub(crate) struct Packet<T> {
-    state: JoinState<Waiter>,              // JN2, JN3
-    result: UnsafeCell<Option<Result<T>>>, // JN1
-    goroutine: OnceLock<Goroutine>,
+    state: JoinState<Waiter>,                 // JN2, JN3
+    result: UnsafeCell<Option<Result<T>>>,    // JN1
+    goroutine: UnsafeCell<Option<Goroutine>>, // JN4
     /// Of a scope: set when the packet goes with a panic in it that nobody took.
     unobserved: Option<Arc<AtomicBool>>,
 }
@@ -75,23 +76,26 @@ impl<T> Packet<T> {
         Packet {
             state: JoinState::new(),
             result: UnsafeCell::new(None),
-            goroutine: OnceLock::new(),
+            goroutine: UnsafeCell::new(None),
             unobserved,
         }
     }
 
-    pub(crate) fn set_goroutine(&self, gp: &'static G) {
-        let _ = self.goroutine.set(Goroutine::new(gp));
+    /// JN4: the spawner, before the goroutine is queued and before a handle exists.
+    fn set_goroutine(&self, gp: &'static G) {
+        // SAFETY: JN4: nobody else has the packet yet but the closure that has not run.
+        unsafe { *self.goroutine.get() = Some(Goroutine::new(gp)) };
     }
 
     pub(crate) fn goroutine(&self) -> &Goroutine {
-        match self.goroutine.get() {
+        // SAFETY: JN4: not written any more.
+        match unsafe { (*self.goroutine.get()).as_ref() } {
             Some(g) => g,
             None => crate::throw::throw("a join handle without its goroutine"),
         }
     }
 
-    /// The goroutine's end: stores the result, wakes the joiner.
+    /// The goroutine's closure has returned: stores the result. The joiner is woken later.
     pub(crate) fn finish(&self, result: Result<T>) {
         let panicked = result.as_ref().is_err_and(|p| !p.is::<Goexit>());
         if panicked {
@@ -107,6 +111,10 @@ impl<T> Packet<T> {
             // ORDERING: pairs with wait_for_panics
             SCHED.running_panic_defers.fetch_sub(1, Ordering::AcqRel);
         }
+    }
+
+    /// The goroutine has ended, thread-locals and all: wakes the joiner.
+    fn release(&self) {
         if let Some(w) = self.state.release() {
             // SAFETY: JN3: the joiner waits on its stack for this wake-up.
             unsafe { (*w).wake() };
@@ -150,6 +158,26 @@ impl<T> Packet<T> {
             return;
         }
         fatal_payload(&*payload, self.goroutine());
+    }
+}
+
+/// What is left of a goroutine when its closure has returned.
+struct End<T, A> {
+    packet: Option<Arc<Packet<T>>>,
+    after: A,
+}
+
+impl<T, A: Fn()> Ending for End<T, A> {
+    fn release(&mut self) {
+        if let Some(p) = &self.packet {
+            p.release();
+        }
+    }
+    fn let_go(&mut self) {
+        self.packet = None;
+    }
+    fn ended(&mut self) {
+        (self.after)();
     }
 }
 
@@ -328,7 +356,7 @@ impl Builder {
         f: F,
         at: &'static Location<'static>,
         unobserved: Option<Arc<AtomicBool>>,
-        after: impl FnOnce() + Send,
+        after: impl Fn() + Send,
     ) -> io::Result<Arc<Packet<T>>>
     where
         F: FnOnce() -> T + Send,
@@ -343,8 +371,9 @@ impl Builder {
         let body = move || {
             let call = AssertUnwindSafe(|| __rust_begin_short_backtrace(f));
             theirs.finish(catch_unwind(call));
-            drop(theirs);
-            after();
+            // Nobody holds the handle any more: the result goes now, while thread-locals live.
+            let packet = (Arc::strong_count(&theirs) > 1).then_some(theirs);
+            End { packet, after }
         };
         let spec = Spec { class, name: self.name.map(Arc::from), at };
         // SAFETY: the caller's promise.

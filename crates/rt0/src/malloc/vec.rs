@@ -77,7 +77,8 @@ impl<T: Copy> RtVec<T> {
     fn release(&mut self) {
         if self.cap != 0 {
             let old = (self.cap * size_of::<T>()).next_multiple_of(MIN_BYTES);
-            // SAFETY: MM1, RV1: the values are plain, and were moved out or are not wanted any more.
+            // SAFETY: MM1, RV1: the values are plain, and were moved out or are not wanted any
+            // more.
             unsafe { crate::sys::mem::release(self.ptr, old) };
         }
     }

@@ -42,23 +42,28 @@ fn call_fn(gp: &'static G) {
     unsafe { f(arg) };
 }
 
-/// The goroutine's function has returned: what a thread does at its end, then the last switch.
-fn goexit1(gp: &'static G) -> ! {
-    if gp.is_system() {
-        crate::throw::throw("a goroutine of the runtime's ended");
-    }
+/// What a thread does at its end: thread-local destructors and the like, on the goroutine itself.
+/// Called once, when its closure has returned.
+pub(crate) fn retire() {
+    let Some(gp) = tls::getg() else { return };
     gp.clear_extras();
     #[cfg(feature = "control-shared-tls")]
-    let shared = tls::mode() == tls::Mode::Shared;
-    #[cfg(not(feature = "control-shared-tls"))]
-    let shared = false;
+    if tls::mode() == tls::Mode::Shared {
+        return;
+    }
     // Goroutine 1 uses the block of the boot thread, which libc retires itself.
     if !is_goroutine_1(gp)
-        && !shared
         && let Some(t) = tls::template()
         && tls::tcb::retire(t)
     {
         gp.tcb_fresh.store(1, Ordering::Relaxed); // ORDERING: GS2
+    }
+}
+
+/// The goroutine's function has returned: the last switch.
+fn goexit1(gp: &'static G) -> ! {
+    if gp.is_system() {
+        crate::throw::throw("a goroutine of the runtime's ended");
     }
     // Not `enter`: in a library that was loaded late, `retire` has freed the block that CURG is in.
     let (mp, gp) = enter_system();

@@ -32,7 +32,7 @@ const GOID_BATCH: u64 = 16;
 /// # Safety
 /// `f` and what it borrows live until it has run.
 #[allow(unsafe_code, reason = "the closure's lifetime is the caller's promise")]
-pub(crate) unsafe fn newproc<F: FnOnce() + Send>(
+pub(crate) unsafe fn newproc<F: FnOnce() -> E + Send, E: Ending>(
     f: F,
     spec: Spec,
     before_run: impl FnOnce(&'static G),
@@ -112,7 +112,11 @@ pub(crate) fn newproc_first(
 
 /// Lays the goroutine out: closure, first frame, creation site; dead becomes runnable. Go:
 /// newproc1.
-fn newproc1<F: FnOnce() + Send>(newg: &'static G, f: F, at: &'static Location<'static>) {
+fn newproc1<F, E>(newg: &'static G, f: F, at: &'static Location<'static>)
+where
+    F: FnOnce() -> E + Send,
+    E: Ending,
+{
     if newg.stack_hi.load(Ordering::Relaxed) == 0 {
         // ORDERING: constant
         crate::throw::throw("newproc1: newg missing stack");
@@ -128,9 +132,9 @@ fn newproc1<F: FnOnce() + Send>(newg: &'static G, f: F, at: &'static Location<'s
 }
 
 /// Moves `f` to the top of the stack and prepares the first context below it. Go: gostartcallfn.
-fn gostartcallfn<F: FnOnce() + Send>(newg: &'static G, f: F) {
+fn gostartcallfn<F: FnOnce() -> E + Send, E: Ending>(newg: &'static G, f: F) {
     if const { size_of::<F>() > LARGEST_ON_STACK || align_of::<F>() > 4096 } {
-        let boxed: Box<dyn FnOnce() + Send + '_> = Box::new(f);
+        let boxed: Box<dyn FnOnce() -> E + Send + '_> = Box::new(f);
         return place(newg, boxed);
     }
     place(newg, f);
@@ -140,28 +144,52 @@ fn gostartcallfn<F: FnOnce() + Send>(newg: &'static G, f: F) {
 const LARGEST_ON_STACK: usize = 8 << 10;
 
 #[allow(unsafe_code, reason = "writes to a stack that nobody uses yet")]
-fn place<F: FnOnce() + Send>(newg: &'static G, f: F) {
+fn place<F: FnOnce() -> E + Send, E: Ending>(newg: &'static G, f: F) {
     // ORDERING: GS2: constant, and this code owns the dead goroutine
     let hi = newg.stack_hi.load(Ordering::Relaxed);
     let at = (hi - size_of::<F>()) & !(align_of::<F>().max(16) - 1);
     // SAFETY: GS2: the dead goroutine's stack is free; the closure fits (checked above).
     unsafe { (at as *mut F).write(f) };
     newg.start_arg.store(at, Ordering::Relaxed); // ORDERING: GS2
-    newg.startpc.store(start::<F> as *const () as usize, Ordering::Relaxed); // ORDERING: GS2
+    newg.startpc.store(start::<F, E> as *const () as usize, Ordering::Relaxed); // ORDERING: GS2
     // SAFETY: GS2: below the closure, at least three quarters of the stack.
     let sp = unsafe { crate::arch::switch::prepare(at, newg) };
     newg.sched.store(sp, Ordering::Relaxed); // ORDERING: GS2
 }
 
-/// What `startpc` points to: takes the closure off the stack's top and calls it.
+/// What is left to do when a goroutine's closure has returned and its thread-locals are destroyed:
+/// a joiner must not see it as ended before, as with threads.
+pub(crate) trait Ending {
+    /// Wakes the joiner. Inside the runtime.
+    fn release(&mut self) {}
+    /// Lets go of what the goroutine shares. In user context.
+    fn let_go(&mut self) {}
+    /// The last touch of a scope. Inside the runtime.
+    fn ended(&mut self) {}
+}
+
+impl Ending for () {}
+
+/// What `startpc` points to: takes the closure off the stack's top, calls it, and ends the
+/// goroutine's life as a thread.
 ///
 /// # Safety
 /// `arg` is where gostartcallfn wrote an `F`; called once.
 #[allow(unsafe_code, reason = "reads the closure back")]
-unsafe fn start<F: FnOnce()>(arg: *mut u8) {
+unsafe fn start<F: FnOnce() -> E, E: Ending>(arg: *mut u8) {
     // SAFETY: the caller's promise.
     let f = unsafe { arg.cast::<F>().read() };
-    f();
+    let mut ending = f();
+    super::goexit::retire();
+    // Not through `enter`: in a library that was loaded late, `retire` has freed CURG.
+    let inside = |f: &mut dyn FnMut()| {
+        let (mp, _) = enter_system();
+        f();
+        leave(mp);
+    };
+    inside(&mut || ending.release());
+    ending.let_go();
+    inside(&mut || ending.ended());
 }
 
 fn next_goid(pp: &'static P) -> u64 {

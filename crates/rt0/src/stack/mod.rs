@@ -120,8 +120,8 @@ pub(crate) fn bounds(gp: &G) -> (usize, usize) {
     (gp.stack_lo.load(Ordering::Relaxed), gp.stack_hi.load(Ordering::Relaxed))
 }
 
-/// Brings the lines that a switch to `gp` touches first into the cache: its G, and what lies at fixed
-/// distances below it, the head of its block and the top of its stack.
+/// Brings the lines that a switch to `gp` touches first into the cache: its G, and what lies at
+/// fixed distances below it, the head of its block and the top of its stack.
 #[inline(always)]
 pub(crate) fn prefetch(gp: &'static G) {
     let at = core::ptr::from_ref(gp).cast::<u8>();
@@ -135,8 +135,8 @@ pub(crate) fn prefetch(gp: &'static G) {
     crate::sys::prefetch(at.wrapping_sub(top + 128));
 }
 
-/// Distances of block and stack below a G, of the last slot made: all but the smallest part of slots
-/// have the same.
+/// Distances of block and stack below a G, of the last slot made: all but the smallest part of
+/// slots have the same.
 static PREFETCH: [AtomicUsize; 2] = [const { AtomicUsize::new(0) }; 2];
 
 /// Where the G of a slot lies.

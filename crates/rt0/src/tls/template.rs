@@ -129,7 +129,8 @@ fn find_resolver(t: &mut Template, me: usize) {
     }
 }
 
-/// glibc keeps a flag right behind the array of key blocks. It must go from 0 to 1 when a key is set.
+/// glibc keeps a flag right behind the array of key blocks. It must go from 0 to 1 when a key is
+/// set.
 fn find_specific_used(t: &mut Template, me: usize) {
     const KEY_BLOCKS_BYTES: usize = 32 * 8;
     let off = t.sym.specific_off + KEY_BLOCKS_BYTES;
