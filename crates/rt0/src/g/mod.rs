@@ -264,3 +264,28 @@ pub(crate) fn allgadd(gp: &'static G) {
 pub(crate) fn allgs() -> impl Iterator<Item = &'static G> {
     ALLG.iter()
 }
+
+/// Brings the lines that a switch to `gp` touches first into the cache: its G, and what lies at
+/// fixed distances below it, the head of its block and the top of its stack.
+#[inline(always)]
+pub(crate) fn prefetch(gp: &'static G) {
+    let at = core::ptr::from_ref(gp).cast::<u8>();
+    crate::sys::prefetch(at);
+    crate::sys::prefetch(at.wrapping_add(64));
+    // ORDERING: a hint; 0 without a template
+    let [block, top] = [&PREFETCH[0], &PREFETCH[1]].map(|w| w.load(Ordering::Relaxed));
+    crate::sys::prefetch(at.wrapping_sub(block));
+    crate::sys::prefetch(at.wrapping_sub(top));
+    crate::sys::prefetch(at.wrapping_sub(top + 64));
+    crate::sys::prefetch(at.wrapping_sub(top + 128));
+}
+
+/// Distances of block and stack below a G, of the last slot made: all but the smallest part of
+/// slots have the same.
+static PREFETCH: [AtomicUsize; 2] = [const { AtomicUsize::new(0) }; 2];
+
+/// The slot just made has its block and its stack's top this far below its G.
+pub(crate) fn set_prefetch(block: usize, top: usize) {
+    PREFETCH[0].store(block, Ordering::Relaxed); // ORDERING: a hint
+    PREFETCH[1].store(top, Ordering::Relaxed); // ORDERING: a hint
+}

@@ -66,7 +66,7 @@ impl GFree {
         let n = self.len().checked_sub(1)?;
         self.n.store(n, Ordering::Relaxed); // ORDERING: owner-only
         if let Some(next) = n.checked_sub(1).and_then(|i| self.slots[i].get()) {
-            crate::stack::prefetch(next);
+            crate::g::prefetch(next);
         }
         self.slots[n].get()
     }
@@ -183,7 +183,7 @@ impl P {
         }
         let (gp, inherits) = self.runq.get()?;
         if let Some(next) = self.runq.peek() {
-            crate::stack::prefetch(next);
+            crate::g::prefetch(next);
         }
         self.inherited.set(if inherits { self.inherited.get() + 1 } else { 0 });
         Some(gp)

@@ -20,7 +20,7 @@ pub(crate) mod cache;
 pub(crate) mod names;
 pub(crate) mod overflow;
 
-use crate::atomic::{AtomicUsize, Ordering};
+use crate::atomic::Ordering;
 use crate::g::{G, Status, allgadd};
 use crate::sys::mem::PAGE;
 use crate::tls::{tcb, template::Template};
@@ -99,8 +99,7 @@ pub(crate) fn malg(class: Class, template: Option<&Template>) -> io::Result<&'st
         unsafe { tcb::build(t, block, lo, hi - lo) };
         gp.fs.store(block, Ordering::Relaxed); // ORDERING: GS2
         gp.tcb_fresh.store(1, Ordering::Relaxed); // ORDERING: GS2
-        PREFETCH[0].store(g_addr - block, Ordering::Relaxed); // ORDERING: a hint
-        PREFETCH[1].store(g_addr - hi + 64, Ordering::Relaxed); // ORDERING: a hint
+        crate::g::set_prefetch(g_addr - block, g_addr - hi + 64);
     }
     // ORDERING: GS2, all four
     gp.stack_lo.store(lo, Ordering::Relaxed);
@@ -119,25 +118,6 @@ pub(crate) fn bounds(gp: &G) -> (usize, usize) {
     // ORDERING: constant
     (gp.stack_lo.load(Ordering::Relaxed), gp.stack_hi.load(Ordering::Relaxed))
 }
-
-/// Brings the lines that a switch to `gp` touches first into the cache: its G, and what lies at
-/// fixed distances below it, the head of its block and the top of its stack.
-#[inline(always)]
-pub(crate) fn prefetch(gp: &'static G) {
-    let at = core::ptr::from_ref(gp).cast::<u8>();
-    crate::sys::prefetch(at);
-    crate::sys::prefetch(at.wrapping_add(64));
-    // ORDERING: a hint; 0 without a template
-    let [block, top] = [&PREFETCH[0], &PREFETCH[1]].map(|w| w.load(Ordering::Relaxed));
-    crate::sys::prefetch(at.wrapping_sub(block));
-    crate::sys::prefetch(at.wrapping_sub(top));
-    crate::sys::prefetch(at.wrapping_sub(top + 64));
-    crate::sys::prefetch(at.wrapping_sub(top + 128));
-}
-
-/// Distances of block and stack below a G, of the last slot made: all but the smallest part of
-/// slots have the same.
-static PREFETCH: [AtomicUsize; 2] = [const { AtomicUsize::new(0) }; 2];
 
 /// Where the G of a slot lies.
 fn g_address(base: usize, index: usize, class: Class) -> usize {
