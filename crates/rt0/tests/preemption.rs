@@ -1,0 +1,172 @@
+//! Goroutines that never call the runtime: they share the processor, leave sleepers on time, and do
+//! not multiply threads. Each case runs in a process of its own, on one P.
+
+#![allow(
+    clippy::disallowed_types,
+    clippy::disallowed_macros,
+    reason = "tests count with std's atomics and talk to their parent by stdout"
+)]
+
+use rt0::time::{Duration, Instant, sleep};
+use std::process::Command;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+
+/// Runs the named test again with GOMAXPROCS=1 and `godebug`; what it printed.
+fn on_one_p(name: &str, godebug: &str) -> String {
+    let me = std::env::current_exe().expect("the test's own path");
+    let out = Command::new(me)
+        .args(["--exact", name, "--nocapture"])
+        .env("RT0_PREEMPTION_CHILD", "1")
+        .env("GOMAXPROCS", "1")
+        .env("GODEBUG", godebug)
+        .output()
+        .expect("the test binary runs");
+    let (stdout, stderr) = (&out.stdout, &out.stderr);
+    let text = format!("{}\n{}", String::from_utf8_lossy(stdout), String::from_utf8_lossy(stderr));
+    assert!(out.status.success(), "{name} with GODEBUG={godebug}: {text}");
+    text
+}
+
+fn is_child() -> bool {
+    std::env::var_os("RT0_PREEMPTION_CHILD").is_some()
+}
+
+fn threads() -> usize {
+    std::fs::read_dir("/proc/self/task").expect("proc is mounted").count()
+}
+
+/// Starts `n` goroutines that count until told to stop.
+fn hogs(n: usize) -> (Arc<AtomicBool>, Vec<Arc<AtomicU64>>) {
+    let stop = Arc::new(AtomicBool::new(false));
+    let counts: Vec<_> = (0..n).map(|_| Arc::new(AtomicU64::new(0))).collect();
+    for count in &counts {
+        let (stop, count) = (Arc::clone(&stop), Arc::clone(count));
+        rt0::go(move || {
+            while !stop.load(Ordering::Relaxed) {
+                count.fetch_add(1, Ordering::Relaxed);
+            }
+        });
+    }
+    (stop, counts)
+}
+
+#[test]
+fn sleepers_beside_hogs_wake() {
+    if !is_child() {
+        for godebug in ["", "asyncpreemptoff=1"] {
+            on_one_p("sleepers_beside_hogs_wake", godebug);
+        }
+        return;
+    }
+    rt0::run(|| {
+        let (stop, _) = hogs(4);
+        let start = Instant::now();
+        for _ in 0..20 {
+            sleep(Duration::from_millis(5));
+        }
+        // Without preemption it would take for ever; the bound only has to tell that apart.
+        assert!(start.elapsed() < Duration::from_secs(20));
+        stop.store(true, Ordering::Relaxed);
+    });
+}
+
+#[test]
+fn hogs_on_one_p_all_get_their_share() {
+    if !is_child() {
+        on_one_p("hogs_on_one_p_all_get_their_share", "");
+        return;
+    }
+    rt0::run(|| {
+        let (stop, counts) = hogs(4);
+        sleep(Duration::from_secs(1));
+        stop.store(true, Ordering::Relaxed);
+        let counts: Vec<u64> = counts.iter().map(|c| c.load(Ordering::Relaxed)).collect();
+        assert!(counts.iter().all(|c| *c > 0), "one of four never ran: {counts:?}");
+    });
+}
+
+#[test]
+fn many_hogs_do_not_mean_many_threads() {
+    if !is_child() {
+        on_one_p("many_hogs_do_not_mean_many_threads", "");
+        return;
+    }
+    rt0::run(|| {
+        let (stop, counts) = hogs(300);
+        let start = Instant::now();
+        while start.elapsed() < Duration::from_secs(2) {
+            sleep(Duration::from_millis(20));
+        }
+        let n = threads();
+        stop.store(true, Ordering::Relaxed);
+        let ran = counts.iter().filter(|c| c.load(Ordering::Relaxed) > 0).count();
+        assert!(n < 50, "{n} threads for 300 goroutines that compute");
+        assert!(ran > 20, "only {ran} of 300 ran within 2 s");
+    });
+}
+
+#[test]
+fn registers_survive_preemption() {
+    if !is_child() {
+        on_one_p("registers_survive_preemption", "");
+        return;
+    }
+    rt0::run(|| {
+        let end = Instant::now() + Duration::from_secs(1);
+        let all: Vec<_> = (1..=8u64)
+            .map(|i| {
+                rt0::go(move || {
+                    while Instant::now() < end {
+                        let floats = sum_of_roots(i);
+                        assert_eq!(floats.to_bits(), sum_of_roots(i).to_bits(), "goroutine {i}");
+                        assert_eq!(mixed(i), mixed(i), "goroutine {i}");
+                    }
+                })
+            })
+            .collect();
+        for h in all {
+            h.join().expect("no goroutine saw another's registers");
+        }
+    });
+}
+
+#[inline(never)]
+fn sum_of_roots(seed: u64) -> f64 {
+    (0..200_000u64).map(|k| ((k ^ seed) as f64).sqrt()).sum()
+}
+
+#[inline(never)]
+fn mixed(seed: u64) -> u64 {
+    (0..200_000u64).fold(seed, |x, k| (x ^ k).wrapping_mul(0x9e37_79b9_7f4a_7c15).rotate_left(31))
+}
+
+#[test]
+fn schedtrace_prints_gos_line() {
+    if !is_child() {
+        let text = on_one_p("schedtrace_prints_gos_line", "schedtrace=20,scheddetail=0");
+        let line = text.lines().find(|l| l.starts_with("SCHED ")).expect("a SCHED line");
+        for part in [
+            "ms: gomaxprocs=1 idleprocs=",
+            " threads=",
+            " spinningthreads=",
+            " needspinning=",
+            " idlethreads=",
+            " runqueue=",
+            " [ ",
+            " ] schedticks=[ ",
+        ] {
+            assert!(line.contains(part), "{part:?} is not in {line:?}");
+        }
+        let detail = on_one_p("schedtrace_prints_gos_line", "schedtrace=20,scheddetail=1");
+        for part in ["  P0: status=", "  M0: p=", "  G1: status=", "gcwaiting=false"] {
+            assert!(detail.contains(part), "{part:?} is not in {detail}");
+        }
+        return;
+    }
+    rt0::run(|| {
+        let (stop, _) = hogs(1);
+        sleep(Duration::from_millis(300));
+        stop.store(true, Ordering::Relaxed);
+    });
+}
