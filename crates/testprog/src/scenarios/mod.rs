@@ -1,0 +1,48 @@
+//! The scenarios, by name.
+
+mod boot;
+mod exits;
+mod limits;
+mod panics;
+mod sched;
+mod stacks;
+
+use std::process::ExitCode;
+
+/// How a scenario is started.
+#[derive(Clone, Copy)]
+pub(crate) enum Run {
+    /// By `#[rt0::main]`, as goroutine 1.
+    Main(fn() -> ExitCode),
+    /// On the main thread, with no runtime yet.
+    Plain(fn() -> ExitCode),
+}
+
+type Entry = (&'static str, Run);
+
+/// The scenario that the command line names.
+pub(crate) fn named() -> Option<Run> {
+    find(&std::env::args().nth(1)?)
+}
+
+pub(crate) fn find(name: &str) -> Option<Run> {
+    let mut all = [
+        boot::SCENARIOS,
+        exits::SCENARIOS,
+        limits::SCENARIOS,
+        panics::SCENARIOS,
+        sched::SCENARIOS,
+        stacks::SCENARIOS,
+    ]
+    .into_iter()
+    .flatten();
+    all.find(|(n, _)| *n == name).map(|(_, run)| *run)
+}
+
+/// The scenario's argument, a number.
+fn number(default: u64) -> u64 {
+    std::env::args().nth(2).and_then(|s| s.parse().ok()).unwrap_or(default)
+}
+
+/// What a scenario returns that did what it should.
+const DONE: ExitCode = ExitCode::SUCCESS;

@@ -1,0 +1,133 @@
+//! Overflow of every kind of stack, and memory that dead stacks give back.
+
+use super::{DONE, Entry, Run::Main};
+use std::fs;
+use std::hint::black_box;
+use std::process::ExitCode;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::time::Duration;
+
+pub(crate) const SCENARIOS: &[Entry] = &[
+    ("StackOverflow", Main(stack_overflow)),
+    ("StackOverflowNamed", Main(stack_overflow_named)),
+    ("StackOverflowSmall", Main(stack_overflow_small)),
+    ("StackOverflowThread", Main(stack_overflow_thread)),
+    ("Segfault", Main(segfault)),
+    ("SpawnFlat", Main(spawn_flat)),
+    ("StackTrim", Main(stack_trim)),
+];
+
+#[expect(unconditional_recursion, reason = "overflowing is the point")]
+#[inline(never)]
+fn recurse(n: u64) -> u64 {
+    let mut frame = [n; 64];
+    black_box(&mut frame);
+    recurse(n + 1) + black_box(frame[3])
+}
+
+fn stack_overflow() -> ExitCode {
+    println!("{}", recurse(0));
+    DONE
+}
+
+fn stack_overflow_named() -> ExitCode {
+    let h = rt0::Builder::new().name("deep one").go(|| recurse(0));
+    let _ = h.map(rt0::JoinHandle::join);
+    DONE
+}
+
+fn stack_overflow_small() -> ExitCode {
+    let h = rt0::Builder::new().stack_size(64 << 10).go(|| recurse(0));
+    let _ = h.map(rt0::JoinHandle::join);
+    DONE
+}
+
+fn stack_overflow_thread() -> ExitCode {
+    rt0::go(|| ()).join().expect("the runtime is fully there");
+    let t = std::thread::Builder::new().name("a thread of std's".into());
+    let _ = t.spawn(|| recurse(0)).map(std::thread::JoinHandle::join);
+    DONE
+}
+
+/// A fault that is no overflow stays what it was.
+#[allow(unsafe_code, reason = "a fault on purpose")]
+fn segfault() -> ExitCode {
+    let h = rt0::go(|| {
+        let p = black_box(std::ptr::without_provenance::<u8>(8));
+        // SAFETY: none; the program is to be ended by the fault.
+        unsafe { p.read_volatile() }
+    });
+    let _ = h.join();
+    DONE
+}
+
+fn status_kib(key: &str) -> u64 {
+    let text = fs::read_to_string("/proc/self/status").expect("procfs is mounted");
+    let line = text.lines().find_map(|l| l.strip_prefix(key)).expect("a known key");
+    let digits: String = line.chars().filter(char::is_ascii_digit).collect();
+    digits.parse().expect("a number")
+}
+
+fn spawn_and_join(total: usize) {
+    const AT_ONCE: usize = 100;
+    for _ in 0..total / AT_ONCE {
+        let handles: Vec<_> = (0..AT_ONCE).map(|n| rt0::go(move || n)).collect();
+        for h in handles {
+            h.join().expect("no panic");
+        }
+    }
+}
+
+/// Prints how many KiB 200,000 goroutines, a hundred at a time, leave behind.
+fn spawn_flat() -> ExitCode {
+    spawn_and_join(20_000);
+    let before = status_kib("VmRSS:");
+    spawn_and_join(200_000);
+    println!("{}", status_kib("VmRSS:").saturating_sub(before));
+    DONE
+}
+
+const DEEP: usize = 400;
+
+#[inline(never)]
+fn use_200_kib() {
+    let mut frame = [1_u8; 200 << 10];
+    black_box(&mut frame);
+}
+
+/// Prints KiB resident: before, with all stacks used, and when they have been given back.
+fn stack_trim() -> ExitCode {
+    let (arrived, leave) = (Arc::new(AtomicUsize::new(0)), Arc::new(AtomicBool::new(false)));
+    let before = status_kib("VmRSS:");
+    let handles: Vec<_> = (0..DEEP)
+        .map(|_| {
+            let (arrived, leave) = (Arc::clone(&arrived), Arc::clone(&leave));
+            rt0::go(move || {
+                use_200_kib();
+                arrived.fetch_add(1, Ordering::SeqCst);
+                while !leave.load(Ordering::SeqCst) {
+                    rt0::time::sleep(Duration::from_millis(5));
+                }
+            })
+        })
+        .collect();
+    while arrived.load(Ordering::SeqCst) < DEEP {
+        rt0::time::sleep(Duration::from_millis(1));
+    }
+    let used = status_kib("VmRSS:");
+    leave.store(true, Ordering::SeqCst);
+    for h in handles {
+        h.join().expect("no panic");
+    }
+    let mut after = status_kib("VmRSS:");
+    for _ in 0..100 {
+        if after < before + (used - before) / 2 {
+            break;
+        }
+        rt0::time::sleep(Duration::from_millis(50));
+        after = status_kib("VmRSS:");
+    }
+    println!("{before} {used} {after}");
+    DONE
+}
