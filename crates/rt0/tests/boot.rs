@@ -225,7 +225,7 @@ fn resizing_loses_no_goroutine_and_no_timer() {
     let work = |n: u64| {
         move || {
             for i in 0..20 {
-                if (n + i) % 10 == 0 {
+                if (n + i).is_multiple_of(10) {
                     rt0::time::sleep(Duration::from_micros(300));
                 }
                 rt0::gosched();
