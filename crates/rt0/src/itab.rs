@@ -198,10 +198,12 @@ pub fn assert_itab<D: ?Sized + 'static>(value: &dyn Any) -> Option<&D> {
 macro_rules! register_itab {
     ($t:ty : $d:ty) => {
         const _: () = {
-            fn cast(v: &dyn ::std::any::Any) -> ::std::option::Option<&$d> {
-                v.downcast_ref::<$t>().map(|v| v as &$d)
+            // By its own name the object's lifetime is 'static, not the reference's.
+            type Trait = $d;
+            fn cast(v: &dyn ::std::any::Any) -> ::std::option::Option<&Trait> {
+                v.downcast_ref::<$t>().map(|v| v as &Trait)
             }
-            static ITAB: $crate::__private::Itab = $crate::__private::Itab::new::<$t, $d>(cast);
+            static ITAB: $crate::__private::Itab = $crate::__private::Itab::new::<$t, Trait>(cast);
             extern "C" fn construct() {
                 $crate::__private::register_itab(&ITAB);
             }

@@ -194,7 +194,15 @@ where
     T: Send,
 {
     lifecycle::guest(true);
-    let r = crate::scope::scope(|s| s.go(f).join());
+    // As large a stack as goroutine 1 has: `f` may be a whole program, or a test.
+    let bytes = stack::main_class().bytes();
+    let r = crate::scope::scope(|s| {
+        let started = crate::join::Builder::new().stack_size(bytes).go_scoped(s, f);
+        match started {
+            Ok(h) => h.join(),
+            Err(e) => panic!("rt0::run: {e}"),
+        }
+    });
     lifecycle::guest(false);
     match r {
         Ok(v) => v,

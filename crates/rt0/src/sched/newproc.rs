@@ -39,7 +39,12 @@ pub(crate) unsafe fn newproc<F: FnOnce() -> E + Send, E: Ending>(
 ) -> io::Result<()> {
     super::lifecycle::check_running()?;
     let template = crate::tls::init().map_err(|why| {
-        io::Error::new(io::ErrorKind::Unsupported, format!("rt0: no goroutines here: {why}"))
+        let kind = if why.starts_with("pthread_create") {
+            io::ErrorKind::OutOfMemory
+        } else {
+            io::ErrorKind::Unsupported
+        };
+        io::Error::new(kind, format!("rt0: no goroutines here: {why}"))
     })?;
     super::newm::start_threads();
     let extras = extras_for(&spec);

@@ -207,7 +207,7 @@ pub(crate) fn ready(mp: &'static M, gp: &'static G) {
 pub(crate) fn ready_outside(gp: &'static G) {
     gp.casgstatus(Status::Waiting, Status::Runnable);
     SCHED.lock.lock().globrunqput(gp);
-    super::wake::wakep();
+    super::wake::wake_from_outside();
 }
 
 /// Lets other goroutines run. On a thread that is no goroutine it does nothing. Go: Gosched.

@@ -61,6 +61,9 @@ fn entersyscallblock(mp: &'static M) {
 /// Go: exitsyscall.
 pub(crate) fn exitsyscall() {
     let Some(gp) = crate::tls::getg() else { return };
+    if gp.status() != Status::Syscall as u32 {
+        return; // a call into the runtime ended the section already
+    }
     let mp = pinned();
     if let Some(pp) = mp.p.get() {
         if pp.owner.exit_syscall(mp.addr()) {
@@ -97,6 +100,13 @@ pub(crate) fn queue_without_p(mp: &'static M, gp: &'static G) -> &'static M {
 /// for one in the queue. Returns the M it continues on, with a P and one count of `m.locks`.
 #[cold]
 pub(crate) fn regain_p(mp: &'static M, gp: &'static G) -> &'static M {
+    if gp.status() == Status::Syscall as u32 {
+        // A call into the runtime from within `blocking`: the section ends here.
+        gp.casgstatus(Status::Syscall, Status::Running);
+        if mp.p.get().is_some_and(|pp| pp.owner.exit_syscall(mp.addr())) {
+            return mp;
+        }
+    }
     if let Some(pp) = mp.p.get() {
         if pp.owner.reclaim(mp.addr()) {
             if !super::stop_the_world::gcwaiting() {

@@ -92,6 +92,35 @@ pub(crate) fn wakep() {
     }
 }
 
+/// As [`wakep`], from a thread that is no M. Before the first goroutine beyond main there is M 0 only,
+/// and no other may run goroutine 1: it is woken wherever it sleeps.
+pub(crate) fn wake_from_outside() {
+    // ORDERING: set before the first goroutine beyond main is queued
+    if SCHED.threads_started.load(Ordering::Acquire) {
+        return wakep();
+    }
+    loop {
+        let mut sched = SCHED.lock.lock();
+        // Taken already, or M 0 is awake: it looks at the queue before it gives its P up.
+        if SCHED.runqsize() == 0 || SCHED.spin.npidle() == 0 {
+            return;
+        }
+        if let Some(m0) = sched.mget() {
+            let pp = sched.pidleget();
+            drop(sched);
+            if let Some(pp) = pp {
+                hand(m0, pp, Spin::No);
+            }
+            m0.park.wakeup();
+            return;
+        }
+        drop(sched);
+        // Between giving the P up and going to sleep, or waiting for a timer.
+        crate::netpoll::break_poller();
+        std::thread::yield_now();
+    }
+}
+
 #[cold]
 fn wakep_slow() {
     let mut sched = SCHED.lock.lock();

@@ -86,8 +86,25 @@ pub(crate) fn init() {
 
 /// The next slot of a class, guarded.
 pub(crate) fn carve(class: Class) -> io::Result<Slot> {
-    let _pin = crate::tls::pin::pin();
-    let (slot, kind) = take(class).map_err(|e| no_space(class, e))?;
+    let got = {
+        let _pin = crate::tls::pin::pin();
+        carve_pinned(class)
+    };
+    // The error allocates, so it is made here, where the goroutine is not pinned any more.
+    got.map_err(|why| match why {
+        Refused::Space(e) => no_space(class, e),
+        Refused::Mapping(errno) => no_mapping(errno),
+    })
+}
+
+/// Which of the process's limits is in the way.
+enum Refused {
+    Space(rustix::io::Errno),
+    Mapping(i32),
+}
+
+fn carve_pinned(class: Class) -> Result<Slot, Refused> {
+    let (slot, kind) = take(class).map_err(Refused::Space)?;
     if kind == Guard::Mprotect {
         count_mprotect()?;
     }
@@ -99,7 +116,7 @@ pub(crate) fn carve(class: Class) -> io::Result<Slot> {
             }
             Ok(slot)
         }
-        Err(e) => Err(no_mapping(e.raw_os_error())),
+        Err(e) => Err(Refused::Mapping(e.raw_os_error())),
     }
 }
 
@@ -193,7 +210,7 @@ fn no_space(class: Class, e: rustix::io::Errno) -> io::Error {
 
 /// The kernel has no markers: guards cost mappings. Near the limit we say so, and what the rest of
 /// the process needs (threads, malloc, an error's report) is left alone.
-fn count_mprotect() -> io::Result<()> {
+fn count_mprotect() -> Result<(), Refused> {
     let mut st = STATE.lock();
     if st.max_map_count == 0 {
         let mut buf = [0u8; 24];
@@ -202,7 +219,7 @@ fn count_mprotect() -> io::Result<()> {
     }
     let (used, limit) = (2 * (st.mprotected + 1), st.max_map_count);
     if used + SPARE_MAPPINGS > limit {
-        return Err(no_mapping(rustix::io::Errno::NOMEM.raw_os_error()));
+        return Err(Refused::Mapping(rustix::io::Errno::NOMEM.raw_os_error()));
     }
     st.mprotected += 1;
     if !st.warned && used > limit / 10 * 9 {
