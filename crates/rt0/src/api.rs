@@ -51,9 +51,9 @@ pub fn set_gomaxprocs(n: usize) -> usize {
 /// Runs `f`, which may block the thread (a C call, a file, a lock of std's), without keeping other
 /// goroutines from running: they get another thread.
 ///
-/// The goroutine stays on its thread while `f` runs; `f` may call the runtime, which ends the marked
-/// section (what blocks after that is noticed within about a millisecond). On a plain thread it just calls `f`. Costs two
-/// atomic operations when `f` is short. Go: a cgo or system call.
+/// The goroutine stays on its thread while `f` runs; `f` may call the runtime, which ends the
+/// marked section (what blocks after that is noticed within about a millisecond). On a plain thread
+/// it just calls `f`. Costs two atomic operations when `f` is short. Go: a cgo or system call.
 pub fn blocking<T>(f: impl FnOnce() -> T) -> T {
     crate::sched::syscall::blocking(f)
 }

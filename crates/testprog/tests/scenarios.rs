@@ -247,7 +247,8 @@ fn little_address_space_is_a_clear_error() {
     assert!(f.stdout.starts_with(text), "{f:?}");
 }
 
-/// From what the loader needs upwards: words and a status, never a signal without a word, never a hang.
+/// From what the loader needs upwards: words and a status, never a signal without a word, never a
+/// hang.
 #[test]
 fn hardly_any_address_space_is_no_crash() {
     for kib in (8_000..40_000).step_by(4_000).chain([64_000, 96_000, 128_000]) {

@@ -92,8 +92,8 @@ pub(crate) fn wakep() {
     }
 }
 
-/// As [`wakep`], from a thread that is no M. Before the first goroutine beyond main there is M 0 only,
-/// and no other may run goroutine 1: it is woken wherever it sleeps.
+/// As [`wakep`], from a thread that is no M. Before the first goroutine beyond main there is M 0
+/// only, and no other may run goroutine 1: it is woken wherever it sleeps.
 pub(crate) fn wake_from_outside() {
     // ORDERING: set before the first goroutine beyond main is queued
     if SCHED.threads_started.load(Ordering::Acquire) {

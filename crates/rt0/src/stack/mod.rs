@@ -61,7 +61,9 @@ impl Class {
         if bytes > LARGEST {
             return Err(io::Error::new(
                 io::ErrorKind::InvalidInput,
-                format!("rt0: stack_size({bytes}): the largest goroutine stack is {LARGEST} bytes"),
+                format!(
+                    "rt0: stack_size({bytes}): the largest goroutine stack is 1 GiB, {LARGEST} bytes"
+                ),
             ));
         }
         let n = bytes.max(SMALLEST).next_power_of_two() / SMALLEST;
