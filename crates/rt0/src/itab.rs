@@ -221,7 +221,6 @@ macro_rules! register_itab {
 macro_rules! __rt0_constructor {
     ($f:path) => {
         #[used]
-        #[allow(unsafe_code, reason = "a constructor has to name its section")]
         // SAFETY: the section holds pointers to `extern "C" fn()`, and this is one.
         #[unsafe(link_section = ".init_array")]
         static CONSTRUCT: extern "C" fn() = $f;

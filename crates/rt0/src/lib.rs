@@ -135,3 +135,8 @@ pub mod __private {
     pub use crate::boot::main::rt0_main;
     pub use crate::itab::{Itab, register as register_itab};
 }
+
+/// The README's example is a test too.
+#[cfg(all(doctest, not(loom)))]
+#[doc = include_str!("../../../README.md")]
+struct Readme;

@@ -3,6 +3,8 @@
 //! What ends the process, or depends on the environment at its start, runs in a child: this very
 //! test, asked for one of the cases below.
 
+// What users write under forbid, init_task! included, must compile under it.
+#![forbid(unsafe_code)]
 #![allow(clippy::disallowed_macros, reason = "only the runtime itself may not print")]
 
 #[allow(dead_code, reason = "shared with tests/examples.rs, which uses all of it")]

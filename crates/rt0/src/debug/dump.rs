@@ -125,11 +125,20 @@ impl Process {
     }
 }
 
+/// The address space of live goroutines' stacks.
+fn live_stack_bytes() -> u64 {
+    // ORDERING: a report
+    let outside = crate::sched::SCHED.stack_bytes_outside.load(Ordering::Relaxed);
+    let ps = crate::sched::procresize::allp_ever();
+    ps.fold(outside, |sum, pp| sum.wrapping_add(pp.stack_bytes.get()))
+}
+
 /// What a reader of the dump must know of the process.
 fn runtime_line() {
     rtprint!(
         "runtime: rt0 {}, program {} ({} arguments, {} variables, {} images), gomaxprocs={}, \
-         goroutine TLS: {}, clock: {}, main stack limit: {} bytes\n\n",
+         goroutine TLS: {}, clock: {}, main stack limit: {} bytes, \
+         live stacks: {} bytes reserved\n\n",
         env!("CARGO_PKG_VERSION"),
         PROCESS.program(),
         PROCESS.arguments.get(),
@@ -139,6 +148,7 @@ fn runtime_line() {
         crate::tls::mode_name(),
         if crate::sys::clock::in_vdso() { "vdso" } else { "system call" },
         PROCESS.main_stack_bytes.get(),
+        live_stack_bytes(),
     );
 }
 

@@ -86,6 +86,9 @@ pub(crate) struct P {
     /// 16 goroutine ids at a time (Go: goidcache, goidcacheend).
     pub(crate) goidcache: Word,
     pub(crate) goidcacheend: Word,
+    /// Bytes of stacks of live goroutines made here minus those that ended here. Go: what
+    /// addScannableStack sums up.
+    pub(crate) stack_bytes: Word,
     /// Goroutines made and ended here; the sums give num_goroutine.
     pub(crate) gcreated: Word,
     pub(crate) gdead: Word,
@@ -124,6 +127,7 @@ impl P {
             inherited: Word::new(0),
             goidcache: Word::new(0),
             goidcacheend: Word::new(0),
+            stack_bytes: Word::new(0),
             gcreated: Word::new(0),
             gdead: Word::new(0),
             gfree: GFree::new(),

@@ -73,6 +73,7 @@ fn goexit1(gp: &'static G) -> ! {
 /// Go: goexit0; the rest is done by finish_switch, off this stack.
 fn goexit0(mp: &'static M, gp: &'static G) -> ! {
     p_of(mp).gdead.bump();
+    super::newproc::add_scannable_stack(p_of(mp), -(crate::stack::limit_bytes(gp) as i64));
     if is_goroutine_1(gp) {
         lifecycle::goroutine_1_ends(mp);
     }

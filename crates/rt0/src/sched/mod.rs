@@ -73,6 +73,8 @@ pub(crate) struct Sched {
     pub(crate) spin: Spinning,
     pub(crate) goidgen: AtomicU64,
     pub(crate) gomaxprocs: AtomicU32,
+    /// Stacks of those, in bytes.
+    pub(crate) stack_bytes_outside: AtomicU64,
     /// Goroutines made by threads without a P.
     pub(crate) created_outside: AtomicU64,
     /// Set in runtime.main: newproc may start Ms. Go: mainStarted.
@@ -105,6 +107,7 @@ pub(crate) static SCHED: Sched = Sched {
     spin: Spinning::new(),
     goidgen: AtomicU64::new(0),
     gomaxprocs: AtomicU32::new(0),
+    stack_bytes_outside: AtomicU64::new(0),
     created_outside: AtomicU64::new(0),
     main_started: AtomicBool::new(false),
     threads_started: AtomicBool::new(false),

@@ -61,6 +61,7 @@ pub(crate) unsafe fn newproc<F: FnOnce() -> E + Send, E: Ending>(
             newg.goid.set(next_goid(p_of(mp)));
             before_run(newg);
             p_of(mp).gcreated.bump();
+            add_scannable_stack(p_of(mp), stack::limit_bytes(newg) as i64);
             runqput(p_of(mp), newg, Place::Next);
             // ORDERING: set once in runtime.main
             if SCHED.main_started.load(Ordering::Relaxed) {
@@ -73,6 +74,8 @@ pub(crate) unsafe fn newproc<F: FnOnce() -> E + Send, E: Ending>(
             // ORDERING: counters
             newg.goid.set(SCHED.goidgen.fetch_add(1, Ordering::Relaxed) + 1);
             SCHED.created_outside.fetch_add(1, Ordering::Relaxed); // ORDERING: a counter
+            // ORDERING: a counter
+            SCHED.stack_bytes_outside.fetch_add(stack::limit_bytes(newg) as u64, Ordering::Relaxed);
             before_run(newg);
             SCHED.lock.lock().globrunqput(newg);
             super::wake::wakep();
@@ -112,6 +115,7 @@ pub(crate) fn newproc_first(
     newproc1(newg, f, at);
     newg.goid.set(next_goid(p_of(mp)));
     p_of(mp).gcreated.bump();
+    add_scannable_stack(p_of(mp), stack::limit_bytes(newg) as i64);
     runqput(p_of(mp), newg, Place::Next);
 }
 
@@ -197,6 +201,12 @@ unsafe fn start<F: FnOnce() -> E, E: Ending>(arg: *mut u8) {
     inside(&mut || ending.ended());
 }
 
+/// Counts the stacks of live goroutines, for dumps: their sum over all Ps, which may be negative on
+/// one. Go: gcControllerState.addScannableStack, which paces the collector by it.
+pub(crate) fn add_scannable_stack(pp: &'static P, bytes: i64) {
+    pp.stack_bytes.set(pp.stack_bytes.get().wrapping_add(bytes as u64));
+}
+
 fn next_goid(pp: &'static P) -> u64 {
     if pp.goidcache.get() == pp.goidcacheend.get() {
         // ORDERING: a counter
@@ -250,4 +260,20 @@ pub(crate) fn park_system(
 ) {
     let (mp, gp) = enter_system();
     leave(super::park::park_on(mp, gp, reason, unlockf, arg));
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn stacks_made_here_and_ended_there_sum_to_what_lives() {
+        let (here, there): (&'static P, &'static P) =
+            (Box::leak(Box::new(P::new())), Box::leak(Box::new(P::new())));
+        add_scannable_stack(here, 300);
+        add_scannable_stack(here, 200);
+        add_scannable_stack(there, -300);
+        let live = here.stack_bytes.get().wrapping_add(there.stack_bytes.get());
+        assert_eq!(live, 200);
+    }
 }

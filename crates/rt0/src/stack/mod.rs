@@ -61,9 +61,7 @@ impl Class {
         if bytes > LARGEST {
             return Err(io::Error::new(
                 io::ErrorKind::InvalidInput,
-                format!(
-                    "rt0: stack_size({bytes}): the largest goroutine stack is 1 GiB, {LARGEST} bytes"
-                ),
+                format!("rt0: stack_size({bytes}): the largest goroutine stack is 1 GiB"),
             ));
         }
         let n = bytes.max(SMALLEST).next_power_of_two() / SMALLEST;
