@@ -61,8 +61,6 @@ pub(crate) struct M {
     pub(crate) g0_fs: AtomicUsize,
     /// The block glibc made for this kernel thread; g0's too, except on M 0 (tls/mod.rs).
     pub(crate) thread_fs: Word,
-    /// The P it had before a call; tried first after it.
-    pub(crate) oldp: AtomicRef<P>,
     pub(crate) spinning: AtomicU32,
     /// Runtime locks held, a bit per rank (lock/rank.rs).
     pub(crate) ranks: AtomicU32,
@@ -112,7 +110,6 @@ impl M {
             fs_now: AtomicUsize::new(0),
             g0_fs: AtomicUsize::new(0),
             thread_fs: Word::new(0),
-            oldp: AtomicRef::none(),
             spinning: AtomicU32::new(0),
             ranks: AtomicU32::new(0),
             cheaprand: Word::new(0),

@@ -31,11 +31,21 @@ static TEMPLATE_NAP: Nap = Nap::new();
 pub(crate) fn newm(mut sched: Guard<'_, State>, pp: &'static P, spin: Spin) {
     let mp = crate::malloc::immortal(M::new());
     mcommoninit(&mut sched, mp);
-    hand(mp, pp, spin);
+    hand(mp, pp, Spin::No);
+    if spin == Spin::Yes {
+        // ORDERING: read by its own thread, started later
+        mp.mstartfn.store(mspinning as fn() as usize, Ordering::Relaxed);
+    }
     mp.schedlink.set(sched.newm);
     sched.newm = Some(mp);
     drop(sched);
     TEMPLATE_NAP.requested();
+}
+
+/// What an M that is started to look for work runs first: it takes over the spinning count that its
+/// starter reserved. Go: mspinning.
+fn mspinning() {
+    super::park::current_m().set_spinning(true);
 }
 
 /// Numbers the M, links it into allm, seeds its generator. Go: mcommoninit.

@@ -52,7 +52,6 @@ pub(crate) fn entersyscall() -> bool {
 
 /// Go: entersyscallblock: the P is known to be wanted.
 fn entersyscallblock(mp: &'static M) {
-    mp.oldp.set(mp.p.get());
     if let Some(pp) = releasep(mp) {
         handoffp(pp);
     }
@@ -70,7 +69,6 @@ pub(crate) fn exitsyscall() {
             gp.casgstatus(Status::Syscall, Status::Running);
             return leave(mp);
         }
-        mp.oldp.set(Some(pp));
         mp.p.set(None);
     }
     gp.casgstatus(Status::Syscall, Status::Running);
@@ -90,7 +88,6 @@ pub(crate) fn queue_without_p(mp: &'static M, gp: &'static G) -> &'static M {
         if pp.owner.reclaim(mp.addr()) {
             return switch_away(mp, gp, Action::Preempt);
         }
-        mp.oldp.set(Some(pp));
         mp.p.set(None);
     }
     switch_away(mp, gp, Action::NeedPreempt)
@@ -115,7 +112,6 @@ pub(crate) fn regain_p(mp: &'static M, gp: &'static G) -> &'static M {
             super::stop_the_world::give_p(mp);
             return switch_away(mp, gp, Action::NeedP);
         }
-        mp.oldp.set(Some(pp));
         mp.p.set(None);
     }
     let idle = SCHED.lock.lock().pidleget();
