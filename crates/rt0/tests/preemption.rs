@@ -170,3 +170,32 @@ fn schedtrace_prints_gos_line() {
         stop.store(true, Ordering::Relaxed);
     });
 }
+
+/// A signal to a thread that sleeps in the kernel would end calls that are not restarted, such as a
+/// receive with a timeout: only goroutines that compute are signalled.
+#[test]
+fn calls_that_block_are_not_interrupted() {
+    if !is_child() {
+        on_one_p("calls_that_block_are_not_interrupted", "");
+        return;
+    }
+    rt0::run(|| {
+        let (stop, _) = hogs(4);
+        let receivers: Vec<_> = (0..4)
+            .map(|_| {
+                rt0::go(|| {
+                    let socket = std::os::unix::net::UnixDatagram::unbound().expect("a socket");
+                    socket.set_read_timeout(Some(Duration::from_millis(150))).expect("a timeout");
+                    for _ in 0..4 {
+                        let e = socket.recv(&mut [0]).expect_err("nobody sends");
+                        assert_eq!(e.kind(), std::io::ErrorKind::WouldBlock, "{e}");
+                    }
+                })
+            })
+            .collect();
+        for r in receivers {
+            r.join().expect("no call is interrupted");
+        }
+        stop.store(true, Ordering::Relaxed);
+    });
+}

@@ -192,7 +192,11 @@ fn preempt_without_p(now: i64) {
             gp.status() == crate::g::Status::Running as u32
         });
         let has_p = mp.p.load(Ordering::Relaxed).is_some_and(|pp| pp.owner.is(mp.addr()));
-        if hogs && !has_p && !in_runtime(mp) {
+        if !hogs || has_p || in_runtime(mp) {
+            continue;
+        }
+        // A thread asleep in the kernel is not signalled: calls that are not restarted would end.
+        if crate::sys::proc::thread_state(mp.procid.get() as i32) == ThreadState::Running {
             super::preempt::preempt_m(mp);
         }
     }
