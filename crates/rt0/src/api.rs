@@ -5,6 +5,7 @@ pub use crate::boot::main::run;
 pub use crate::goroutine::{Goroutine, current, park};
 pub use crate::itab::assert_itab;
 pub use crate::join::{Builder, Goexit, JoinHandle, go, goexit, gosched};
+pub use crate::sched::lock_os_thread::{OsThreadGuard, lock_os_thread};
 pub use crate::scope::{Scope, ScopedJoinHandle, scope};
 pub use rt0_macros::{main, test};
 

@@ -54,7 +54,7 @@ pub(crate) fn user_goroutines() {
         if let Some(name) = gp.name() {
             let _ = write!(out, " {name:?}");
         }
-        let _ = writeln!(out, " [{}]:", state_text(gp));
+        let _ = writeln!(out, " [{}{}]:", state_text(gp), locked_text(gp));
         let _ = created_by(&mut out, gp);
         let _ = writeln!(out);
     }
@@ -162,6 +162,10 @@ fn state_text(gp: &'static G) -> &'static str {
     }
 }
 
+fn locked_text(gp: &'static G) -> &'static str {
+    if gp.lockedm.get().is_some() { ", locked to thread" } else { "" }
+}
+
 /// Go: goroutineheader.
 fn header(out: &mut Stderr, gp: &'static G, state: &str) -> core::fmt::Result {
     write!(out, "goroutine {} gp={:p}", gp.goid.get(), gp)?;
@@ -172,7 +176,7 @@ fn header(out: &mut Stderr, gp: &'static G, state: &str) -> core::fmt::Result {
     if let Some(name) = gp.name() {
         write!(out, " {name:?}")?;
     }
-    writeln!(out, " [{state}]:")
+    writeln!(out, " [{state}{}]:", locked_text(gp))
 }
 
 /// Go: printcreatedby, then the ancestors that tracebackancestors recorded.

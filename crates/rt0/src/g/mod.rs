@@ -104,6 +104,8 @@ pub(crate) struct G {
     pub(crate) park: ParkState,
     /// Set for the runtime's own goroutines.
     pub(crate) system: AtomicU32,
+    /// The M that alone may run it (sched/lock_os_thread.rs). Go: lockedm.
+    pub(crate) lockedm: AtomicRef<M>,
 
     // Written by newproc1 while it owns the dead G.
     /// Runs the closure that newproc put on the stack: `fn(*mut u8)`.
@@ -146,6 +148,7 @@ impl G {
             goid: Word::new(0),
             park: ParkState::new(),
             system: AtomicU32::new(0),
+            lockedm: AtomicRef::none(),
             startpc: AtomicUsize::new(0),
             start_arg: AtomicUsize::new(0),
             parent_goid: Word::new(0),

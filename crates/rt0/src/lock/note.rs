@@ -3,7 +3,8 @@
 //! Go: lock_futex.go `noteclear`, `notewakeup`, `notesleep`, `notetsleep`.
 //!
 //! # Invariants
-//! * `NT1`: one sleeper at a time; it clears the note before the waker can know of it.
+//! * `NT1`: one sleeper at a time; it clears the note before the waker can know of it: before it
+//!   first says that it will sleep, or right after a sleep.
 //! * `NT2`: between two clears at most one wake-up (a second is a bug of the runtime and throws).
 //!
 //! # Memory orderings
@@ -41,6 +42,21 @@ impl Note {
         if !mutated("note.wake") {
             futex::wake(&self.key, 1);
         }
+    }
+
+    /// The same for `ns` at most; whether the wake-up came. Go: notetsleep.
+    #[cfg(not(loom))]
+    pub(crate) fn sleep_for(&self, ns: i64) -> bool {
+        let until = crate::sys::nanotime().saturating_add(ns);
+        // ORDERING: pairs with the swap in wakeup
+        while self.key.load(Ordering::Acquire) == 0 {
+            let left = until - crate::sys::nanotime();
+            if left <= 0 {
+                return false;
+            }
+            futex::wait(&self.key, 0, Some(left));
+        }
+        true
     }
 
     /// Sleeps until the wake-up; returns at once if it came already.

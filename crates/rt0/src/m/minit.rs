@@ -13,7 +13,9 @@ const GSIGNAL_BYTES: usize = 32 << 10;
 
 /// Signal stack, then mask, then thread id. Go: minit.
 pub(crate) fn minit(mp: &'static M) {
-    mpreinit(mp);
+    if mp.gsignal_lo.load(Ordering::Relaxed) == 0 {
+        mpreinit(mp); // ORDERING: owner-only
+    }
     let ss = libc::stack_t {
         ss_sp: mp.gsignal_lo.load(Ordering::Relaxed) as *mut _, // ORDERING: set by mpreinit
         ss_flags: 0,
@@ -32,8 +34,21 @@ pub(crate) fn minit(mp: &'static M) {
         crate::arch::fsgs::set_m(Some(mp));
         crate::tls::set_own_m(Some(mp));
         mp.procid.set(crate::sys::gettid() as u64);
+        crate::sys::proc::name_thread(format_args!("rt0-m{}", mp.id.get()));
         set_mask(super::m0().sigmask.get());
     }
+}
+
+/// The thread is about to end: it lets go of what belongs to the M and is a plain thread again. Go:
+/// unminit.
+pub(crate) fn unminit(_mp: &'static M) {
+    let ss = libc::stack_t { ss_sp: core::ptr::null_mut(), ss_flags: libc::SS_DISABLE, ss_size: 0 };
+    // SAFETY: turns this thread's signal stack off; g0 runs on the thread's own stack.
+    if unsafe { libc::sigaltstack(&ss, core::ptr::null_mut()) } != 0 {
+        crate::throw::throw("unminit: sigaltstack failed");
+    }
+    crate::tls::set_own_m(None);
+    crate::arch::fsgs::set_m(None);
 }
 
 /// Gives the M its signal stack. Go: mpreinit.

@@ -35,6 +35,16 @@ pub(crate) enum Action {
     NeedPreempt = 6,
 }
 
+/// Bits of `M::special`.
+pub(crate) mod special {
+    /// The thread has to leave the scheduler and return from `rt0::run`.
+    pub(crate) const RETURNING: u32 = 1;
+    /// A goroutine has the thread for itself.
+    pub(crate) const LOCKED: u32 = 2;
+    /// The thread has to end.
+    pub(crate) const EXITING: u32 = 4;
+}
+
 impl Action {
     /// Whether the next goroutine is g0's to choose: the M may have no P, or timers may be late.
     pub(crate) fn through_g0(self) -> bool {
@@ -66,8 +76,15 @@ pub(crate) struct M {
     pub(crate) ranks: AtomicU32,
     /// State of `cheaprand`. Go: fastrand.
     pub(crate) cheaprand: Word,
-    /// Set when the thread has to leave the scheduler and return from `rt0::run`.
-    pub(crate) returning: AtomicU32,
+    /// Bits of [`special`]: why the next goroutine is not simply the next one of the queue. The
+    /// owner's, but for RETURNING, which any thread sets.
+    pub(crate) special: AtomicU32,
+    /// The goroutine that has this thread for itself (sched/lock_os_thread.rs). Go: lockedg.
+    pub(crate) lockedg: AtomicRef<G>,
+    /// How many `OsThreadGuard`s it holds. Go: lockedExt.
+    pub(crate) locked_ext: AtomicU32,
+    /// A goroutine taken off a queue on the direct path that belongs to another M.
+    pub(crate) handover: AtomicRef<G>,
     /// sysmon asked the goroutine to park (sched/preempt.rs).
     pub(crate) preempt: AtomicU32,
     /// 1 between mstart and its return.
@@ -81,6 +98,9 @@ pub(crate) struct M {
 
     // Under sched.lock.
     pub(crate) schedlink: AtomicRef<M>,
+    pub(crate) on_allm: AtomicU32,
+    /// 1 while the M sleeps until its locked goroutine is runnable.
+    pub(crate) locked_idle: AtomicU32,
 
     // Constant once the thread runs.
     pub(crate) alllink: AtomicRef<M>,
@@ -113,13 +133,18 @@ impl M {
             spinning: AtomicU32::new(0),
             ranks: AtomicU32::new(0),
             cheaprand: Word::new(0),
-            returning: AtomicU32::new(0),
+            special: AtomicU32::new(0),
+            lockedg: AtomicRef::none(),
+            locked_ext: AtomicU32::new(0),
+            handover: AtomicRef::none(),
             preempt: AtomicU32::new(0),
             scheduling: AtomicU32::new(0),
             g0: G::new(),
             nextp: AtomicRef::none(),
             park: Note::new(),
             schedlink: AtomicRef::none(),
+            on_allm: AtomicU32::new(0),
+            locked_idle: AtomicU32::new(0),
             alllink: AtomicRef::none(),
             id: Word::new(0),
             procid: Word::new(0),
@@ -157,10 +182,29 @@ impl M {
         self.scheduling.load(Ordering::Relaxed) != 0 // ORDERING: owner-only
     }
 
-    /// Whether it has to return from `rt0::run`.
+    /// Whether any bit of [`special`] is set: g0 has to look.
     #[inline(always)]
+    pub(crate) fn is_special(&self) -> bool {
+        self.special.load(Ordering::Relaxed) != 0 // ORDERING: a hint; g0 looks at the bit it needs
+    }
+
+    /// Whether it has to return from `rt0::run`.
     pub(crate) fn is_returning(&self) -> bool {
-        self.returning.load(Ordering::Acquire) != 0 // ORDERING: pairs with boot/main.rs
+        // ORDERING: pairs with set_special in lifecycle.rs
+        self.special.load(Ordering::Acquire) & special::RETURNING != 0
+    }
+
+    /// Whether its thread has to end.
+    pub(crate) fn is_exiting(&self) -> bool {
+        self.special.load(Ordering::Relaxed) & special::EXITING != 0 // ORDERING: owner-only bit
+    }
+
+    pub(crate) fn set_special(&self, bit: u32) {
+        self.special.fetch_or(bit, Ordering::AcqRel); // ORDERING: pairs with is_returning
+    }
+
+    pub(crate) fn clear_special(&self, bit: u32) {
+        self.special.fetch_and(!bit, Ordering::AcqRel); // ORDERING: owner-only bits
     }
 
     /// A random number from this M's own generator. Go: cheaprand (wyrand).
@@ -182,8 +226,11 @@ pub(crate) fn m0() -> &'static M {
 /// Head of the list of all Ms; a new one is linked before its thread starts. Go: allm.
 static ALLM: AtomicRef<M> = AtomicRef::none();
 
-/// Under `sched.lock`. Go: the end of mcommoninit.
+/// Under `sched.lock`. An M whose thread ended has stayed on the list. Go: the end of mcommoninit.
 pub(crate) fn allm_add(mp: &'static M) {
+    if mp.on_allm.swap(1, Ordering::Relaxed) != 0 {
+        return; // ORDERING: under sched.lock
+    }
     mp.alllink.set(ALLM.get());
     // ORDERING: pairs with allm
     ALLM.store(Some(mp), Ordering::Release);

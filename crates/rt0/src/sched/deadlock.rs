@@ -13,8 +13,11 @@ use crate::sys::stderr::rtprint;
 
 /// SCHED.lock is held; the calling M is on the idle list already.
 pub(crate) fn checkdead(sched: &State) {
-    let ms = sched.mnext - u64::from(sched.m0_left);
-    if u64::from(sched.nmidle) != ms || SCHED.runqsize() != 0 || sched.newm.is_some() {
+    let ms = (sched.mcount() - u64::from(sched.m0_left)) as i64;
+    if i64::from(sched.nmidle) + sched.nmidlelocked != ms
+        || SCHED.runqsize() != 0
+        || sched.newm.is_some()
+    {
         return;
     }
     if super::find_runnable::check_timers_no_p() != 0

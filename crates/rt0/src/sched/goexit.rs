@@ -74,6 +74,7 @@ fn goexit1(gp: &'static G) -> ! {
 fn goexit0(mp: &'static M, gp: &'static G) -> ! {
     p_of(mp).gdead.bump();
     super::newproc::add_scannable_stack(p_of(mp), -(crate::stack::limit_bytes(gp) as i64));
+    super::lock_os_thread::goroutine_ends(mp, gp);
     if is_goroutine_1(gp) {
         lifecycle::goroutine_1_ends(mp);
     }

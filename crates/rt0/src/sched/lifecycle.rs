@@ -10,7 +10,7 @@
 use super::SCHED;
 use crate::atomic::{AtomicBool, AtomicU32, AtomicUsize, Ordering};
 use crate::g::G;
-use crate::m::{M, m0};
+use crate::m::{M, m0, special};
 use std::io;
 
 const COLD: u32 = 0;
@@ -93,7 +93,7 @@ pub(crate) fn guest(enters: bool) {
 /// goexit0 on M 0: its last switch goes to g0, which leaves the scheduler.
 pub(crate) fn goroutine_1_ends(mp: &'static M) {
     if returns_from_run() && core::ptr::eq(mp, m0()) {
-        mp.returning.store(1, Ordering::Release); // ORDERING: pairs with is_returning
+        mp.set_special(special::RETURNING);
     }
 }
 
@@ -108,8 +108,11 @@ pub(crate) fn goroutine_1_is_dead() {
         return;
     }
     let m0 = m0();
-    m0.returning.store(1, Ordering::Release); // ORDERING: pairs with is_returning
-    if SCHED.lock.lock().mget_specific(m0) {
+    m0.set_special(special::RETURNING);
+    let mut sched = SCHED.lock.lock();
+    let asleep = sched.mget_specific(m0) || sched.dissolve_if_asleep(m0);
+    drop(sched);
+    if asleep {
         m0.park.wakeup();
     }
     crate::netpoll::break_poller();

@@ -24,6 +24,8 @@ pub(crate) mod find_runnable;
 pub(crate) mod global_queue;
 pub(crate) mod goexit;
 pub(crate) mod lifecycle;
+pub(crate) mod lock_os_thread;
+pub(crate) mod mexit;
 pub(crate) mod newm;
 pub(crate) mod newproc;
 pub(crate) mod park;
@@ -55,6 +57,11 @@ pub(crate) struct State {
     pub(crate) hogs: GQueue,
     pub(crate) midle: Option<&'static M>,
     pub(crate) nmidle: u32,
+    /// Ms that wait for their locked goroutine; below 0 for a moment. Go: nmidlelocked.
+    pub(crate) nmidlelocked: i64,
+    /// Ms whose thread has ended, to be used again. Go: freem.
+    pub(crate) mfree: Option<&'static M>,
+    pub(crate) nmfreed: u64,
     pub(crate) pidle: Option<&'static P>,
     /// Next M id; the number of Ms made. Go: mnext.
     pub(crate) mnext: u64,
@@ -95,6 +102,9 @@ pub(crate) static SCHED: Sched = Sched {
             hogs: GQueue::new(),
             midle: None,
             nmidle: 0,
+            nmidlelocked: 0,
+            mfree: None,
+            nmfreed: 0,
             pidle: None,
             mnext: 0,
             maxmcount: 10_000,
@@ -114,6 +124,13 @@ pub(crate) static SCHED: Sched = Sched {
     running_panic_defers: AtomicU32::new(0),
     main_goexited: AtomicBool::new(false),
 };
+
+impl State {
+    /// Ms that exist: made and not ended. Go: mcount.
+    pub(crate) fn mcount(&self) -> u64 {
+        self.mnext - self.nmfreed
+    }
+}
 
 impl Sched {
     pub(crate) fn gomaxprocs(&self) -> u32 {

@@ -29,13 +29,17 @@ static TEMPLATE_NAP: Nap = Nap::new();
 
 /// Asks for a new M for `pp`. Takes the lock over, since the limit is checked under it. Go: newm.
 pub(crate) fn newm(mut sched: Guard<'_, State>, pp: &'static P, spin: Spin) {
-    let mp = crate::malloc::immortal(M::new());
+    let mp = match sched.mfree {
+        Some(mp) => {
+            sched.mfree = mp.schedlink.get();
+            mp
+        }
+        None => crate::malloc::immortal(M::new()),
+    };
     mcommoninit(&mut sched, mp);
     hand(mp, pp, Spin::No);
-    if spin == Spin::Yes {
-        // ORDERING: read by its own thread, started later
-        mp.mstartfn.store(mspinning as fn() as usize, Ordering::Relaxed);
-    }
+    let start = if spin == Spin::Yes { mspinning as fn() as usize } else { 0 };
+    mp.mstartfn.store(start, Ordering::Relaxed); // ORDERING: read by its own thread, started later
     mp.schedlink.set(sched.newm);
     sched.newm = Some(mp);
     drop(sched);
@@ -63,7 +67,7 @@ pub(crate) fn mcommoninit(sched: &mut State, mp: &'static M) {
 
 /// Go: checkmcount.
 fn checkmcount(sched: &State) {
-    if sched.mnext > sched.maxmcount {
+    if sched.mcount() > sched.maxmcount {
         crate::throw::fatal_with(
             format_args!("program exceeds {}-thread limit", sched.maxmcount),
             "thread exhaustion",
@@ -99,6 +103,7 @@ pub(crate) fn start_threads() {
 
 /// Go: templateThread.
 extern "C" fn template_thread(_: *mut c_void) -> *mut c_void {
+    crate::sys::proc::name_thread(format_args!("rt0-template"));
     loop {
         let request = {
             let mut sched = SCHED.lock.lock();
@@ -143,7 +148,7 @@ fn newosproc(f: extern "C" fn(*mut c_void) -> *mut c_void, arg: *mut c_void) {
     // SAFETY: `f` takes `arg`.
     unsafe { libc::pthread_attr_destroy(a) };
     if r != 0 {
-        let n = SCHED.lock.lock().mnext;
+        let n = SCHED.lock.lock().mcount();
         crate::throw::fatal_with(
             format_args!(
                 "failed to create new OS thread (have {n} already; errno={r})\n\

@@ -39,10 +39,15 @@ fn next_at_hand(mp: &'static M, pp: &'static P) -> Option<&'static G> {
     if tick.is_multiple_of(TIMER_LOOK) && pp.timers.next_when() != 0 {
         return None;
     }
-    if mp.is_returning() {
+    if mp.is_special() {
         return None;
     }
-    pp.next_local()
+    let gp = pp.next_local()?;
+    if gp.lockedm.get().is_some() {
+        mp.handover.set(Some(gp)); // another M's: g0 hands the P over with it
+        return None;
+    }
+    Some(gp)
 }
 
 /// Leaves `gp` for the next goroutine or for g0, and returns on whatever M continues it.

@@ -127,9 +127,13 @@ pub(crate) fn preempt_m(mp: &'static M) -> bool {
     if !enabled() {
         return false;
     }
+    let tid = mp.procid.get() as usize;
+    if tid == 0 {
+        return false; // its thread has ended
+    }
     mp.preempt.store(1, Ordering::Release); // ORDERING: pairs with the handler's swap
     let pid = rustix::process::getpid().as_raw_nonzero().get() as usize;
-    let a = [pid, mp.procid.get() as usize, libc::SIGURG as usize, 0, 0, 0];
+    let a = [pid, tid, libc::SIGURG as usize, 0, 0, 0];
     // SAFETY: RS1: numbers; the M's thread lives as long as the process.
     unsafe { crate::sys::raw::syscall(libc::SYS_tgkill, a) == 0 }
 }

@@ -20,7 +20,7 @@ pub(crate) fn schedtrace(now: i64, detailed: bool) {
         for pp in procresize::allp() {
             let _ = p_line(&mut out, pp);
         }
-        for mp in crate::m::allm() {
+        for mp in crate::m::allm().filter(|mp| mp.procid.get() != 0) {
             let _ = m_line(&mut out, mp);
         }
         for gp in crate::g::allgs() {
@@ -38,7 +38,7 @@ fn summary(out: &mut Stderr, sched: &State, now: i64, detailed: bool) -> Result 
         SCHED.gomaxprocs(),
         SCHED.spin.npidle(),
         // sysmon counts, as in Go; so does the thread that makes Ms.
-        sched.mnext + 2,
+        sched.mcount() + 2,
         SCHED.spin.nmspinning(),
         sched.nmidle,
         SCHED.runqsize(),
@@ -46,8 +46,9 @@ fn summary(out: &mut Stderr, sched: &State, now: i64, detailed: bool) -> Result 
     if detailed {
         return writeln!(
             out,
-            " gcwaiting={} nmidlelocked=0 stopwait=0 sysmonwait={}",
+            " gcwaiting={} nmidlelocked={} stopwait=0 sysmonwait={}",
             stop_the_world::gcwaiting(),
+            sched.nmidlelocked,
             sched.sysmonwait
         );
     }
@@ -89,13 +90,16 @@ fn m_line(out: &mut Stderr, mp: &'static M) -> Result {
     number_or_nil(out, p.map(|p| p.id() as u64))?;
     write!(out, " curg=")?;
     number_or_nil(out, g.map(|g| g.goid.get()))?;
-    writeln!(
+    write!(
         out,
-        " mallocing=0 throwing=0 preemptoff= locks={} dying=0 spinning={} blocked={} lockedg=nil",
+        " mallocing=0 throwing=0 preemptoff= locks={} dying=0 spinning={} blocked={} lockedg=",
         mp.locks.load(Ordering::Relaxed), // ORDERING: a report
         mp.is_spinning(),
         p.is_none() && g.is_none(),
-    )
+    )?;
+    // ORDERING: a report
+    number_or_nil(out, mp.lockedg.load(Ordering::Relaxed).map(|g| g.goid.get()))?;
+    writeln!(out)
 }
 
 fn g_line(out: &mut Stderr, gp: &'static G) -> Result {
@@ -103,7 +107,10 @@ fn g_line(out: &mut Stderr, gp: &'static G) -> Result {
     let reason = if waiting { gp.wait_reason().text() } else { "" };
     write!(out, "  G{}: status={}({reason}) m=", gp.goid.get(), gp.status())?;
     number_or_nil(out, gp.m.load(Ordering::Relaxed).map(|m| m.id.get()))?; // ORDERING: a report
-    writeln!(out, " lockedm=nil")
+    write!(out, " lockedm=")?;
+    // ORDERING: a report
+    number_or_nil(out, gp.lockedm.load(Ordering::Relaxed).map(|m| m.id.get()))?;
+    writeln!(out)
 }
 
 fn number_or_nil(out: &mut Stderr, n: Option<u64>) -> Result {

@@ -3,6 +3,8 @@
 //! Go: proc.go `mstart0`, `mstart1`, `schedule`, `resetspinning`; asm `mstart`.
 
 use super::execute::execute;
+use super::lock_os_thread::{startlockedm, stoplockedm};
+use super::mexit::mexit;
 use super::wake::{acquirep, stopm};
 use super::{SCHED, find_runnable, p_of};
 use crate::atomic::Ordering;
@@ -62,26 +64,69 @@ fn mstartfn(mp: &'static M) -> Option<fn()> {
 /// One round after another: find a runnable goroutine and execute it. Go: schedule.
 fn schedule(mp: &'static M) {
     loop {
-        if let Some((gp, preempted)) = left_without_p(mp) {
-            if !p_or_queue(mp, gp, preempted) {
-                stopm(mp);
-            } else {
-                execute(mp, gp);
-                continue;
+        if let Some((gp, preempted)) = left_without_p(mp)
+            && p_or_queue(mp, gp, preempted)
+        {
+            execute(mp, gp);
+            continue;
+        }
+        if let Some(gp) = mp.handover.get() {
+            mp.handover.set(None);
+            run(mp, gp);
+            continue;
+        }
+        if mp.is_special() {
+            match special(mp) {
+                Special::Leave => return,
+                Special::Again => continue,
             }
         }
-        while mp.p.get().is_none() && !mp.is_returning() {
+        if mp.p.get().is_none() {
             stopm(mp);
-        }
-        if mp.is_returning() {
-            return leave_scheduler(mp);
+            continue;
         }
         let Some(gp) = find_runnable::find_runnable(mp) else { continue };
-        if mp.is_spinning() {
-            resetspinning(mp);
-        }
-        execute(mp, gp);
+        run(mp, gp);
     }
+}
+
+/// Executes a goroutine that was taken off a queue, or hands it to the M it is locked to.
+fn run(mp: &'static M, gp: &'static G) {
+    if gp.lockedm.get().is_some() && startlockedm(mp, gp) {
+        return;
+    }
+    if mp.is_spinning() {
+        resetspinning(mp);
+    }
+    execute(mp, gp);
+}
+
+enum Special {
+    /// The thread leaves the scheduler.
+    Leave,
+    Again,
+}
+
+/// What g0 does on an M that may not simply run the next goroutine.
+fn special(mp: &'static M) -> Special {
+    if mp.is_exiting() {
+        mexit(mp);
+        if !mp.is_returning() {
+            return Special::Leave;
+        }
+    }
+    if let Some(gp) = mp.lockedg.get() {
+        stoplockedm(mp);
+        if mp.p.get().is_some() {
+            execute(mp, gp);
+            return Special::Again;
+        }
+    }
+    if mp.is_returning() {
+        leave_scheduler(mp);
+        return Special::Leave;
+    }
+    Special::Again
 }
 
 /// The goroutine that came to g0 because it has no P, if that is why g0 runs, and whether it was

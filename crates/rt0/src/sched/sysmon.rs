@@ -42,6 +42,7 @@ pub(crate) fn wakeup() {
 }
 
 pub(crate) extern "C" fn sysmon(_: *mut c_void) -> *mut c_void {
+    crate::sys::proc::name_thread(format_args!("rt0-sysmon"));
     // ORDERING: this thread's own
     MEMBARRIER.store(raw::membarrier_register(), Ordering::Relaxed);
     let mut idle_rounds = 0u32;

@@ -3,6 +3,7 @@
 //! Go: proc.go `wakep`, `startm`, `stopm`, `handoffp`, `acquirep`, `releasep`, `mget`, `mput`,
 //! `pidleput`, `pidleget`.
 
+use super::mexit::{IDLE_M_NS, retire_idle};
 use super::{SCHED, State, sysmon};
 use crate::atomic::Ordering;
 use crate::m::M;
@@ -163,7 +164,7 @@ pub(crate) fn hand(mp: &'static M, pp: &'static P, spin: Spin) {
     mp.nextp.set(Some(pp));
 }
 
-/// Sleeps until somebody hands this M a P, or it has to return. Go: stopm.
+/// Sleeps until somebody hands this M a P, or its thread has to return or end. Go: stopm.
 pub(crate) fn stopm(mp: &'static M) {
     if mp.p.get().is_some() {
         crate::throw::throw("stopm holding p");
@@ -175,11 +176,15 @@ pub(crate) fn stopm(mp: &'static M) {
     if mp.is_returning() {
         return;
     }
-    mp.park.clear();
     sched.mput(mp);
+    let surplus = sched.has_surplus_m(mp);
     super::deadlock::checkdead(&sched);
     drop(sched);
+    if surplus && !mp.park.sleep_for(IDLE_M_NS) && retire_idle(mp) {
+        return;
+    }
     mp.park.sleep();
+    mp.park.clear();
     if let Some(pp) = mp.nextp.get() {
         mp.nextp.set(None);
         acquirep(mp, pp);

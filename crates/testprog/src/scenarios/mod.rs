@@ -3,6 +3,7 @@
 mod boot;
 mod exits;
 mod limits;
+mod os_thread;
 mod panics;
 mod sched;
 mod stacks;
@@ -30,6 +31,7 @@ pub(crate) fn find(name: &str) -> Option<Run> {
         boot::SCENARIOS,
         exits::SCENARIOS,
         limits::SCENARIOS,
+        os_thread::SCENARIOS,
         panics::SCENARIOS,
         sched::SCENARIOS,
         stacks::SCENARIOS,

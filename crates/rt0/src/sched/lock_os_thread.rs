@@ -1,0 +1,207 @@
+//! A goroutine that has its thread for itself.
+//!
+//! Go: proc.go `LockOSThread`, `UnlockOSThread`, `dolockOSThread`, `stoplockedm`, `startlockedm`.
+//!
+//! Some of what a kernel thread has no TLS block can carry along: namespaces, credentials set by a
+//! raw system call, CPU affinity, a GL context. A goroutine that needs such a thing locks itself to
+//! the thread it is on. From then on it runs on that M only, and that M runs nothing else:
+//!
+//! 1. The goroutine leaves (parks, yields, is preempted): its M goes to g0 ([`special::LOCKED`]),
+//!    which gives the P away and sleeps ([`stoplockedm`]).
+//! 2. It becomes runnable and waits in a queue like any other. The M that takes it off sees
+//!    `lockedm`, hands that M its own P and wakes it ([`startlockedm`]), and goes idle.
+//! 3. The locked M runs the goroutine with the P it was handed.
+//!
+//! The goroutine can be published, picked and handed over before its M has gone to sleep: the
+//! note remembers the wake-up, and `nmidlelocked` is below its true value for that moment.
+//!
+//! A goroutine that ends locked ends its thread (mexit.rs), for nobody can say in what state it
+//! left it; M 0, whose thread is the process's first, stays and never runs anything again. When M 0
+//! has to return from `rt0::run`, a lock that another goroutine has on it is dissolved: that thread
+//! belongs to the caller of `run`.
+//!
+//! # Invariants
+//! * `LT1`: `gp.lockedm == mp` and `mp.lockedg == gp` together; the goroutine writes both while it
+//!   runs there, or [`dissolve`] does under `sched.lock` while it does not.
+//! * `LT2`: each time the goroutine is queued, one M picks it and wakes the locked M once; the
+//!   locked M sleeps once each time it has left the goroutine.
+
+use super::newm::start_threads;
+use super::wake::{acquirep, handoffp, releasep, stopm};
+use super::{SCHED, State, enter, leave};
+use crate::atomic::Ordering;
+use crate::g::G;
+use crate::m::{M, special};
+use core::marker::PhantomData;
+
+/// Keeps the goroutine on its thread, and other goroutines off it, while it lives.
+///
+/// Made by [`lock_os_thread`]. Guards nest: the goroutine is free again when the last is dropped. A
+/// goroutine that ends with one alive ([`std::mem::forget`]) takes its thread with it. Go: the
+/// `UnlockOSThread` that a `LockOSThread` must be paired with.
+#[must_use = "the goroutine is unlocked when the guard is dropped"]
+#[derive(Debug)]
+pub struct OsThreadGuard(PhantomData<*mut ()>);
+
+impl Drop for OsThreadGuard {
+    fn drop(&mut self) {
+        unlock();
+    }
+}
+
+/// Ties the calling goroutine to the thread it runs on until the guard is dropped: it runs on no
+/// other, and no other goroutine runs there.
+///
+/// For code that depends on what a kernel thread has beyond thread-locals: namespaces, per-thread
+/// credentials or affinity, graphics contexts. Everything else works without it. While locked, each
+/// time the goroutine parks and goes on costs two changes of thread. Never blocks. New threads do
+/// not inherit what a locked goroutine did to its own. Go: `runtime.LockOSThread`.
+///
+/// # Panics
+/// On a thread that is no goroutine.
+pub fn lock_os_thread() -> OsThreadGuard {
+    if crate::tls::getg().is_none() {
+        panic!(
+            "rt0: lock_os_thread called on thread {:?}, which is not a goroutine; start it with \
+             rt0::go inside #[rt0::main]",
+            std::thread::current().name().unwrap_or("<unnamed>")
+        );
+    }
+    // Others need an M to run on while this one sleeps. Where no goroutine beyond main can be made
+    // (tls/mod.rs) there is one thread, and nothing to keep off it.
+    if crate::tls::init().is_ok() {
+        start_threads();
+        lock();
+    }
+    OsThreadGuard(PhantomData)
+}
+
+/// Go: dolockOSThread.
+fn lock() {
+    let Some((mp, gp)) = enter() else { return };
+    // ORDERING: LT1: this goroutine's own M
+    if mp.locked_ext.fetch_add(1, Ordering::Relaxed) == 0 {
+        mp.lockedg.set(Some(gp));
+        gp.lockedm.set(Some(mp));
+        mp.set_special(special::LOCKED);
+    }
+    leave(mp);
+}
+
+/// Go: dounlockOSThread.
+fn unlock() {
+    let Some((mp, gp)) = enter() else { return };
+    // Not if the lock was dissolved, or never was.
+    if mp.lockedg.get().is_some_and(|locked| core::ptr::eq(locked, gp)) {
+        // ORDERING: LT1: this goroutine's own M
+        if mp.locked_ext.fetch_sub(1, Ordering::Relaxed) == 1 {
+            clear(mp, gp);
+        }
+    }
+    leave(mp);
+}
+
+/// LT1.
+fn clear(mp: &'static M, gp: &'static G) {
+    mp.locked_ext.store(0, Ordering::Relaxed); // ORDERING: LT1
+    gp.lockedm.set(None);
+    mp.lockedg.set(None);
+    mp.clear_special(special::LOCKED);
+}
+
+/// The goroutine ends: if it is locked, its thread ends too. Go: goexit0's look at lockedExt.
+pub(super) fn goroutine_ends(mp: &'static M, gp: &'static G) {
+    if mp.lockedg.get().is_some() {
+        clear(mp, gp);
+        mp.set_special(special::EXITING);
+    }
+}
+
+/// LT1: under `sched.lock`, while the goroutine does not run.
+fn dissolve(mp: &'static M) {
+    if let Some(gp) = mp.lockedg.get() {
+        clear(mp, gp);
+    }
+}
+
+impl State {
+    /// The M sleeps until it is handed its locked goroutine.
+    fn locked_idle_put(&mut self, mp: &'static M) {
+        self.nmidlelocked += 1;
+        mp.locked_idle.store(1, Ordering::Relaxed); // ORDERING: under sched.lock
+    }
+
+    /// True if it slept so, and the caller has to wake it.
+    fn locked_idle_take(&mut self, mp: &'static M) -> bool {
+        let slept = mp.locked_idle.swap(0, Ordering::Relaxed) != 0; // ORDERING: under sched.lock
+        self.nmidlelocked -= i64::from(slept);
+        slept
+    }
+
+    /// M 0 has to return from `run`: if it sleeps until it is handed its goroutine, that goroutine
+    /// goes on elsewhere, and the caller has to wake the M.
+    pub(super) fn dissolve_if_asleep(&mut self, mp: &'static M) -> bool {
+        let slept = self.locked_idle_take(mp);
+        if slept {
+            dissolve(mp);
+        }
+        slept
+    }
+}
+
+/// On g0 of an M whose locked goroutine is not running: gives the P away and sleeps until it is
+/// handed one together with the goroutine. Without a P afterwards: M 0 has to return, and the lock
+/// is dissolved. Go: stoplockedm.
+pub(super) fn stoplockedm(mp: &'static M) {
+    if let Some(pp) = releasep(mp) {
+        handoffp(pp);
+    }
+    sleep_locked(mp);
+}
+
+/// Sleeps as an M that only the end of `run`, or who picks its goroutine, may wake.
+pub(super) fn sleep_locked(mp: &'static M) {
+    let mut sched = SCHED.lock.lock();
+    if mp.is_returning() && mp.nextp.get().is_none() {
+        return dissolve(mp);
+    }
+    // Handed over already: startlockedm has taken the count that this one adds.
+    if mp.nextp.get().is_some() {
+        sched.nmidlelocked += 1;
+    } else {
+        sched.locked_idle_put(mp);
+        super::deadlock::checkdead(&sched);
+    }
+    drop(sched);
+    mp.park.sleep();
+    mp.park.clear();
+    if let Some(pp) = mp.nextp.get() {
+        mp.nextp.set(None);
+        acquirep(mp, pp);
+    }
+}
+
+/// The M has taken `gp`, which belongs to another M, off a queue: hands its P over and goes idle.
+/// False if the lock was dissolved: the caller runs it. Go: startlockedm.
+pub(super) fn startlockedm(mp: &'static M, gp: &'static G) -> bool {
+    if mp.is_spinning() {
+        super::schedule::resetspinning(mp);
+    }
+    let mut sched = SCHED.lock.lock();
+    let Some(owner) = gp.lockedm.get() else { return false };
+    if core::ptr::eq(owner, mp) {
+        crate::throw::throw("startlockedm: locked to me");
+    }
+    if owner.nextp.get().is_some() {
+        crate::throw::throw("startlockedm: m has p");
+    }
+    let Some(pp) = releasep(mp) else { crate::throw::throw("startlockedm: no p") };
+    if !sched.locked_idle_take(owner) {
+        sched.nmidlelocked -= 1; // it is on its way to sleep
+    }
+    owner.nextp.set(Some(pp));
+    drop(sched);
+    owner.park.wakeup();
+    stopm(mp);
+    true
+}

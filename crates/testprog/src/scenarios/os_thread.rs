@@ -1,0 +1,142 @@
+//! Goroutines locked to threads, by the names of Go's programs.
+
+use super::{DONE, Entry, Run::Main};
+use rt0::time::sleep;
+use std::process::{self, ExitCode};
+use std::time::Duration;
+
+pub(crate) const SCENARIOS: &[Entry] = &[
+    ("LockOSThreadMain", Main(lock_os_thread_main)),
+    ("LockOSThreadAlt", Main(lock_os_thread_alt)),
+    ("LockOSThreadAvoidsStatePropagation", Main(lock_os_thread_avoids_state_propagation)),
+    ("LockedDeadlock", Main(locked_deadlock)),
+    ("LockedDeadlock2", Main(locked_deadlock2)),
+];
+
+fn gettid() -> u32 {
+    let status = std::fs::read_to_string("/proc/thread-self/status").expect("proc is mounted");
+    let pid = status.lines().find_map(|l| l.strip_prefix("Pid:")).expect("a line `Pid:`");
+    pid.trim().parse().expect("a number")
+}
+
+/// A goroutine ends while it is locked to the process's first thread. With GOMAXPROCS=1 it starts
+/// there.
+fn lock_os_thread_main() -> ExitCode {
+    let on_main = rt0::go(|| {
+        std::mem::forget(rt0::lock_os_thread());
+        gettid() == process::id()
+    });
+    if !on_main.join().expect("no panic") {
+        println!("failed to start goroutine on main thread");
+        return ExitCode::FAILURE;
+    }
+    for _ in 0..100 {
+        sleep(Duration::from_millis(1));
+        if gettid() == process::id() {
+            println!("goroutine migrated to locked thread");
+            return ExitCode::FAILURE;
+        }
+    }
+    println!("OK");
+    DONE
+}
+
+/// A goroutine ends while it is locked to another thread, which ends.
+fn lock_os_thread_alt() -> ExitCode {
+    let guard = rt0::lock_os_thread();
+    let sub = rt0::go(|| {
+        std::mem::forget(rt0::lock_os_thread());
+        gettid()
+    });
+    let sub = sub.join().expect("no panic");
+    drop(guard);
+    for _ in 0..5000 {
+        sleep(Duration::from_millis(1));
+        if gettid() == sub {
+            println!("locked thread reused");
+            return ExitCode::FAILURE;
+        }
+        if !std::path::Path::new(&format!("/proc/self/task/{sub}")).exists() {
+            println!("OK");
+            return DONE;
+        }
+    }
+    println!("sub thread {sub} still running");
+    ExitCode::FAILURE
+}
+
+/// Gives this thread alone another file mask. False where that is not permitted.
+#[allow(unsafe_code, reason = "libc's unshare and umask")]
+fn own_umask(mask: u32) -> bool {
+    // SAFETY: a number; the thread stops to share directory and mask with the others.
+    if unsafe { libc::unshare(libc::CLONE_FS) } != 0 {
+        return false;
+    }
+    // SAFETY: a number.
+    unsafe { libc::umask(mask) };
+    true
+}
+
+/// What a locked goroutine does to its thread (a file mask of its own, by unshare) is not seen on
+/// threads that are made later.
+fn lock_os_thread_avoids_state_propagation() -> ExitCode {
+    let mask = || {
+        let text = std::fs::read_to_string("/proc/thread-self/status").expect("proc is mounted");
+        let line = text.lines().find_map(|l| l.strip_prefix("Umask:")).expect("a line `Umask:`");
+        u32::from_str_radix(line.trim(), 8).expect("an octal number")
+    };
+    let before = mask();
+    let guard = rt0::lock_os_thread();
+    if !own_umask(before ^ 0o111) {
+        println!("unshare not permitted");
+        return DONE;
+    }
+    assert_eq!(mask(), before ^ 0o111);
+    // More threads than there were: each of these blocks one.
+    let seen: Vec<_> = (0..20)
+        .map(|_| {
+            rt0::go(move || {
+                rt0::blocking(|| std::thread::sleep(Duration::from_millis(50)));
+                mask()
+            })
+        })
+        .collect();
+    for h in seen {
+        if h.join().expect("no panic") != before {
+            println!("the state of the locked thread is seen elsewhere");
+            return ExitCode::FAILURE;
+        }
+    }
+    drop(guard);
+    println!("OK");
+    DONE
+}
+
+/// Waits for a goroutine that waits for its own end.
+fn wait_for_ever() {
+    rt0::scope(|s| {
+        let (tx, rx) = std::sync::mpsc::channel::<rt0::ScopedJoinHandle<'_, ()>>();
+        let own = s.go(move || {
+            let own = rt0::blocking(|| rx.recv().expect("sent below"));
+            drop(own.join());
+        });
+        tx.send(own).expect("received");
+    });
+}
+
+/// Main waits, locked.
+fn locked_deadlock() -> ExitCode {
+    let _guard = rt0::lock_os_thread();
+    wait_for_ever();
+    DONE
+}
+
+/// The same on a goroutine that main waits for.
+fn locked_deadlock2() -> ExitCode {
+    let waits = rt0::go(|| {
+        let _guard = rt0::lock_os_thread();
+        wait_for_ever();
+    });
+    drop(waits.join());
+    DONE
+}
