@@ -26,7 +26,9 @@
 mod atomic;
 #[cfg(loom)]
 mod g {
+    pub(crate) mod key;
     pub(crate) mod park_state;
+    pub(crate) mod ticket;
 }
 #[cfg(loom)]
 mod join {
@@ -56,9 +58,6 @@ mod sched {
     }
     pub(crate) mod runq;
     pub(crate) mod spinning;
-    pub(crate) mod waiter {
-        pub(crate) mod key;
-    }
 }
 #[cfg(loom)]
 mod scope {

@@ -17,12 +17,16 @@
 //!   dead (a free list owns it).
 //! * `GS2`: who owns a G by GS1 writes its fields; others read status, ids and sites for reports.
 
+pub(crate) mod key;
 pub(crate) mod park_state;
+pub(crate) mod parker;
+pub(crate) mod ticket;
 
 use crate::atomic::{AtomicRef, AtomicU32, AtomicUsize, Ordering, Word};
 use crate::m::M;
 use core::panic::Location;
 use park_state::ParkState;
+use parker::Parker;
 
 /// Go's status numbers.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -102,6 +106,8 @@ pub(crate) struct G {
     pub(crate) goid: Word,
     /// Token of `rt0::park` (park_state.rs).
     pub(crate) park: ParkState,
+    /// What it waits with for all else (sched/wait.rs).
+    pub(crate) parker: Parker,
     /// Set for the runtime's own goroutines.
     pub(crate) system: AtomicU32,
     /// The M that alone may run it (sched/lock_os_thread.rs). Go: lockedm.
@@ -147,6 +153,7 @@ impl G {
             waitreason: AtomicU32::new(0),
             goid: Word::new(0),
             park: ParkState::new(),
+            parker: Parker::new(),
             system: AtomicU32::new(0),
             lockedm: AtomicRef::none(),
             startpc: AtomicUsize::new(0),

@@ -2,15 +2,15 @@
 //! side.
 //!
 //! The result is a [`Token`]: the goroutine writes it, and whoever owns it then reads it. The
-//! joiner waits as a plain thread does, on the real key (sched/waiter/key.rs).
+//! joiner waits as a plain thread does, on the real key (g/key.rs).
 //!
 //! Covers: finish and release against join (enlist, wait, take), detach, and `is_finished`.
 //! Abstracts away: a joiner that is a goroutine (models/park.rs has its park).
 
 use super::{Token, check, leak, must_catch};
 use crate::atomic::{AtomicU32, Ordering};
+use crate::g::key::Key;
 use crate::join::state::JoinState;
-use crate::sched::waiter::key::Key;
 use loom::thread;
 
 /// sched/waiter.rs `Waiter` of a plain thread.

@@ -34,6 +34,7 @@ mod park;
 mod runq;
 mod scope;
 mod spinning;
+mod ticket;
 
 use loom::cell::UnsafeCell;
 use std::cell::Cell;

@@ -8,8 +8,8 @@
 
 use super::{Token, check, leak, must_catch};
 use crate::atomic::{AtomicU32, Ordering};
+use crate::g::key::Key;
 use crate::g::park_state::ParkState;
-use crate::sched::waiter::key::Key;
 use crate::scope::running::Running;
 use loom::thread;
 

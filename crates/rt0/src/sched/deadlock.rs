@@ -20,7 +20,7 @@ pub(crate) fn checkdead(sched: &State) {
     {
         return;
     }
-    if super::find_runnable::check_timers_no_p() != 0
+    if super::procresize::allp().any(|pp| pp.timers.any_live())
         || super::lifecycle::guests() != 0
         || super::lifecycle::main_returned()
     {

@@ -39,6 +39,8 @@ pub(crate) mod steal;
 pub(crate) mod stop_the_world;
 pub(crate) mod syscall;
 pub(crate) mod sysmon;
+pub(crate) mod thread_parker;
+pub(crate) mod wait;
 pub(crate) mod waiter;
 pub(crate) mod wake;
 

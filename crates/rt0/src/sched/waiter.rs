@@ -3,13 +3,11 @@
 //! A waiter lives on the stack of the one who waits. The waker may not touch it after the wake-up
 //! is out: see `wake`.
 
-mod key;
-
 use super::park::{gopark, goready};
+use crate::g::key::Key;
 use crate::g::park_state::ParkState;
 use crate::g::{G, WaitReason};
 use crate::m::M;
-use key::Key;
 
 pub(crate) struct Waiter {
     gp: Option<&'static G>,

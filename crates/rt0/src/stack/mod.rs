@@ -101,6 +101,7 @@ pub(crate) fn malg(class: Class, template: Option<&Template>) -> io::Result<&'st
         gp.tcb_fresh.store(1, Ordering::Relaxed); // ORDERING: GS2
         crate::g::set_prefetch(g_addr - block, g_addr - hi + 64);
     }
+    gp.parker.belongs_to(gp);
     // ORDERING: GS2, all four
     gp.stack_lo.store(lo, Ordering::Relaxed);
     gp.stack_hi.store(hi, Ordering::Relaxed);

@@ -3,13 +3,19 @@
 //! Go: time.go `timers`, `siftUp`, `siftDown`. Four children a node: half the depth of a binary
 //! heap, and the children share a cache line or two.
 //!
+//! A timer is a waiter's deadline, and its entry holds the waiter's ticket (g/ticket.rs). Nobody
+//! takes an entry out when its waiter was woken by something else, for to find it would take an
+//! index in memory that every sift would touch: it is stale from then on, as its ticket tells. When
+//! a quarter of the entries may be stale they are swept out, at the cost of the additions that made
+//! them. Go: zombies.
+//!
 //! # Invariants
 //! * `TH1`: `entries` is touched under the lock only; no entry is later than its children.
 //! * `TH2`: `when0` is the first entry's deadline, 0 without entries; it changes under the lock and
 //!   is read without.
 
-use crate::atomic::{AtomicI64, Ordering};
-use crate::g::G;
+use crate::atomic::{AtomicI64, AtomicU32, Ordering};
+use crate::g::parker::Wait;
 use crate::lock::{mutex::RtMutex, rank::Rank};
 use crate::malloc::vec::RtVec;
 use crate::p::mask::timerp_mask;
@@ -18,7 +24,7 @@ use crate::p::mask::timerp_mask;
 struct Entry {
     when: i64,
     seq: u64,
-    gp: &'static G,
+    wait: Wait,
 }
 
 impl Entry {
@@ -35,13 +41,19 @@ struct Heap {
 pub(crate) struct Timers {
     heap: RtMutex<Heap>,
     when0: AtomicI64, // TH2
+    /// How many entries have become stale since the last sweep; about, for timers move.
+    stale: AtomicU32,
 }
+
+/// Fewer stale entries than this are not worth a sweep.
+const STALE_MIN: u32 = 64;
 
 impl Timers {
     pub(crate) const fn new() -> Self {
         Timers {
             heap: RtMutex::new(Rank::Timers, Heap { entries: RtVec::new(), seq: 0 }),
             when0: AtomicI64::new(0),
+            stale: AtomicU32::new(0),
         }
     }
 
@@ -62,14 +74,29 @@ impl Timers {
         when != 0 && when <= now
     }
 
-    /// Adds a sleeper of P `id`. True if it became the first.
-    pub(crate) fn add(&self, id: usize, when: i64, gp: &'static G) -> bool {
+    /// An entry's waiter was woken by something else.
+    pub(crate) fn one_is_stale(&self) {
+        self.stale.fetch_add(1, Ordering::Relaxed); // ORDERING: a hint
+    }
+
+    /// Whether somebody's deadline is here: not only stale entries.
+    pub(crate) fn any_live(&self) -> bool {
+        self.heap.lock().entries.iter().any(|e| e.wait.is_waiting())
+    }
+
+    /// Adds a waiter to P `id`. True if it became the first.
+    pub(crate) fn add(&self, id: usize, when: i64, wait: Wait) -> bool {
         let when = when.max(1);
         let mut heap = self.heap.lock();
+        let stale = self.stale.load(Ordering::Relaxed); // ORDERING: a hint
+        if stale >= STALE_MIN && stale as usize >= heap.entries.len() / 4 {
+            self.stale.store(0, Ordering::Relaxed); // ORDERING: a hint
+            sweep(&mut heap.entries);
+        }
         heap.seq += 1;
         let seq = heap.seq;
         let at = heap.entries.len();
-        heap.entries.push(Entry { when, seq, gp });
+        heap.entries.push(Entry { when, seq, wait });
         sift_up(&mut heap.entries, at);
         let first = heap.entries[0].seq == seq;
         if first {
@@ -81,8 +108,8 @@ impl Timers {
         first
     }
 
-    /// Takes sleepers that are due, at most as many as fit; the rest is for the next call.
-    pub(crate) fn take_due(&self, id: usize, now: i64, out: &mut [Option<&'static G>]) -> usize {
+    /// Takes waiters that are due, at most as many as fit; the rest is for the next call.
+    pub(crate) fn take_due(&self, id: usize, now: i64, out: &mut [Option<Wait>]) -> usize {
         if !self.is_due(now) {
             return 0;
         }
@@ -90,7 +117,7 @@ impl Timers {
         let mut n = 0;
         while n < out.len() {
             match heap.entries.first() {
-                Some(e) if e.when <= now => out[n] = Some(e.gp),
+                Some(e) if e.when <= now => out[n] = Some(e.wait),
                 _ => break,
             }
             pop_first(&mut heap.entries);
@@ -101,7 +128,7 @@ impl Timers {
     }
 
     /// Empties the heap into `f`.
-    pub(crate) fn drain(&self, id: usize, mut f: impl FnMut(i64, &'static G)) {
+    pub(crate) fn drain(&self, id: usize, mut f: impl FnMut(i64, Wait)) {
         loop {
             let taken = {
                 let mut heap = self.heap.lock();
@@ -113,7 +140,7 @@ impl Timers {
                 e
             };
             match taken {
-                Some(e) => f(e.when, e.gp),
+                Some(e) => f(e.when, e.wait),
                 None => return,
             }
         }
@@ -125,6 +152,23 @@ impl Timers {
         if when == 0 {
             timerp_mask().set(id, false);
         }
+    }
+}
+
+/// Takes the stale entries out.
+fn sweep(h: &mut RtVec<Entry>) {
+    let mut kept = 0;
+    for i in 0..h.len() {
+        if h[i].wait.is_waiting() {
+            h.swap(kept, i);
+            kept += 1;
+        }
+    }
+    while h.len() > kept {
+        h.pop();
+    }
+    for i in (0..kept.div_ceil(4)).rev() {
+        sift_down_from(h, i);
     }
 }
 
@@ -147,7 +191,10 @@ fn sift_up(h: &mut RtVec<Entry>, mut i: usize) {
 }
 
 fn sift_down(h: &mut RtVec<Entry>) {
-    let mut i = 0;
+    sift_down_from(h, 0);
+}
+
+fn sift_down_from(h: &mut RtVec<Entry>, mut i: usize) {
     loop {
         let first = 4 * i + 1;
         let Some(child) = (first..(first + 4).min(h.len()))

@@ -8,11 +8,11 @@ pub(crate) mod heap;
 
 pub use std::time::{Duration, Instant};
 
-use crate::g::{G, WaitReason};
+use crate::g::WaitReason;
 use crate::m::M;
 use crate::p::P;
-use crate::sched::park::gopark;
-use crate::sched::{global_queue::runqput, p_of, runq::Place, wake::wakep};
+use crate::sched::wait::{self, Wait, Why};
+use crate::sched::{p_of, wake::wakep};
 use crate::sys::nanotime;
 
 /// Due timers taken from a heap at a time.
@@ -27,27 +27,26 @@ pub fn sleep(dur: Duration) {
     if dur.is_zero() {
         return;
     }
-    let ns = i64::try_from(dur.as_nanos()).unwrap_or(i64::MAX);
-    let when = nanotime().saturating_add(ns);
-    if !gopark(WaitReason::Sleep, start_timer, when as usize) {
-        std::thread::sleep(dur);
+    if crate::tls::getg().is_none() {
+        return std::thread::sleep(dur);
     }
+    let when = wait::after(dur).unwrap_or(i64::MAX);
+    Wait::begin().wait(SLEEP, Some(when));
 }
+
+/// The same until `deadline` at least; returns at once if that has passed. std: the unstable
+/// `std::thread::sleep_until`.
+pub fn sleep_until(deadline: Instant) {
+    sleep(deadline.saturating_duration_since(Instant::now()));
+}
+
+const SLEEP: Why = Why { reason: WaitReason::Sleep, on: 0 };
 
 /// The same for the runtime's own goroutines.
 pub(crate) fn sleep_system(ns: i64) {
     let when = nanotime().saturating_add(ns);
-    crate::sched::newproc::park_system(WaitReason::Sleep, start_timer, when as usize);
-}
-
-/// The goroutine is off its stack: from here on the timer may wake it. Go: resetForSleep.
-fn start_timer(mp: &'static M, gp: &'static G, when: usize) -> bool {
-    let pp = p_of(mp);
-    let when = when as i64;
-    if pp.timers.add(pp.id(), when, gp) {
-        crate::netpoll::wake_net_poller(when);
-    }
-    true
+    let (mp, gp) = crate::sched::enter_system();
+    crate::sched::leave(Wait::begin_system(gp).wait_on(mp, gp, SLEEP, Some(when)));
 }
 
 /// Runs what is due on the M's own P. Go: checkTimers.
@@ -60,14 +59,11 @@ pub(crate) fn check_timers(mp: &'static M, pp: &'static P) {
 
 /// Readies every sleeper of `from` that is due, on the P of `mp`.
 pub(crate) fn run_due(mp: &'static M, from: &'static P) {
-    let mut due: [Option<&'static G>; BATCH] = [None; BATCH];
+    let mut due: [Option<Wait>; BATCH] = [None; BATCH];
     loop {
         let n = from.timers.take_due(from.id(), nanotime(), &mut due);
-        for gp in due[..n].iter().flatten() {
-            gp.casgstatus(crate::g::Status::Waiting, crate::g::Status::Runnable);
-            runqput(p_of(mp), gp, Place::Tail);
-        }
-        if n > 1 {
+        let woken = due[..n].iter().flatten().filter(|wait| wait.expire(p_of(mp))).count();
+        if woken > 1 {
             wakep();
         }
         if n < BATCH {
@@ -78,7 +74,7 @@ pub(crate) fn run_due(mp: &'static M, from: &'static P) {
 
 /// Moves all timers of a P that goes away. Go: moveTimers.
 pub(crate) fn move_timers(from: &'static P, to: &'static P) {
-    from.timers.drain(from.id(), |when, gp| {
-        to.timers.add(to.id(), when, gp);
+    from.timers.drain(from.id(), |when, wait| {
+        to.timers.add(to.id(), when, wait);
     });
 }

@@ -26,6 +26,20 @@ impl Key {
         }
     }
 
+    /// The same until `deadline_ns` at most; whether a wake-up came.
+    #[cfg(not(loom))]
+    pub(crate) fn wait_until(&self, deadline_ns: i64) -> bool {
+        // ORDERING: pairs with the store in wake
+        while self.0.swap(0, Ordering::Acquire) == 0 {
+            let left = deadline_ns.saturating_sub(crate::sys::nanotime());
+            if left <= 0 {
+                return false;
+            }
+            futex::wait(&self.0, 0, Some(left));
+        }
+        true
+    }
+
     /// The waiter may be gone as soon as the swap is done: nothing of it is touched afterwards.
     pub(crate) fn wake(&self) {
         let key: *const AtomicU32 = &self.0;

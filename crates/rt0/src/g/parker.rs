@@ -1,0 +1,89 @@
+//! What a goroutine or a thread waits with. One in every G, one for each plain thread that waits.
+//!
+//! # Invariants
+//! * `PA1`: never freed; one wait at a time.
+
+use super::G;
+use super::key::Key;
+use super::park_state::ParkState;
+use super::ticket::{ABORTED, TicketWord};
+use crate::atomic::{AtomicRef, AtomicUsize, Ordering};
+
+pub(crate) struct Parker {
+    pub(crate) ticket: TicketWord,
+    /// A goroutine's way to wait.
+    pub(crate) park: ParkState,
+    /// A plain thread's.
+    pub(crate) key: Key,
+    /// The goroutine it belongs to; constant.
+    gp: AtomicRef<G>,
+    /// The address of what is waited for, for reports: 0 between waits.
+    on: AtomicUsize,
+}
+
+impl Parker {
+    pub(crate) const fn new() -> Parker {
+        Parker {
+            ticket: TicketWord::new(),
+            park: ParkState::new(),
+            key: Key::new(),
+            gp: AtomicRef::none(),
+            on: AtomicUsize::new(0),
+        }
+    }
+
+    /// Once, before the goroutine is first made.
+    pub(crate) fn belongs_to(&self, gp: &'static G) {
+        self.gp.set(Some(gp));
+    }
+
+    /// The goroutine it belongs to; `None`: a plain thread's.
+    pub(crate) fn g(&self) -> Option<&'static G> {
+        self.gp.get()
+    }
+
+    pub(crate) fn set_waits_on(&self, address: usize) {
+        self.on.store(address, Ordering::Relaxed); // ORDERING: a report
+    }
+
+    /// The address of what is waited for.
+    #[allow(dead_code, reason = "channels and locks wait with it")]
+    pub(crate) fn waits_on(&self) -> usize {
+        self.on.load(Ordering::Relaxed) // ORDERING: a report
+    }
+}
+
+/// A ticket, and whose it is. Old ones may be kept anywhere: they are only good for failing.
+#[derive(Clone, Copy)]
+pub(crate) struct Wait {
+    pub(crate) parker: &'static Parker,
+    pub(crate) ticket: usize,
+}
+
+#[allow(dead_code, reason = "channels and locks wait with it")]
+impl Wait {
+    /// A new ticket of this parker.
+    pub(crate) fn of(parker: &'static Parker) -> Wait {
+        Wait { parker, ticket: parker.ticket.begin() }
+    }
+
+    /// A waker: true if this waiter is the caller's to wake. `op` is what its wait returns then.
+    pub(crate) fn claim(self, op: usize) -> bool {
+        self.parker.ticket.claim(self.ticket, op)
+    }
+
+    /// Whether it has not been claimed yet. A no is final.
+    pub(crate) fn is_waiting(self) -> bool {
+        self.parker.ticket.is_waiting(self.ticket)
+    }
+
+    /// The waiter need not wait. False: a waker was faster, and it must wait for that one.
+    pub(crate) fn abort(self) -> bool {
+        self.claim(ABORTED)
+    }
+
+    /// The goroutine that waits; `None`: a plain thread.
+    pub(crate) fn g(self) -> Option<&'static G> {
+        self.parker.g()
+    }
+}

@@ -1,0 +1,157 @@
+//! Waiting for one of several events: what channels, locks, timers and contexts are made of.
+//!
+//! Go: `sudog`, `selectDone`, proc.go `gopark` with a timer. The waiter takes a ticket
+//! ([`Wait::begin`]), leaves it where its wakers look (a channel's queue, a context, a timer heap),
+//! looks once more whether it has to wait at all, and either gives up ([`Wait::abort`]) or waits
+//! ([`Wait::wait`]). A waker that takes a ticket out claims it; if that succeeds it hands over what
+//! there is to hand over and wakes the waiter. g/ticket.rs has the protocol.
+//!
+//! The same for goroutines, which park, and for plain threads, which sleep on a futex.
+
+use super::park::{goready, park_on, ready};
+use super::{enter, leave, p_of, runq::Place};
+use crate::g::park_state::ParkState;
+pub(crate) use crate::g::parker::Wait;
+use crate::g::ticket::TIMEOUT;
+use crate::g::{G, Status, WaitReason};
+use crate::m::M;
+use crate::p::P;
+use crate::sys::nanotime;
+use std::time::{Duration, Instant};
+
+/// What a waiter tells those who look at it.
+#[derive(Clone, Copy)]
+pub(crate) struct Why {
+    pub(crate) reason: WaitReason,
+    /// The address of what is waited for, or 0.
+    pub(crate) on: usize,
+}
+
+#[allow(dead_code, reason = "channels and locks wait with it")]
+impl Wait {
+    /// A new ticket for the code that runs now. Each must end in `wait` or in an `abort` that
+    /// succeeds before the next `begin`.
+    pub(crate) fn begin() -> Wait {
+        match crate::tls::getg() {
+            Some(gp) => Wait::of(&gp.parker),
+            None => Wait::of(super::thread_parker::own()),
+        }
+    }
+
+    /// The same for a goroutine of the runtime's, which has no block.
+    pub(crate) fn begin_system(gp: &'static G) -> Wait {
+        Wait::of(&gp.parker)
+    }
+
+    /// Wakes the waiter, once, after a successful claim; from anywhere.
+    pub(crate) fn wake(self) {
+        match self.parker.g() {
+            Some(gp) if self.parker.park.notify() => goready(gp),
+            Some(_) => {}
+            None => self.parker.key.wake(),
+        }
+    }
+
+    /// The same inside the runtime, on an M with a P.
+    pub(crate) fn wake_on(self, mp: &'static M) {
+        match self.parker.g() {
+            Some(gp) if self.parker.park.notify() => ready(mp, gp),
+            Some(_) => {}
+            None => self.parker.key.wake(),
+        }
+    }
+
+    /// Its deadline has come, on the P whose timers are being run: true if that woke it. Whether
+    /// another M is to help is the caller's business.
+    pub(crate) fn expire(self, pp: &'static P) -> bool {
+        if !self.claim(TIMEOUT) {
+            return false;
+        }
+        let Some(gp) = self.parker.g() else {
+            self.parker.key.wake();
+            return false;
+        };
+        if !self.parker.park.notify() {
+            return false;
+        }
+        gp.casgstatus(Status::Waiting, Status::Runnable);
+        super::global_queue::runqput(pp, gp, Place::Tail);
+        true
+    }
+
+    /// Waits until it is claimed and woken, or until `deadline_ns` on the clock of `nanotime`;
+    /// returns the claimer's operation, or `TIMEOUT`.
+    pub(crate) fn wait(self, why: Why, deadline_ns: Option<i64>) -> usize {
+        match self.parker.g() {
+            Some(_) => {
+                let Some((mp, gp)) = enter() else {
+                    crate::throw::throw("wait: somebody else's ticket")
+                };
+                leave(self.wait_on(mp, gp, why, deadline_ns));
+            }
+            None => self.wait_thread(why, deadline_ns),
+        }
+        self.parker.ticket.op()
+    }
+
+    /// On a goroutine that has entered the runtime; returns with the count still raised.
+    pub(crate) fn wait_on(
+        self,
+        mp: &'static M,
+        gp: &'static G,
+        why: Why,
+        deadline_ns: Option<i64>,
+    ) -> &'static M {
+        let armed = deadline_ns.map(|when| {
+            let pp = p_of(mp);
+            if pp.timers.add(pp.id(), when, self) {
+                crate::netpoll::wake_net_poller(when);
+            }
+            pp
+        });
+        self.parker.set_waits_on(why.on);
+        let park = &self.parker.park;
+        let mut mp = mp;
+        if !park.consume() {
+            mp = park_on(mp, gp, why.reason, commit, core::ptr::from_ref(park) as usize);
+            park.resumed();
+        }
+        self.parker.set_waits_on(0);
+        if let Some(pp) = armed
+            && self.parker.ticket.op() != TIMEOUT
+        {
+            pp.timers.one_is_stale();
+        }
+        mp
+    }
+
+    fn wait_thread(self, why: Why, deadline_ns: Option<i64>) {
+        self.parker.set_waits_on(why.on);
+        let woken = match deadline_ns {
+            None => false,
+            Some(when) => self.parker.key.wait_until(when) || self.claim(TIMEOUT),
+        };
+        // Else somebody has claimed it, or will, and the wake-up comes.
+        if !woken {
+            self.parker.key.wait();
+        }
+        self.parker.set_waits_on(0);
+    }
+}
+
+#[allow(unsafe_code, reason = "the park state of a G")]
+fn commit(_mp: &'static M, _gp: &'static G, state: usize) -> bool {
+    // SAFETY: PA1: parkers are never freed.
+    unsafe { &*(state as *const ParkState) }.commit()
+}
+
+/// `nanotime` after `d`; `None` if that is beyond its range, so for ever.
+pub(crate) fn after(d: Duration) -> Option<i64> {
+    i64::try_from(d.as_nanos()).ok().and_then(|ns| nanotime().checked_add(ns))
+}
+
+#[allow(dead_code, reason = "channels and locks wait with it")]
+/// `nanotime` at `at`; `None` if that is beyond its range. A moment that has passed is now.
+pub(crate) fn at(at: Instant) -> Option<i64> {
+    after(at.saturating_duration_since(Instant::now()))
+}
