@@ -2,7 +2,7 @@
 
 #![allow(clippy::disallowed_types, reason = "a test counts with std's atomics")]
 
-use rt0::time::{Duration, sleep};
+use rt0::time::{Duration, Instant, sleep};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
@@ -88,6 +88,89 @@ fn resizing_under_load_goes_on_for_ever() {
         assert!(w.join().expect("no worker panics") > 0, "a worker never ran");
     }
     rt0::set_gomaxprocs(old);
+}
+
+/// 1 ↔ 64 again and again over 10,000 runnable goroutines, 1,000 sleepers, calls that block and
+/// loops that compute. `RT0_STRESS_SECS` seconds, 2 unless set. Each goroutine counts its turns;
+/// whoever was lost would never end, or end with too few.
+#[test]
+fn a_storm_of_resizes_loses_nothing() {
+    let _one = serial();
+    let secs = std::env::var("RT0_STRESS_SECS").ok().and_then(|s| s.parse().ok()).unwrap_or(2);
+    rt0::run(move || storm(Duration::from_secs(secs)));
+}
+
+fn storm(time: Duration) {
+    let old = rt0::gomaxprocs();
+    let end = Instant::now() + time;
+    let alive = Arc::new(AtomicUsize::new(0));
+    let start = |turn: fn(u64)| {
+        let alive = Arc::clone(&alive);
+        alive.fetch_add(1, Ordering::SeqCst);
+        rt0::go(move || {
+            let mut turns = 0;
+            while turns < 3 || Instant::now() < end {
+                turn(turns);
+                turns += 1;
+            }
+            alive.fetch_sub(1, Ordering::SeqCst);
+        })
+    };
+    let mut all: Vec<_> = (0..10_000).map(|_| start(|_| rt0::gosched())).collect();
+    all.extend((0..1000).map(|_| start(|n| sleep(Duration::from_micros(500 + n % 7 * 300)))));
+    all.extend((0..16).map(|_| {
+        start(|n| match n % 2 {
+            0 => rt0::blocking(|| std::thread::sleep(Duration::from_micros(300))),
+            _ => std::thread::sleep(Duration::from_millis(2)),
+        })
+    }));
+    all.extend((0..4).map(|_| {
+        start(|_| {
+            let until = Instant::now() + Duration::from_millis(15);
+            while Instant::now() < until {}
+        })
+    }));
+    let resizes = [(1, 64), (3, 9)].map(|(a, b)| {
+        rt0::go(move || {
+            let mut n = 0;
+            while Instant::now() < end {
+                rt0::set_gomaxprocs(if n % 2 == 0 { a } else { b });
+                rt0::gosched();
+                n += 1;
+            }
+            n
+        })
+    });
+    for r in resizes {
+        assert!(r.join().expect("no panic") > 0, "not one resize came through");
+    }
+    let patience = Instant::now() + Duration::from_secs(30);
+    while alive.load(Ordering::SeqCst) > 0 {
+        assert!(Instant::now() < patience, "{} are lost", alive.load(Ordering::SeqCst));
+        sleep(Duration::from_millis(5));
+    }
+    all.into_iter().for_each(|h| h.join().expect("no panic"));
+    rt0::set_gomaxprocs(old);
+}
+
+/// Goroutines and plain threads that resize at once wait for each other, and nobody for ever.
+#[test]
+fn resizes_at_once_come_one_after_the_other() {
+    let _one = serial();
+    rt0::run(|| {
+        let old = rt0::gomaxprocs();
+        let resize = |from: usize| {
+            for n in 0..40 {
+                let n = (from + n) % 6 + 1;
+                assert!((1..=12).contains(&rt0::set_gomaxprocs(n)));
+            }
+        };
+        let threads: Vec<_> = (0..4).map(|i| std::thread::spawn(move || resize(i))).collect();
+        let goroutines: Vec<_> = (0..8).map(|i| rt0::go(move || resize(i))).collect();
+        goroutines.into_iter().for_each(|g| g.join().expect("no panic"));
+        threads.into_iter().for_each(|t| t.join().expect("no panic"));
+        rt0::set_gomaxprocs(old);
+    });
 }
 
 /// The tests of this file change one number of the process: one at a time.

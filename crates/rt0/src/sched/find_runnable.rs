@@ -19,8 +19,7 @@ use crate::sys::nanotime;
 /// lost its P on the way; the caller looks again.
 pub(crate) fn find_runnable(mp: &'static M) -> Option<&'static G> {
     loop {
-        if super::stop_the_world::gcwaiting() {
-            super::stop_the_world::give_p(mp);
+        if super::stop_the_world::gcwaiting() && super::stop_the_world::give_p(mp) {
             return None;
         }
         let pp = p_of(mp);

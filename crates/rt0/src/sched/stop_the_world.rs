@@ -35,21 +35,22 @@ pub(crate) fn gcwaiting() -> bool {
     GCWAITING.load(Ordering::Acquire) // ORDERING: a stale false only delays the stopper
 }
 
-/// The M hands its P to the stopper. Go: gcstopm.
-pub(crate) fn give_p(mp: &'static M) {
+/// The M hands its P to the stopper. False: the world goes on already, and the M keeps its P, whose
+/// queue may hold work that nobody else knows of. Go: gcstopm.
+pub(crate) fn give_p(mp: &'static M) -> bool {
+    let _sched = SCHED.lock.lock();
+    // ORDERING: goes down under the lock, in start_the_world
+    if !gcwaiting() {
+        return false;
+    }
     if mp.is_spinning() {
         mp.set_spinning(false);
-        SCHED.spin.stop();
+        SCHED.spin.stop(); // the stopper looks at every queue, and wakes an M at the end
     }
-    let sched = SCHED.lock.lock();
     if let Some(pp) = releasep(mp) {
-        if gcwaiting() {
-            pp.set_status(PStatus::GcStop);
-        } else {
-            let mut sched = sched;
-            sched.pidleput(pp);
-        }
+        pp.set_status(PStatus::GcStop);
     }
+    true
 }
 
 /// Sets how many goroutines can run at once and returns the old number; 0 only asks. Values above
@@ -74,10 +75,20 @@ pub(crate) fn set_gomaxprocs(n: usize) -> usize {
     old
 }
 
+/// Rounds that a stopper spins through before it leaves the CPU to those it waits for.
+const SPINS: u32 = 8;
+/// First and longest pause between two rounds after that.
+const MIN_PAUSE_NS: i64 = 20_000;
+const MAX_PAUSE_NS: i64 = 200_000;
+
 /// Returns when the stopper holds every P but the one of `mp`, its own.
+///
+/// What is missing after a few rounds is held by Ms that the kernel has put aside inside the
+/// runtime, or that start only now: they need a CPU, perhaps this one. An M that runs finds its P
+/// claimed at its next runtime call, so each round but those is likely to get it.
 fn stop_the_world(mp: &'static M) {
     GCWAITING.store(true, Ordering::SeqCst); // ORDERING: pairs with gcwaiting
-    loop {
+    for round in 0_u32.. {
         let mut missing = 0;
         {
             let mut sched = SCHED.lock.lock();
@@ -93,7 +104,10 @@ fn stop_the_world(mp: &'static M) {
         if missing == 0 {
             return;
         }
-        core::hint::spin_loop();
+        match round.checked_sub(SPINS) {
+            None => core::hint::spin_loop(),
+            Some(n) => sysmon::usleep((MIN_PAUSE_NS << n.min(8)).min(MAX_PAUSE_NS)),
+        }
     }
 }
 

@@ -87,7 +87,8 @@ fn trace_if_due(last: i64) -> i64 {
     now
 }
 
-fn usleep(ns: i64) {
+/// Sleeps on the kernel thread. Go: usleep.
+pub(super) fn usleep(ns: i64) {
     let never = crate::atomic::AtomicU32::new(0);
     crate::sys::futex::wait(&never, 0, Some(ns));
 }
