@@ -58,7 +58,7 @@ pub(crate) fn mcommoninit(sched: &mut State, mp: &'static M) {
     sched.mnext += 1;
     checkmcount(sched);
     mp.id.set(id);
-    mp.cheaprand.set(crate::sys::rand::bootstrap_rand() | 1);
+    mp.cheaprand.set(crate::sys::rand::seed_of_m(id));
     mp.me.store(mp.addr(), Ordering::Relaxed); // ORDERING: read by its own thread, started later
     // ORDERING: read by its own thread, started later; g0 runs with one count
     mp.locks.store(1, Ordering::Relaxed);
