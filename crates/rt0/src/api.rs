@@ -29,8 +29,12 @@ pub fn num_cpu() -> usize {
     crate::boot::osinit::ncpu()
 }
 
-/// How many goroutines can run at once: the variable GOMAXPROCS if it is a positive number, else
-/// [`num_cpu`]. Go: `runtime.GOMAXPROCS(0)`.
+/// How many goroutines can run at once. Go: `runtime.GOMAXPROCS(0)`.
+///
+/// It is the variable GOMAXPROCS if that is a positive number. Else it is the number of CPUs that
+/// the process may run on, or what the CPU quota of its control group (cgroup v1 or v2) comes to,
+/// rounded up, but at least 2, if that is less. This default follows affinity and quota within
+/// about a second while the process is busy, until [`set_gomaxprocs`] is called.
 ///
 /// 0 before the runtime has started.
 pub fn gomaxprocs() -> usize {
@@ -41,12 +45,25 @@ pub fn gomaxprocs() -> usize {
 ///
 /// Stops the world for some microseconds: goroutines outside the runtime go on, those in it wait.
 /// No goroutine and no timer is lost. At most 4096. From a plain thread it works while the runtime
-/// runs. Go: `runtime.GOMAXPROCS`.
+/// runs. From then on the number does not follow the machine any more, also if it is the old one.
+/// Go: `runtime.GOMAXPROCS`.
 pub fn set_gomaxprocs(n: usize) -> usize {
     if n != 0 && current().is_none() {
         return run(move || set_gomaxprocs(n));
     }
-    crate::sched::stop_the_world::set_gomaxprocs(n)
+    crate::sched::default_gomaxprocs::set_gomaxprocs(n)
+}
+
+/// Sets how many goroutines can run at once to the default, which [`gomaxprocs`] describes, as if
+/// the variable GOMAXPROCS were not set, and returns the old number.
+///
+/// Reads affinity and CPU quota again, and lets the number follow them from now on. Stops the world
+/// as [`set_gomaxprocs`] does. Go: `runtime.SetDefaultGOMAXPROCS`.
+pub fn set_default_gomaxprocs() -> usize {
+    if current().is_none() {
+        return run(set_default_gomaxprocs);
+    }
+    crate::sched::default_gomaxprocs::set_default_gomaxprocs()
 }
 
 /// Runs `f`, which may block the thread (a C call, a file, a lock of std's), without keeping other

@@ -7,7 +7,7 @@
 use crate::debug::vars::{Var, get};
 
 /// Go: dbgvars.
-fn dbgvars() -> [(&'static [u8], &'static Var); 8] {
+fn dbgvars() -> [(&'static [u8], &'static Var); 10] {
     [
         (b"inittrace", &get().inittrace),
         (b"tracebackancestors", &get().tracebackancestors),
@@ -17,6 +17,8 @@ fn dbgvars() -> [(&'static [u8], &'static Var); 8] {
         (b"asyncpreemptoff", &get().asyncpreemptoff),
         (b"schedtrace", &get().schedtrace),
         (b"scheddetail", &get().scheddetail),
+        (b"containermaxprocs", &get().containermaxprocs),
+        (b"updatemaxprocs", &get().updatemaxprocs),
     ]
 }
 

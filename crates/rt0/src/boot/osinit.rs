@@ -16,20 +16,9 @@ pub(crate) fn ncpu() -> usize {
     NCPU.load(Ordering::Relaxed) // ORDERING: written at boot
 }
 
-/// Counts the affinity mask, however wide the kernel's is: EINVAL means "longer".
+/// Counts the affinity mask of the thread that boots.
 fn getproccount() -> usize {
-    let mut small = [0u64; 16]; // 1024 CPUs
-    let n = crate::sys::raw::sched_getaffinity(&mut small);
-    if n > 0 {
-        return count(&small[..n as usize / 8]);
-    }
-    let mut large = [0u64; 1024]; // 65,536: Go's maxCPUs
-    let n = crate::sys::raw::sched_getaffinity(&mut large);
-    if n > 0 { count(&large[..n as usize / 8]) } else { 1 }
-}
-
-fn count(mask: &[u64]) -> usize {
-    mask.iter().map(|w| w.count_ones() as usize).sum::<usize>().max(1)
+    crate::sys::proc::cpu_count(0)
 }
 
 /// The transparent huge page size, 0 if there is none. Go: getHugePageSize.

@@ -7,7 +7,7 @@ use super::debugvars;
 use crate::atomic::{AtomicU64, Ordering};
 use crate::debug::ms::Ms;
 use crate::m::M;
-use crate::sched::{SCHED, procresize};
+use crate::sched::{SCHED, default_gomaxprocs, procresize};
 use crate::sys::{cputicks, nanotime, stderr::rtprint};
 
 /// Steps that `inittrace` prints: name, start and end as CPU ticks. Boot's early steps run before
@@ -96,14 +96,11 @@ pub(crate) fn schedinit(m0: &'static M) {
     print_steps(ticks, ns);
 }
 
-/// GOMAXPROCS if it is a positive number, else the CPUs we may run on.
+/// GOMAXPROCS if it is a positive number, else the default.
 fn gomaxprocs_at_start() -> usize {
     let env = super::env::gogetenv(b"GOMAXPROCS").and_then(debugvars::atoi);
-    let n = match env {
-        Some(n) if n > 0 && n <= i64::from(i32::MAX) => n as usize,
-        _ => super::osinit::ncpu(),
-    };
-    n.min(crate::p::MAX_P)
+    let given = env.filter(|n| *n > 0 && *n <= i64::from(i32::MAX)).map(|n| n as usize);
+    default_gomaxprocs::at_start(given, super::osinit::ncpu())
 }
 
 /// `boot NAME @START ms, DURATION ms clock`, from the ELF entry on. Ticks become ns by two readings

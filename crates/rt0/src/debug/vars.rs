@@ -52,6 +52,10 @@ pub(crate) struct DebugVars {
     pub(crate) scheddetail: Var,
     /// 1: no preemption by signal; a goroutine that runs too long loses its P.
     pub(crate) asyncpreemptoff: Var,
+    /// 0: the CPU quota of the control group does not count for the default of GOMAXPROCS.
+    pub(crate) containermaxprocs: Var,
+    /// 0: the default of GOMAXPROCS is not looked at again while the program runs.
+    pub(crate) updatemaxprocs: Var,
     /// 1: stacks are guarded by mprotect also where the kernel has markers.
     pub(crate) stackguard: Var,
 }
@@ -65,6 +69,8 @@ static DEBUG: DebugVars = DebugVars {
     asyncpreemptoff: Var::new(0),
     schedtrace: Var::new(0),
     scheddetail: Var::new(0),
+    containermaxprocs: Var::new(1),
+    updatemaxprocs: Var::new(1),
 };
 
 pub(crate) fn get() -> &'static DebugVars {

@@ -58,6 +58,7 @@ pub(crate) enum WaitReason {
     SweepWait = 5,
     ScavengeWait = 6,
     PanicWait = 7,
+    UpdateGomaxprocsIdle = 8,
 }
 
 impl WaitReason {
@@ -71,14 +72,23 @@ impl WaitReason {
             WaitReason::SweepWait => "GC sweep wait",
             WaitReason::ScavengeWait => "GC scavenge wait",
             WaitReason::PanicWait => "panicwait",
+            WaitReason::UpdateGomaxprocsIdle => "GOMAXPROCS updater (idle)",
         }
     }
     fn from_u32(v: u32) -> WaitReason {
         use WaitReason as W;
-        [W::None, W::Sleep, W::Join, W::Park, W::Scope, W::SweepWait, W::ScavengeWait, W::PanicWait]
-            .get(v as usize)
-            .copied()
-            .unwrap_or(W::None)
+        const ALL: [WaitReason; 9] = [
+            W::None,
+            W::Sleep,
+            W::Join,
+            W::Park,
+            W::Scope,
+            W::SweepWait,
+            W::ScavengeWait,
+            W::PanicWait,
+            W::UpdateGomaxprocsIdle,
+        ];
+        ALL.get(v as usize).copied().unwrap_or(W::None)
     }
 }
 

@@ -7,6 +7,7 @@
 //! stack.
 
 use super::newproc::{newproc_system, park_system};
+use super::stop_the_world::pinned;
 use crate::atomic::{AtomicI64, AtomicRef, AtomicU32, Ordering};
 use crate::g::park_state::ParkState;
 use crate::g::{G, WaitReason};
@@ -42,22 +43,40 @@ impl Background {
             super::park::ready(super::park::current_m(), gp);
         }
     }
+
+    /// On a thread that is no M.
+    fn wake_from_outside(&self) {
+        // ORDERING: set by gcenable before anything is woken
+        let Some(gp) = self.g.load(Ordering::Acquire) else { return };
+        if self.park.notify() {
+            super::park::ready_outside(gp);
+        }
+    }
 }
 
 fn commit(_mp: &'static M, _gp: &'static G, which: usize) -> bool {
-    let sweep = core::ptr::from_ref(&SWEEP) as usize;
-    if which == sweep { SWEEP.park.commit() } else { SCAVENGE.park.commit() }
+    let is = |b: &Background| core::ptr::from_ref(b) as usize == which;
+    match [&SWEEP, &SCAVENGE, &UPDATE].into_iter().find(|b| is(b)) {
+        Some(b) => b.park.commit(),
+        None => crate::throw::throw("background: an unknown goroutine parks"),
+    }
 }
 
 static SWEEP: Background = Background::new();
 static SCAVENGE: Background = Background::new();
-/// Starts the two goroutines.
+static UPDATE: Background = Background::new();
+
+/// Starts the goroutines.
 pub(crate) fn start(mp: &'static M, parent: u64) {
     let at = Location::caller();
     let sweep = newproc_system(bgsweep, Class::SMALL, mp, parent, at);
     let scavenge = newproc_system(bgscavenge, Class::SMALL, mp, parent, at);
     SWEEP.g.store(Some(sweep), Ordering::Release); // ORDERING: pairs with wake
     SCAVENGE.g.store(Some(scavenge), Ordering::Release); // ORDERING: pairs with wake
+    if crate::debug::vars::get().updatemaxprocs.get() != 0 {
+        let update = newproc_system(update_max_procs, Class::SMALL, mp, parent, at);
+        UPDATE.g.store(Some(update), Ordering::Release); // ORDERING: pairs with wake
+    }
 }
 
 /// Boot: GOMEMLIMIT.
@@ -70,6 +89,19 @@ static MEMORY_LIMIT: AtomicI64 = AtomicI64::new(i64::MAX);
 /// There are stacks that nobody has looked at. On an M, inside the runtime.
 pub(crate) fn wake_sweeper() {
     SWEEP.wake();
+}
+
+/// sysmon found another default for GOMAXPROCS.
+pub(super) fn wake_updater() {
+    UPDATE.wake_from_outside();
+}
+
+/// Resizes when sysmon wakes it. Go: updateMaxProcsGoroutine.
+fn update_max_procs() {
+    loop {
+        UPDATE.wait(WaitReason::UpdateGomaxprocsIdle);
+        super::default_gomaxprocs::update();
+    }
 }
 
 /// How long a dead stack is left alone: most are used again at once, and need no look.
@@ -121,14 +153,6 @@ fn trim(gp: &'static G, keep: usize) {
     let (lo, bytes) = stack::trimmable(gp, keep);
     // SAFETY: ST2, GF1: nobody uses the dead goroutine's stack, and it is on no list now.
     unsafe { mem::unused(lo, bytes) };
-}
-
-/// With the M pinned: the lists have locks of the runtime's.
-fn pinned<T>(f: impl FnOnce() -> T) -> T {
-    let (mp, _) = super::enter_system();
-    let v = f();
-    super::leave(mp);
-    v
 }
 
 fn next(f: fn() -> Option<&'static G>) -> Option<&'static G> {

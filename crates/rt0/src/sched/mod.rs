@@ -19,6 +19,7 @@
 
 pub(crate) mod background;
 pub(crate) mod deadlock;
+pub(crate) mod default_gomaxprocs;
 pub(crate) mod execute;
 pub(crate) mod find_runnable;
 pub(crate) mod global_queue;

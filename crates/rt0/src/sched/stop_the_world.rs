@@ -21,10 +21,10 @@
 
 use super::procresize::{allp, procresize};
 use super::wake::{Spin, hand, releasep, startm};
-use super::{SCHED, enter, leave, sysmon};
+use super::{SCHED, enter_system, leave, sysmon};
 use crate::atomic::{AtomicBool, Ordering};
 use crate::m::M;
-use crate::p::{MAX_P, P, PStatus};
+use crate::p::{P, PStatus};
 
 static WORLD: AtomicBool = AtomicBool::new(false);
 static GCWAITING: AtomicBool = AtomicBool::new(false);
@@ -53,26 +53,35 @@ pub(crate) fn give_p(mp: &'static M) -> bool {
     true
 }
 
-/// Sets how many goroutines can run at once and returns the old number; 0 only asks. Values above
-/// 4096 count as 4096. Go: runtime.GOMAXPROCS.
-pub(crate) fn set_gomaxprocs(n: usize) -> usize {
-    if n == 0 {
-        return SCHED.gomaxprocs() as usize;
-    }
+/// Stops the world and goes on with as many Ps as `decide` says; returns how many there were.
+/// `None`: it stays as it is. Called on a goroutine of any kind.
+pub(super) fn resize(decide: impl FnOnce() -> Option<usize>) -> usize {
     // ORDERING: SW1
     while WORLD.swap(true, Ordering::Acquire) {
-        crate::time::sleep(std::time::Duration::from_micros(50));
+        crate::time::sleep_system(RETRY_NS);
     }
-    let Some((mp, _)) = enter() else { crate::throw::throw("set_gomaxprocs: not a goroutine") };
+    let (mp, _) = enter_system();
     let old = SCHED.gomaxprocs() as usize;
-    let n = n.min(MAX_P);
-    if n != old {
+    if let Some(n) = decide()
+        && n != old
+    {
         stop_the_world(mp);
         start_the_world(mp, n);
     }
     leave(mp);
     WORLD.store(false, Ordering::Release); // ORDERING: SW1
     old
+}
+
+/// How long a stopper sleeps while another is at work.
+const RETRY_NS: i64 = 50_000;
+
+/// Inside the runtime.
+pub(super) fn pinned<T>(f: impl FnOnce() -> T) -> T {
+    let (mp, _) = enter_system();
+    let v = f();
+    leave(mp);
+    v
 }
 
 /// Rounds that a stopper spins through before it leaves the CPU to those it waits for.

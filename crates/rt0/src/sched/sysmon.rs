@@ -8,7 +8,7 @@
 //! its next runtime call (p/owner.rs). It never allocates. While every P idles it sleeps.
 
 use super::wake::handoffp;
-use super::{SCHED, procresize};
+use super::{SCHED, default_gomaxprocs, procresize};
 use crate::atomic::{AtomicBool, AtomicI64, Ordering};
 use crate::lock::mutex::RtMutex;
 use crate::lock::note::Note;
@@ -45,10 +45,11 @@ pub(crate) extern "C" fn sysmon(_: *mut c_void) -> *mut c_void {
     crate::sys::proc::name_thread(format_args!("rt0-sysmon"));
     // ORDERING: this thread's own
     MEMBARRIER.store(raw::membarrier_register(), Ordering::Relaxed);
+    default_gomaxprocs::sysmon_starts();
     let mut idle_rounds = 0u32;
     let mut delay = MIN_DELAY_NS;
     let tracing = crate::debug::vars::get().schedtrace.get() > 0;
-    let mut last_trace = 0;
+    let (mut last_trace, mut last_check) = (0, nanotime());
     loop {
         if idle_rounds == 0 {
             delay = MIN_DELAY_NS;
@@ -60,6 +61,7 @@ pub(crate) extern "C" fn sysmon(_: *mut c_void) -> *mut c_void {
         if tracing {
             last_trace = trace_if_due(last_trace);
         }
+        last_check = default_gomaxprocs::check_if_due(last_check);
         if !tracing && SCHED.spin.npidle() == SCHED.gomaxprocs() && deep_sleep() {
             idle_rounds = 0;
             continue;

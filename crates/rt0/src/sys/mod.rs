@@ -4,6 +4,7 @@
 //! makes the call itself and returns the error); the few calls it does not expose go through
 //! [`raw::syscall`].
 
+pub(crate) mod cgroup;
 pub(crate) mod clock;
 pub(crate) mod futex;
 pub(crate) mod hash;

@@ -26,6 +26,23 @@ pub(crate) fn name_thread(name: core::fmt::Arguments<'_>) {
     }
 }
 
+/// CPUs that the thread may run on; 0 is the calling one. However wide the kernel's mask is: EINVAL
+/// means "longer".
+pub(crate) fn cpu_count(tid: i32) -> usize {
+    let mut small = [0_u64; 16]; // 1024 CPUs
+    let n = super::raw::sched_getaffinity(tid, &mut small);
+    if n > 0 {
+        return count_bits(&small[..n as usize / 8]);
+    }
+    let mut large = [0_u64; 1024]; // 65,536: Go's maxCPUs
+    let n = super::raw::sched_getaffinity(tid, &mut large);
+    if n > 0 { count_bits(&large[..n as usize / 8]) } else { 1 }
+}
+
+fn count_bits(mask: &[u64]) -> usize {
+    mask.iter().map(|w| w.count_ones() as usize).sum::<usize>().max(1)
+}
+
 /// Reads the head of a small file into `buf` and returns what was read; empty on any error.
 pub(crate) fn read_small<'a>(path: &core::ffi::CStr, buf: &'a mut [u8]) -> &'a [u8] {
     let flags = OFlags::RDONLY | OFlags::CLOEXEC;

@@ -31,11 +31,11 @@ pub(crate) unsafe fn syscall(n: i64, a: [usize; 6]) -> isize {
     r
 }
 
-/// `sched_getaffinity(0)` into `mask`: bytes written, or `-errno`.
-pub(crate) fn sched_getaffinity(mask: &mut [u64]) -> isize {
+/// `sched_getaffinity(tid)` into `mask`: bytes written, or `-errno`. 0: the calling thread.
+pub(crate) fn sched_getaffinity(tid: i32, mask: &mut [u64]) -> isize {
     let p = mask.as_mut_ptr() as usize;
     // SAFETY: RS1: the kernel writes at most the slice's length at its address.
-    unsafe { syscall(libc::SYS_sched_getaffinity, [0, size_of_val(mask), p, 0, 0, 0]) }
+    unsafe { syscall(libc::SYS_sched_getaffinity, [tid as usize, size_of_val(mask), p, 0, 0, 0]) }
 }
 
 const ARCH_SET_GS: usize = 0x1001;
