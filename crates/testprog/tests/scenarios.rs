@@ -419,6 +419,41 @@ fn threads_are_few() {
     assert!(n[1] < 100, "{n:?} threads for 10,000 sleepers");
 }
 
+/// The number of Ps follows the CPUs until it is set, and again after the default was asked for.
+#[test]
+fn gomaxprocs_follows_the_cpus() {
+    let f = testprog("FollowAffinity");
+    let n = numbers(&f);
+    let all = n[0];
+    let set = if all == 1 { 1 } else { 3 }; // with one CPU there is nothing to follow
+    assert!(n == [all, 1, all, 3, 1, all] || set == 1, "{f:?}");
+    for off in [&[("GODEBUG", "updatemaxprocs=0")], &[("GOMAXPROCS", "3")]] {
+        let n = numbers(&testprog_with(&["IgnoreAffinity"], off));
+        assert_eq!(n[0], n[1], "{off:?}");
+    }
+}
+
+#[test]
+fn an_idle_process_does_not_wake_up() {
+    for procs in ["1", "2", "8"] {
+        let f = testprog_with(&["IdleSwitches"], &[("GOMAXPROCS", procs)]);
+        // One of three seconds may see the end of something.
+        assert!(numbers(&f).iter().filter(|n| **n == 0).count() >= 2, "GOMAXPROCS={procs}: {f:?}");
+    }
+}
+
+/// `RT0_STRESS_SECS` seconds (1 unless set) on 1, 2 and 8 Ps.
+#[test]
+fn a_token_is_never_lost() {
+    let secs = std::env::var("RT0_STRESS_SECS").unwrap_or_else(|_| "1".into());
+    let limit = Duration::from_secs(secs.parse().unwrap_or(1)) * 2 + LIMIT;
+    for procs in ["1", "2", "8"] {
+        let mut command = Command::new(TESTPROG);
+        command.args(["TokenRing", &secs]).env("GOMAXPROCS", procs);
+        check(&run(&mut command, b"", limit), 0, "ok\n", "passes: ");
+    }
+}
+
 #[test]
 fn memory_stays_flat() {
     let n = numbers(&testprog("SpawnFlat"));

@@ -6,3 +6,16 @@ pub(crate) mod ms;
 pub(crate) mod vars;
 
 pub use g0check::NoAllocOnG0;
+
+/// Writes the state of the scheduler to standard error: a line about it as a whole, and one for
+/// each P, M and goroutine. For a watchdog that sees a program stand still; the program goes on.
+///
+/// The lines are those of `GODEBUG=schedtrace=1,scheddetail=1`. From any thread. Nobody is
+/// scheduled while it writes.
+pub fn schedtrace() {
+    let section = crate::sched::enter();
+    crate::sched::schedtrace::schedtrace(crate::sys::nanotime(), true);
+    if let Some((mp, _)) = section {
+        crate::sched::leave(mp);
+    }
+}

@@ -5,6 +5,8 @@ mod exits;
 mod limits;
 mod os_thread;
 mod panics;
+mod procs;
+mod ring;
 mod sched;
 mod stacks;
 
@@ -33,6 +35,8 @@ pub(crate) fn find(name: &str) -> Option<Run> {
         limits::SCENARIOS,
         os_thread::SCENARIOS,
         panics::SCENARIOS,
+        procs::SCENARIOS,
+        ring::SCENARIOS,
         sched::SCENARIOS,
         stacks::SCENARIOS,
     ]
