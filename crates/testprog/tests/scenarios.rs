@@ -434,6 +434,11 @@ fn gomaxprocs_follows_the_cpus() {
 }
 
 #[test]
+fn the_world_stops_without_membarrier() {
+    check(&testprog("StopWithoutMembarrier"), 0, "true\n", "");
+}
+
+#[test]
 fn an_idle_process_does_not_wake_up() {
     for procs in ["1", "2", "8"] {
         let f = testprog_with(&["IdleSwitches"], &[("GOMAXPROCS", procs)]);

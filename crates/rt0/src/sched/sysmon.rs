@@ -219,7 +219,16 @@ pub(crate) fn take_for_stopper(pp: &'static P) -> bool {
     if pp.owner.in_syscall() {
         return pp.owner.retake_syscall(mp.addr());
     }
-    take_from_running(pp, mp, mp.procid.get() as i32)
+    if take_from_running(pp, mp, mp.procid.get() as i32) {
+        return true;
+    }
+    // Without the barrier no P is taken from a thread that computes: its goroutine is asked to
+    // park, and the M gives the P up at the end of that.
+    // ORDERING: set once, when sysmon starts; a stale false costs a signal
+    if !MEMBARRIER.load(Ordering::Relaxed) && !in_runtime(mp) {
+        super::preempt::preempt_m(mp);
+    }
+    false
 }
 
 /// One claimer at a time: the barrier that a claim needs must lie after that claim, and an M may

@@ -1,17 +1,20 @@
 //! GOMAXPROCS where nobody sets it, and how quiet a process is that has nothing to do.
 
-use super::{DONE, Entry, Run::Main};
+use super::{DONE, Entry, Run};
 use rustix::thread::{CpuSet, sched_getaffinity, sched_setaffinity};
 use std::collections::BTreeMap;
 use std::process::ExitCode;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
 use std::{fs, iter};
 
 pub(crate) const SCENARIOS: &[Entry] = &[
-    ("FollowAffinity", Main(follow_affinity)),
-    ("IgnoreAffinity", Main(ignore_affinity)),
-    ("IdleSwitches", Main(idle_switches)),
+    ("FollowAffinity", Run::Main(follow_affinity)),
+    ("IgnoreAffinity", Run::Main(ignore_affinity)),
+    ("IdleSwitches", Run::Main(idle_switches)),
+    ("StopWithoutMembarrier", Run::Plain(stop_without_membarrier)),
 ];
 
 fn tasks() -> Vec<i32> {
@@ -113,5 +116,58 @@ fn idle_switches() -> ExitCode {
     println!("{}", seen.iter().map(u64::to_string).collect::<Vec<_>>().join(" "));
     parked.iter().for_each(|h| h.goroutine().unpark());
     parked.into_iter().for_each(|h| h.join().expect("no panic"));
+    DONE
+}
+
+/// From here on the kernel knows no membarrier for this thread and those that it makes.
+#[allow(unsafe_code, reason = "two prctl calls, one with a filter program")]
+fn refuse_membarrier() {
+    let op = |code: u32, jt, jf, k| libc::sock_filter { code: code as u16, jt, jf, k };
+    let mut program = [
+        op(libc::BPF_LD | libc::BPF_W | libc::BPF_ABS, 0, 0, 0), // the number of the call
+        op(libc::BPF_JMP | libc::BPF_JEQ | libc::BPF_K, 0, 1, libc::SYS_membarrier as u32),
+        op(libc::BPF_RET | libc::BPF_K, 0, 0, libc::SECCOMP_RET_ERRNO | libc::ENOSYS as u32),
+        op(libc::BPF_RET | libc::BPF_K, 0, 0, libc::SECCOMP_RET_ALLOW),
+    ];
+    let filter = libc::sock_fprog { len: program.len() as u16, filter: program.as_mut_ptr() };
+    // SAFETY: numbers only.
+    let r = unsafe { libc::prctl(libc::PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) };
+    assert_eq!(r, 0, "no_new_privs");
+    // SAFETY: the kernel copies the program, which lives until the call returns.
+    let r = unsafe { libc::prctl(libc::PR_SET_SECCOMP, libc::SECCOMP_MODE_FILTER, &filter) };
+    assert_eq!(r, 0, "seccomp");
+}
+
+/// Resizes beside a loop without a call, where no barrier can be had on other threads; prints
+/// whether that took less than the five seconds of the loop.
+fn stop_without_membarrier() -> ExitCode {
+    refuse_membarrier();
+    rt0::run(|| {
+        rt0::set_gomaxprocs(2);
+        let (running, stop) = (Arc::new(AtomicBool::new(false)), Arc::new(AtomicBool::new(false)));
+        let hog = {
+            let (running, stop) = (Arc::clone(&running), Arc::clone(&stop));
+            rt0::go(move || {
+                running.store(true, Ordering::SeqCst);
+                while !stop.load(Ordering::SeqCst) {
+                    std::hint::spin_loop();
+                }
+            })
+        };
+        while !running.load(Ordering::SeqCst) {
+            rt0::gosched();
+        }
+        let late = {
+            let stop = Arc::clone(&stop);
+            thread::spawn(move || {
+                thread::sleep(Duration::from_secs(5));
+                stop.swap(true, Ordering::SeqCst)
+            })
+        };
+        rt0::set_gomaxprocs(3);
+        println!("{}", !stop.swap(true, Ordering::SeqCst));
+        hog.join().expect("no panic");
+        drop(late);
+    });
     DONE
 }
