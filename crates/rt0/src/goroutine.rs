@@ -31,6 +31,11 @@ impl Goroutine {
         self.name.as_deref()
     }
 
+    /// The G, which may be another goroutine's by now.
+    pub(crate) fn g(&self) -> &'static G {
+        self.gp
+    }
+
     /// The G, while it is still this goroutine's.
     pub(crate) fn g_if_not_reused(&self) -> Option<&'static G> {
         (self.gp.goid.get() == self.id).then_some(self.gp)

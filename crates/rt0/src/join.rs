@@ -127,6 +127,10 @@ impl<T> Packet<T> {
 
     /// Waits for `finish`.
     pub(crate) fn wait(&self) {
+        if !self.state.is_finished() {
+            let g = self.goroutine();
+            park::run_first(g.g(), g.id());
+        }
         let w = Waiter::new();
         if self.state.enlist(core::ptr::from_ref(&w).cast_mut()) {
             w.wait(WaitReason::Join);

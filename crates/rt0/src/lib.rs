@@ -26,6 +26,7 @@
 mod atomic;
 #[cfg(loom)]
 mod g {
+    pub(crate) mod fresh;
     pub(crate) mod key;
     pub(crate) mod park_state;
     pub(crate) mod ticket;

@@ -163,6 +163,7 @@ fn goroutines_locked_to_threads() {
     let one = [("GOMAXPROCS", "1")];
     check(&testprog_with(&["LockOSThreadMain"], &one), 0, "OK\n", "");
     check(&testprog("LockOSThreadAlt"), 0, "OK\n", "");
+    check(&testprog_with(&["InitThread"], &[("GOMAXPROCS", "2")]), 0, "OK\n", "");
     let f = testprog("LockOSThreadAvoidsStatePropagation");
     assert!(f.stdout == "OK\n" || f.stdout == "unshare not permitted\n", "{f:?}");
     for scenario in ["LockedDeadlock", "LockedDeadlock2"] {

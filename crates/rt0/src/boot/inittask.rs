@@ -77,11 +77,6 @@ fn do_init1(task: &'static InitTask) {
     task.state.store(2, Ordering::Relaxed); // ORDERING: goroutine 1 alone runs tasks
 }
 
-/// Whether the program has registered any.
-pub(crate) fn any() -> bool {
-    tasks().next().is_some()
-}
-
 /// Runs one piece of initialisation and prints Go's line for it if asked to. Bytes and allocations
 /// are those of the runtime's slabs; it does not see the program's allocator.
 pub(crate) fn do_init(name: &str, run: impl FnOnce()) {

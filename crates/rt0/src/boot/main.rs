@@ -86,9 +86,9 @@ fn main_init() {
     SCHED.main_started.store(true, Ordering::Relaxed); // ORDERING: goroutine 1's own thread
     do_init("runtime", runtime_init);
     // They run on the process's first thread, whatever they start or wait for. Go: lockOSThread.
-    let locked = super::inittask::any().then(crate::sched::lock_os_thread::lock_os_thread);
+    crate::sched::lock_os_thread::init_begins();
     do_init_main();
-    drop(locked);
+    crate::sched::lock_os_thread::init_ends();
     // sysmon prints it; and where it is, goroutine 1 may leave its thread.
     if crate::debug::vars::get().schedtrace.get() > 0 && crate::tls::init().is_ok() {
         crate::sched::newm::start_threads();

@@ -17,6 +17,7 @@
 //!   dead (a free list owns it).
 //! * `GS2`: who owns a G by GS1 writes its fields; others read status, ids and sites for reports.
 
+pub(crate) mod fresh;
 pub(crate) mod key;
 pub(crate) mod park_state;
 pub(crate) mod parker;
@@ -25,6 +26,7 @@ pub(crate) mod ticket;
 use crate::atomic::{AtomicRef, AtomicU32, AtomicUsize, Ordering, Word};
 use crate::m::M;
 use core::panic::Location;
+use fresh::Fresh;
 use park_state::ParkState;
 use parker::Parker;
 
@@ -116,12 +118,15 @@ pub(crate) struct G {
     pub(crate) goid: Word,
     /// Token of `rt0::park` (park_state.rs).
     pub(crate) park: ParkState,
-    /// What it waits with for all else (sched/wait.rs).
-    pub(crate) parker: Parker,
     /// Set for the runtime's own goroutines.
     pub(crate) system: AtomicU32,
     /// The M that alone may run it (sched/lock_os_thread.rs). Go: lockedm.
     pub(crate) lockedm: AtomicRef<M>,
+    /// Not run yet: may be run out of turn.
+    pub(crate) fresh: Fresh,
+
+    /// What it waits with (sched/wait.rs).
+    pub(crate) parker: Parker,
 
     // Written by newproc1 while it owns the dead G.
     /// Runs the closure that newproc put on the stack: `fn(*mut u8)`.
@@ -163,9 +168,10 @@ impl G {
             waitreason: AtomicU32::new(0),
             goid: Word::new(0),
             park: ParkState::new(),
-            parker: Parker::new(),
             system: AtomicU32::new(0),
             lockedm: AtomicRef::none(),
+            fresh: Fresh::new(),
+            parker: Parker::new(),
             startpc: AtomicUsize::new(0),
             start_arg: AtomicUsize::new(0),
             parent_goid: Word::new(0),

@@ -24,6 +24,7 @@
 #![cfg_attr(not(test), allow(dead_code, unused_imports, reason = "models are tests only"))]
 
 mod coverage;
+mod fresh;
 mod join;
 mod mutex;
 mod nap;

@@ -11,7 +11,7 @@
 //! taken.
 
 use super::{Token, check, leak, must_catch};
-use crate::sched::runq::{Place, RunQueue};
+use crate::sched::runq::{Entry, Place, RunQueue};
 use loom::thread;
 
 struct Goroutine {
@@ -36,16 +36,16 @@ fn run(g: &'static Goroutine, taken: &mut Taken) {
 
 /// Owner: puts, and runs what the overflow hands over, as if it had been through the global queue.
 fn put(q: &'static Queue, id: usize, place: Place, spilled: &mut Taken) {
-    q.put(newproc(id), place, |batch| {
-        for g in batch {
-            run(g, spilled);
+    q.put(Entry::plain(newproc(id)), place, |batch| {
+        for e in batch {
+            run(e.parts().0, spilled);
         }
     });
 }
 
 fn get(q: &'static Queue, taken: &mut Taken) {
-    if let Some((g, _)) = q.get() {
-        run(g, taken);
+    if let Some((e, _)) = q.get() {
+        run(e.parts().0, taken);
     }
 }
 
@@ -54,11 +54,11 @@ fn thief(victim: &'static Queue, times: usize, next: bool) -> Taken {
     let mine = leak(Queue::new());
     let mut taken = Taken::new();
     for _ in 0..times {
-        if let Some(g) = mine.steal_into(victim, next) {
-            run(g, &mut taken);
+        if let Some(e) = mine.steal_into(victim, next) {
+            run(e.parts().0, &mut taken);
         }
-        while let Some((g, _)) = mine.get() {
-            run(g, &mut taken);
+        while let Some((e, _)) = mine.get() {
+            run(e.parts().0, &mut taken);
         }
     }
     taken
@@ -67,8 +67,8 @@ fn thief(victim: &'static Queue, times: usize, next: bool) -> Taken {
 /// Everything that was made was taken once.
 fn account(q: &'static Queue, made: usize, lists: impl IntoIterator<Item = Taken>) {
     let mut ids: Vec<usize> = lists.into_iter().flatten().map(|g| g.id).collect();
-    while let Some((g, _)) = q.get() {
-        ids.push(g.id);
+    while let Some((e, _)) = q.get() {
+        ids.push(e.parts().0.id);
     }
     assert!(q.is_empty() && !q.has_stealable(), "the queue was drained");
     ids.sort_unstable();

@@ -12,7 +12,7 @@
 //! timers, and `may_spin`, a heuristic.
 
 use super::{Token, check, leak, must_catch, mutated};
-use crate::sched::runq::{Place, RunQueue};
+use crate::sched::runq::{Entry, Place, RunQueue};
 use crate::sched::spinning::Spinning;
 use loom::sync::Mutex;
 use loom::thread;
@@ -63,7 +63,7 @@ impl World {
     fn submit(&self, i: usize) {
         let g = leak(Goroutine { context: Token::new() });
         g.context.use_alone();
-        self.queues[i].put(g, Place::Tail, |_| panic!("the queue does not fill"));
+        self.queues[i].put(Entry::plain(g), Place::Tail, |_| panic!("the queue does not fill"));
         self.wakep();
     }
 
@@ -113,7 +113,7 @@ impl World {
 
     fn steal(&self) -> Option<&'static Goroutine> {
         let mine = Queue::new();
-        self.queues.iter().find_map(|q| mine.steal_into(q, false))
+        self.queues.iter().find_map(|q| mine.steal_into(q, false)).map(|e| e.parts().0)
     }
 
     /// find_runnable.rs `give_up_p`. True: the M has its P again and spins.

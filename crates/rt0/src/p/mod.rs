@@ -13,7 +13,7 @@ pub(crate) mod owner;
 use crate::atomic::{AtomicRef, AtomicU32, AtomicUsize, Ordering, Word};
 use crate::g::G;
 use crate::m::M;
-use crate::sched::runq::RunQueue;
+use crate::sched::runq::{Entry, RunQueue};
 use crate::time::heap::Timers;
 use owner::Owner;
 
@@ -116,6 +116,17 @@ pub(crate) struct P {
     pub(crate) id: AtomicUsize,
 }
 
+impl Entry<G> {
+    /// The goroutine, now the caller's; `None` if it was run out of turn.
+    #[inline(always)]
+    pub(crate) fn take(self) -> Option<&'static G> {
+        match self.parts() {
+            (gp, false) => Some(gp),
+            (gp, true) => gp.fresh.claim_any().then_some(gp),
+        }
+    }
+}
+
 impl P {
     pub(crate) const fn new() -> P {
         P {
@@ -181,16 +192,27 @@ impl P {
     pub(crate) fn next_local(&self) -> Option<&'static G> {
         if self.inherited.get() >= MOST_INHERITED {
             self.inherited.set(0);
-            if let Some(gp) = self.runq.get_ring() {
+            if let Some(gp) = self.runq.get_ring().and_then(Entry::take) {
                 return Some(gp);
             }
         }
-        let (gp, inherits) = self.runq.get()?;
+        let (gp, inherits) = self.next_entry()?;
         if let Some(next) = self.runq.peek() {
             crate::g::prefetch(next);
         }
         self.inherited.set(if inherits { self.inherited.get() + 1 } else { 0 });
         Some(gp)
+    }
+
+    /// Owner: takes entries until one stands for a goroutine; and whether it was in `runnext`.
+    #[inline(always)]
+    pub(crate) fn next_entry(&self) -> Option<(&'static G, bool)> {
+        loop {
+            let (entry, next) = self.runq.get()?;
+            if let Some(gp) = entry.take() {
+                return Some((gp, next));
+            }
+        }
     }
 
     pub(crate) fn id(&self) -> usize {

@@ -8,7 +8,7 @@
 //! Go: proc.go `globrunqput`, `globrunqputhead`, `globrunqputbatch`, `globrunqget`; `gQueue`.
 //!
 
-use super::runq::{Place, RUNQ_LEN};
+use super::runq::{Entry, Place, RUNQ_LEN, SPILL_LEN};
 use super::{SCHED, State};
 use crate::atomic::Ordering;
 use crate::g::G;
@@ -66,8 +66,8 @@ impl State {
     }
 
     /// Go: globrunqputbatch.
-    pub(crate) fn globrunqputbatch(&mut self, batch: &[&'static G]) {
-        for gp in batch {
+    pub(crate) fn globrunqputbatch(&mut self, batch: &[Entry<G>]) {
+        for gp in batch.iter().filter_map(|e| e.take()) {
             self.runq.push_back(gp);
         }
         self.mirror();
@@ -104,7 +104,7 @@ impl State {
         for _ in 1..n {
             let Some(more) = self.runq.pop() else { break };
             let mut spilled = None;
-            pp.runq.put(more, Place::Tail, |batch| spilled = Some(batch.len()));
+            pp.runq.put(Entry::plain(more), Place::Tail, |batch| spilled = Some(batch.len()));
             // The queue was empty or nearly so: the caller takes a batch only when it found
             // nothing.
             if spilled.is_some() {
@@ -120,5 +120,33 @@ impl State {
 /// runqput.
 #[inline]
 pub(crate) fn runqput(pp: &'static P, gp: &'static G, place: Place) {
-    pp.runq.put(gp, place, |batch| SCHED.lock.lock().globrunqputbatch(batch));
+    put(pp, Entry::plain(gp), place);
+}
+
+/// The same for a new goroutine, which its joiner may run out of turn.
+#[inline]
+pub(crate) fn runqput_fresh(pp: &'static P, gp: &'static G) {
+    gp.fresh.publish(gp.goid.get() as usize);
+    put(pp, Entry::marked(gp), Place::Next);
+}
+
+#[inline(always)]
+fn put(pp: &'static P, entry: Entry<G>, place: Place) {
+    pp.runq.put(entry, place, |batch| spill(pp, batch));
+}
+
+/// What a full ring hands over. Where most of it was run out of turn the rest stays here, behind
+/// the others: it would otherwise be claimed for the global queue, out of its joiner's reach.
+#[cold]
+fn spill(pp: &'static P, batch: &[Entry<G>]) {
+    let stands = |e: &&Entry<G>| match e.parts() {
+        (_, false) => true,
+        (gp, true) => gp.fresh.is_there(),
+    };
+    if batch.iter().filter(stands).count() > SPILL_LEN / 2 {
+        return SCHED.lock.lock().globrunqputbatch(batch);
+    }
+    for entry in batch.iter().filter(stands) {
+        pp.runq.put(*entry, Place::Tail, |batch| SCHED.lock.lock().globrunqputbatch(batch));
+    }
 }

@@ -29,7 +29,7 @@
 use super::newm::start_threads;
 use super::wake::{acquirep, handoffp, releasep, stopm};
 use super::{SCHED, State, enter, leave};
-use crate::atomic::Ordering;
+use crate::atomic::{AtomicBool, Ordering};
 use crate::g::G;
 use crate::m::{M, special};
 use core::marker::PhantomData;
@@ -74,6 +74,31 @@ pub fn lock_os_thread() -> OsThreadGuard {
         lock();
     }
     OsThreadGuard(PhantomData)
+}
+
+/// Init tasks run: goroutine 1 stays on the first thread. While that is the only one there is
+/// nothing to do for it, so the lock is taken when goroutine 1 starts others.
+static IN_INIT: AtomicBool = AtomicBool::new(false);
+
+/// Goroutine 1, before the program's init tasks.
+pub(crate) fn init_begins() {
+    IN_INIT.store(true, Ordering::Relaxed); // ORDERING: goroutine 1's own
+}
+
+/// Goroutine 1, after them.
+pub(crate) fn init_ends() {
+    IN_INIT.store(false, Ordering::Relaxed); // ORDERING: goroutine 1's own
+    if SCHED.threads_started.load(Ordering::Relaxed) {
+        unlock(); // ORDERING: goroutine 1 started them, or holds no lock
+    }
+}
+
+/// The threads of the runtime are about to start.
+pub(super) fn more_threads() {
+    let in_init = IN_INIT.load(Ordering::Relaxed); // ORDERING: goroutine 1's own
+    if in_init && crate::tls::getg().is_some_and(super::lifecycle::is_goroutine_1) {
+        lock();
+    }
 }
 
 /// Go: dolockOSThread.

@@ -93,6 +93,7 @@ static STARTED: Once = Once::new();
 /// Starts the template thread and sysmon, once. In user context only: it allocates.
 pub(crate) fn start_threads() {
     STARTED.call_once(|| {
+        super::lock_os_thread::more_threads();
         super::preempt::init();
         newosproc(template_thread, core::ptr::null_mut());
         newosproc(sysmon::sysmon, core::ptr::null_mut());

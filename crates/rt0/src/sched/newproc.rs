@@ -6,7 +6,7 @@
 //! P's cache is used again, slot, block and all; only when there is none is a slot carved (malg),
 //! which allocates and so happens before the runtime is entered.
 
-use super::global_queue::runqput;
+use super::global_queue::{runqput, runqput_fresh};
 use super::runq::Place;
 use super::{SCHED, enter, enter_system, leave, p_of};
 use crate::atomic::Ordering;
@@ -62,7 +62,7 @@ pub(crate) unsafe fn newproc<F: FnOnce() -> E + Send, E: Ending>(
             before_run(newg);
             p_of(mp).gcreated.bump();
             add_scannable_stack(p_of(mp), stack::limit_bytes(newg) as i64);
-            runqput(p_of(mp), newg, Place::Next);
+            runqput_fresh(p_of(mp), newg);
             // ORDERING: set once in runtime.main
             if SCHED.main_started.load(Ordering::Relaxed) {
                 super::wake::wakep();

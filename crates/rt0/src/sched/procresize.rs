@@ -102,7 +102,7 @@ fn destroy(sched: &mut State, mp: &'static M, pp: &'static P) {
     let mut held: [Option<&'static G>; super::runq::RUNQ_LEN + 1] =
         [None; super::runq::RUNQ_LEN + 1];
     let mut n = 0;
-    while let Some((gp, _)) = pp.runq.get() {
+    while let Some((gp, _)) = pp.next_entry() {
         held[n] = Some(gp);
         n += 1;
     }

@@ -43,6 +43,48 @@ pub(crate) enum Place {
     Tail,
 }
 
+/// What a queue holds: a goroutine, whose taker owns it; or, marked, a new one that may have been
+/// run out of turn, which its taker must claim (g/fresh.rs). The mark is the lowest bit.
+pub(crate) struct Entry<T: 'static>(*mut T);
+
+const MARK: usize = 1;
+
+impl<T: 'static> Clone for Entry<T> {
+    fn clone(&self) -> Self {
+        *self
+    }
+}
+
+impl<T: 'static> Copy for Entry<T> {}
+
+impl<T: 'static> Entry<T> {
+    #[inline(always)]
+    pub(crate) fn plain(gp: &'static T) -> Self {
+        Entry(as_ptr(Some(gp)))
+    }
+
+    #[inline(always)]
+    pub(crate) fn marked(gp: &'static T) -> Self {
+        const { assert!(align_of::<T>() > MARK) };
+        Entry(as_ptr(Some(gp)).map_addr(|a| a | MARK))
+    }
+
+    /// The goroutine, and whether it must be claimed.
+    #[inline(always)]
+    pub(crate) fn parts(self) -> (&'static T, bool) {
+        let marked = self.0.addr() & MARK != 0;
+        match as_static(self.0.map_addr(|a| a & !MARK)) {
+            Some(gp) => (gp, marked),
+            None => unreachable!("entries are made from references"),
+        }
+    }
+
+    #[inline(always)]
+    fn from_slot(p: *mut T) -> Option<Self> {
+        (!p.is_null()).then_some(Entry(p))
+    }
+}
+
 pub(crate) struct RunQueue<T: 'static> {
     head: AtomicU32, // RQ2
     tail: AtomicU32, // RQ1
@@ -69,15 +111,15 @@ impl<T: 'static> RunQueue<T> {
         &self.slots[(i % LEN) as usize]
     }
 
-    /// Owner: queues `gp`. A full ring calls `spill` with half of the ring and the goroutine.
+    /// Owner: queues an entry. A full ring calls `spill` with half of the ring and the entry.
     #[inline]
-    pub(crate) fn put(&self, gp: &'static T, place: Place, spill: impl FnOnce(&[&'static T])) {
-        let mut gp = gp;
+    pub(crate) fn put(&self, entry: Entry<T>, place: Place, spill: impl FnOnce(&[Entry<T>])) {
+        let mut entry = entry;
         if place == Place::Next {
             // ORDERING: pairs with the CAS in get and steal_into
-            match as_static(self.runnext.swap(as_ptr(Some(gp)), Ordering::AcqRel)) {
+            match Entry::from_slot(self.runnext.swap(entry.0, Ordering::AcqRel)) {
                 None => return,
-                Some(kicked) => gp = kicked,
+                Some(kicked) => entry = kicked,
             }
         }
         let mut spill = Some(spill);
@@ -88,14 +130,14 @@ impl<T: 'static> RunQueue<T> {
             let t = self.tail.load(Ordering::Relaxed);
             if t.wrapping_sub(h) < LEN {
                 // ORDERING: published by the tail store below
-                self.slot(t).store(as_ptr(Some(gp)), Ordering::Relaxed);
+                self.slot(t).store(entry.0, Ordering::Relaxed);
                 let publish =
                     if mutated("runq.tail") { Ordering::Relaxed } else { Ordering::Release };
                 // ORDERING: pairs with the tail load in steal_into
                 self.tail.store(t.wrapping_add(1), publish);
                 return;
             }
-            if self.put_slow(gp, h, t, &mut spill) {
+            if self.put_slow(entry, h, t, &mut spill) {
                 return;
             }
         }
@@ -105,17 +147,17 @@ impl<T: 'static> RunQueue<T> {
     #[cold]
     fn put_slow(
         &self,
-        gp: &'static T,
+        entry: Entry<T>,
         h: u32,
         t: u32,
-        spill: &mut Option<impl FnOnce(&[&'static T])>,
+        spill: &mut Option<impl FnOnce(&[Entry<T>])>,
     ) -> bool {
         let n = t.wrapping_sub(h) / 2;
-        let mut batch = [gp; SPILL_LEN];
+        let mut batch = [entry; SPILL_LEN];
         for (i, b) in batch.iter_mut().take(n as usize).enumerate() {
             // ORDERING: the owner's own stores
             let p = self.slot(h.wrapping_add(i as u32)).load(Ordering::Relaxed);
-            let Some(g) = as_static(p) else { return false };
+            let Some(g) = Entry::from_slot(p) else { return false };
             *b = g;
         }
         if mutated("runq.overflow") {
@@ -141,7 +183,7 @@ impl<T: 'static> RunQueue<T> {
     /// Owner: takes the next goroutine, `runnext` first. `true` means it came from `runnext` and
     /// inherits the time slice.
     #[inline]
-    pub(crate) fn get(&self) -> Option<(&'static T, bool)> {
+    pub(crate) fn get(&self) -> Option<(Entry<T>, bool)> {
         // ORDERING: a null seen stale is only a missed shortcut; the CAS below acquires
         let next = self.runnext.load(Ordering::Relaxed);
         if !next.is_null() {
@@ -154,7 +196,7 @@ impl<T: 'static> RunQueue<T> {
                 Ordering::Relaxed,
             );
             if got.is_ok() {
-                return as_static(next).map(|g| (g, true));
+                return Entry::from_slot(next).map(|g| (g, true));
             }
         }
         self.get_ring().map(|g| (g, false))
@@ -162,7 +204,7 @@ impl<T: 'static> RunQueue<T> {
 
     /// Owner: takes the ring's oldest goroutine, leaving `runnext` alone.
     #[inline]
-    pub(crate) fn get_ring(&self) -> Option<&'static T> {
+    pub(crate) fn get_ring(&self) -> Option<Entry<T>> {
         loop {
             // ORDERING: pairs with the head CAS of thieves
             let h = self.head.load(Ordering::Acquire);
@@ -175,7 +217,7 @@ impl<T: 'static> RunQueue<T> {
             let p = self.slot(h).load(Ordering::Relaxed);
             if mutated("runq.get") {
                 self.head.store(h.wrapping_add(1), Ordering::Release);
-                return as_static(p);
+                return Entry::from_slot(p);
             }
             // ORDERING: pairs with the head load in steal_into
             let won = self.head.compare_exchange(
@@ -185,7 +227,7 @@ impl<T: 'static> RunQueue<T> {
                 Ordering::Relaxed,
             );
             if won.is_ok() {
-                return as_static(p);
+                return Entry::from_slot(p);
             }
         }
     }
@@ -194,7 +236,7 @@ impl<T: 'static> RunQueue<T> {
     ///
     /// With `steal_next` an otherwise empty victim loses its `runnext`; the caller has given the
     /// victim its courtesy time before it asks for that.
-    pub(crate) fn steal_into(&self, victim: &Self, steal_next: bool) -> Option<&'static T> {
+    pub(crate) fn steal_into(&self, victim: &Self, steal_next: bool) -> Option<Entry<T>> {
         // ORDERING: the owner's own store
         let t = self.tail.load(Ordering::Relaxed);
         let n = self.grab(victim, t, steal_next);
@@ -203,7 +245,7 @@ impl<T: 'static> RunQueue<T> {
         }
         let n = n - 1;
         // ORDERING: written by grab, on this thread
-        let run = as_static(self.slot(t.wrapping_add(n)).load(Ordering::Relaxed));
+        let run = Entry::from_slot(self.slot(t.wrapping_add(n)).load(Ordering::Relaxed));
         if n > 0 {
             // ORDERING: pairs with the tail load of thieves of this queue
             self.tail.store(t.wrapping_add(n), Ordering::Release);
@@ -283,6 +325,15 @@ impl<T: 'static> RunQueue<T> {
         }
     }
 
+    /// Owner: whether this goroutine is next.
+    #[cfg(not(loom))]
+    #[inline]
+    pub(crate) fn next_is(&self, gp: &'static T) -> bool {
+        // ORDERING: a hint: a thief may take it any moment
+        let next = self.runnext.load(Ordering::Relaxed).map_addr(|a| a & !MARK);
+        core::ptr::eq(next, gp)
+    }
+
     /// Owner: the ring's oldest goroutine, which may be stolen any moment: for prefetching.
     #[cfg(not(loom))]
     #[inline(always)]
@@ -292,7 +343,8 @@ impl<T: 'static> RunQueue<T> {
         if h == t {
             return None;
         }
-        as_static(self.slot(h).load(Ordering::Relaxed)) // ORDERING: a hint
+        let entry = Entry::from_slot(self.slot(h).load(Ordering::Relaxed)); // ORDERING: a hint
+        entry.map(|e| e.parts().0)
     }
 
     /// Goroutines queued, for reports: `runnext` counts one.

@@ -24,7 +24,7 @@ pub(crate) fn steal_work(mp: &'static M) -> Option<&'static G> {
             }
             if last && victim.timers.next_when() != 0 {
                 crate::time::run_due(mp, victim);
-                if let Some((gp, _)) = pp.runq.get() {
+                if let Some((gp, _)) = pp.next_entry() {
                     return Some(gp);
                 }
             }
@@ -44,7 +44,8 @@ fn runqsteal(pp: &'static P, victim: &'static P, steal_next: bool) -> Option<&'s
             core::hint::spin_loop();
         }
     }
-    pp.runq.steal_into(&victim.runq, steal_next)
+    let entry = pp.runq.steal_into(&victim.runq, steal_next)?;
+    entry.take().or_else(|| pp.next_entry().map(|(gp, _)| gp))
 }
 
 /// All Ps, from a random one on, by a random step that is coprime with their number. Go:

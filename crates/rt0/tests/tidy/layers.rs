@@ -22,6 +22,7 @@ const LAYERS: &[(&str, u32)] = &[
     ("sched/runq", 1),
     ("sched/spinning", 1),
     ("sched/newm/nap", 1),
+    ("g/fresh", 1),
     ("g/key", 1),
     ("netpoll/poller", 1),
     ("join/state", 1),

@@ -3,12 +3,14 @@
 use super::{DONE, Entry, Run::Main};
 use rt0::time::sleep;
 use std::process::{self, ExitCode};
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
 pub(crate) const SCENARIOS: &[Entry] = &[
     ("LockOSThreadMain", Main(lock_os_thread_main)),
     ("LockOSThreadAlt", Main(lock_os_thread_alt)),
     ("LockOSThreadAvoidsStatePropagation", Main(lock_os_thread_avoids_state_propagation)),
+    ("InitThread", Main(init_thread)),
     ("LockedDeadlock", Main(locked_deadlock)),
     ("LockedDeadlock2", Main(locked_deadlock2)),
 ];
@@ -17,6 +19,49 @@ fn gettid() -> u32 {
     let status = std::fs::read_to_string("/proc/thread-self/status").expect("proc is mounted");
     let pid = status.lines().find_map(|l| l.strip_prefix("Pid:")).expect("a line `Pid:`");
     pid.trim().parse().expect("a number")
+}
+
+rt0::init_task! { name: "testprog/os_thread", order: 30, run: wait_in_init }
+
+static INIT_RAN_ON: AtomicU32 = AtomicU32::new(0);
+
+/// For the scenario InitThread only: an init task that starts goroutines and waits for them.
+fn wait_in_init() {
+    if std::env::args().nth(1).as_deref() != Some("InitThread") {
+        return;
+    }
+    for _ in 0..20 {
+        let busy: Vec<_> = (0..4).map(|_| rt0::go(|| sleep(Duration::from_micros(100)))).collect();
+        for h in busy {
+            h.join().expect("no panic");
+        }
+        let tid = gettid();
+        INIT_RAN_ON.store(tid, Ordering::SeqCst);
+        if tid != process::id() {
+            return;
+        }
+    }
+}
+
+/// Init tasks stay on the process's first thread, and main does not.
+fn init_thread() -> ExitCode {
+    if INIT_RAN_ON.load(Ordering::SeqCst) != process::id() {
+        println!("init moved to another thread");
+        return ExitCode::FAILURE;
+    }
+    let stop = std::time::Instant::now() + Duration::from_secs(20);
+    while gettid() == process::id() {
+        if std::time::Instant::now() > stop {
+            println!("main is still locked");
+            return ExitCode::FAILURE;
+        }
+        let busy: Vec<_> = (0..8).map(|_| rt0::go(|| sleep(Duration::from_micros(50)))).collect();
+        for h in busy {
+            h.join().expect("no panic");
+        }
+    }
+    println!("OK");
+    DONE
 }
 
 /// A goroutine ends while it is locked to the process's first thread. With GOMAXPROCS=1 it starts
