@@ -43,6 +43,8 @@ pub(crate) mod special {
     pub(crate) const LOCKED: u32 = 2;
     /// The thread has to end.
     pub(crate) const EXITING: u32 = 4;
+    /// The goroutine just left has to go on on another M.
+    pub(crate) const MOVE: u32 = 8;
 }
 
 impl Action {
@@ -197,6 +199,11 @@ impl M {
     /// Whether its thread has to end.
     pub(crate) fn is_exiting(&self) -> bool {
         self.special.load(Ordering::Relaxed) & special::EXITING != 0 // ORDERING: owner-only bit
+    }
+
+    /// Whether the goroutine just left has to go on on another M.
+    pub(crate) fn has_to_move(&self) -> bool {
+        self.special.load(Ordering::Relaxed) & special::MOVE != 0 // ORDERING: owner-only bit
     }
 
     pub(crate) fn set_special(&self, bit: u32) {

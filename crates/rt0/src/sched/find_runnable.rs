@@ -43,6 +43,9 @@ pub(crate) fn find_runnable(mp: &'static M) -> Option<&'static G> {
         }
         stopm(mp);
         mp.p.get()?;
+        if mp.handover.get().is_some() {
+            return None; // woken to run that one
+        }
     }
 }
 

@@ -92,9 +92,14 @@ pub(crate) fn guest(enters: bool) {
 
 /// goexit0 on M 0: its last switch goes to g0, which leaves the scheduler.
 pub(crate) fn goroutine_1_ends(mp: &'static M) {
-    if returns_from_run() && core::ptr::eq(mp, m0()) {
+    if run_needs(mp) {
         mp.set_special(special::RETURNING);
     }
+}
+
+/// Whether the M's thread is the one that will return from `run`.
+pub(crate) fn run_needs(mp: &'static M) -> bool {
+    core::ptr::eq(mp, m0()) && returns_from_run()
 }
 
 fn returns_from_run() -> bool {
@@ -109,10 +114,7 @@ pub(crate) fn goroutine_1_is_dead() {
     }
     let m0 = m0();
     m0.set_special(special::RETURNING);
-    let mut sched = SCHED.lock.lock();
-    let asleep = sched.mget_specific(m0) || sched.dissolve_if_asleep(m0);
-    drop(sched);
-    if asleep {
+    if SCHED.lock.lock().mget_specific(m0) {
         m0.park.wakeup();
     }
     crate::netpoll::break_poller();

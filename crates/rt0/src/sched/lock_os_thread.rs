@@ -16,21 +16,22 @@
 //! note remembers the wake-up, and `nmidlelocked` is below its true value for that moment.
 //!
 //! A goroutine that ends locked ends its thread (mexit.rs), for nobody can say in what state it
-//! left it; M 0, whose thread is the process's first, stays and never runs anything again. When M 0
-//! has to return from `rt0::run`, a lock that another goroutine has on it is dissolved: that thread
-//! belongs to the caller of `run`.
+//! left it; M 0, whose thread is the process's first, stays and never runs anything again. Under
+//! `rt0::run` M 0's thread is the caller's and has to return when goroutine 1 ends, so no other
+//! goroutine locks itself to it: it is moved to another M first ([`move_off`]).
 //!
 //! # Invariants
 //! * `LT1`: `gp.lockedm == mp` and `mp.lockedg == gp` together; the goroutine writes both while it
-//!   runs there, or [`dissolve`] does under `sched.lock` while it does not.
+//!   runs there.
 //! * `LT2`: each time the goroutine is queued, one M picks it and wakes the locked M once; the
 //!   locked M sleeps once each time it has left the goroutine.
 
 use super::newm::start_threads;
-use super::wake::{acquirep, handoffp, releasep, stopm};
+use super::park::park_on;
+use super::wake::{acquirep, handoffp, releasep, start_with, stopm};
 use super::{SCHED, State, enter, leave};
 use crate::atomic::{AtomicBool, Ordering};
-use crate::g::G;
+use crate::g::{G, Status, WaitReason};
 use crate::m::{M, special};
 use core::marker::PhantomData;
 
@@ -103,7 +104,11 @@ pub(super) fn more_threads() {
 
 /// Go: dolockOSThread.
 fn lock() {
-    let Some((mp, gp)) = enter() else { return };
+    let Some((mut mp, gp)) = enter() else { return };
+    while super::lifecycle::run_needs(mp) && !super::lifecycle::is_goroutine_1(gp) {
+        mp.set_special(special::MOVE);
+        mp = park_on(mp, gp, WaitReason::None, leave_to_g0, 0);
+    }
     // ORDERING: LT1: this goroutine's own M
     if mp.locked_ext.fetch_add(1, Ordering::Relaxed) == 0 {
         mp.lockedg.set(Some(gp));
@@ -116,7 +121,7 @@ fn lock() {
 /// Go: dounlockOSThread.
 fn unlock() {
     let Some((mp, gp)) = enter() else { return };
-    // Not if the lock was dissolved, or never was.
+    // Not if there was nobody to keep off (lock_os_thread).
     if mp.lockedg.get().is_some_and(|locked| core::ptr::eq(locked, gp)) {
         // ORDERING: LT1: this goroutine's own M
         if mp.locked_ext.fetch_sub(1, Ordering::Relaxed) == 1 {
@@ -142,11 +147,19 @@ pub(super) fn goroutine_ends(mp: &'static M, gp: &'static G) {
     }
 }
 
-/// LT1: under `sched.lock`, while the goroutine does not run.
-fn dissolve(mp: &'static M) {
-    if let Some(gp) = mp.lockedg.get() {
-        clear(mp, gp);
-    }
+/// On g0: the goroutine that was left is to go on on another M.
+fn leave_to_g0(mp: &'static M, gp: &'static G, _: usize) -> bool {
+    gp.casgstatus(Status::Waiting, Status::Runnable);
+    mp.handover.set(Some(gp));
+    true
+}
+
+/// On g0: gives `gp` and the P to another M.
+pub(super) fn move_off(mp: &'static M, gp: &'static G) {
+    mp.clear_special(special::MOVE);
+    let Some(pp) = releasep(mp) else { crate::throw::throw("move_off: no p") };
+    start_with(pp, gp);
+    stopm(mp);
 }
 
 impl State {
@@ -162,21 +175,10 @@ impl State {
         self.nmidlelocked -= i64::from(slept);
         slept
     }
-
-    /// M 0 has to return from `run`: if it sleeps until it is handed its goroutine, that goroutine
-    /// goes on elsewhere, and the caller has to wake the M.
-    pub(super) fn dissolve_if_asleep(&mut self, mp: &'static M) -> bool {
-        let slept = self.locked_idle_take(mp);
-        if slept {
-            dissolve(mp);
-        }
-        slept
-    }
 }
 
 /// On g0 of an M whose locked goroutine is not running: gives the P away and sleeps until it is
-/// handed one together with the goroutine. Without a P afterwards: M 0 has to return, and the lock
-/// is dissolved. Go: stoplockedm.
+/// handed one together with the goroutine. Go: stoplockedm.
 pub(super) fn stoplockedm(mp: &'static M) {
     if let Some(pp) = releasep(mp) {
         handoffp(pp);
@@ -184,12 +186,9 @@ pub(super) fn stoplockedm(mp: &'static M) {
     sleep_locked(mp);
 }
 
-/// Sleeps as an M that only the end of `run`, or who picks its goroutine, may wake.
+/// Sleeps as an M that only who picks its goroutine may wake.
 pub(super) fn sleep_locked(mp: &'static M) {
     let mut sched = SCHED.lock.lock();
-    if mp.is_returning() && mp.nextp.get().is_none() {
-        return dissolve(mp);
-    }
     // Handed over already: startlockedm has taken the count that this one adds.
     if mp.nextp.get().is_some() {
         sched.nmidlelocked += 1;
@@ -206,14 +205,13 @@ pub(super) fn sleep_locked(mp: &'static M) {
     }
 }
 
-/// The M has taken `gp`, which belongs to another M, off a queue: hands its P over and goes idle.
-/// False if the lock was dissolved: the caller runs it. Go: startlockedm.
-pub(super) fn startlockedm(mp: &'static M, gp: &'static G) -> bool {
+/// The M has taken `gp`, which belongs to `owner`, off a queue: hands its P over and goes idle. Go:
+/// startlockedm.
+pub(super) fn startlockedm(mp: &'static M, owner: &'static M) {
     if mp.is_spinning() {
         super::schedule::resetspinning(mp);
     }
     let mut sched = SCHED.lock.lock();
-    let Some(owner) = gp.lockedm.get() else { return false };
     if core::ptr::eq(owner, mp) {
         crate::throw::throw("startlockedm: locked to me");
     }
@@ -228,5 +226,4 @@ pub(super) fn startlockedm(mp: &'static M, gp: &'static G) -> bool {
     drop(sched);
     owner.park.wakeup();
     stopm(mp);
-    true
 }

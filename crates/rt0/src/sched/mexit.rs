@@ -35,9 +35,8 @@ pub(super) fn retire_idle(mp: &'static M) -> bool {
     retires
 }
 
-/// On g0, at the end of the scheduler's loop: the thread leaves. M 0 stays until `run` has to
-/// return, for the process's first thread is not ours to end; the caller leaves the scheduler then.
-/// Go: mexit.
+/// On g0, at the end of the scheduler's loop: the thread leaves. M 0 stays for ever, for the
+/// process's first thread is not ours to end, unless it has to return from `run` now. Go: mexit.
 pub(super) fn mexit(mp: &'static M) {
     mp.clear_special(special::EXITING);
     if let Some(pp) = releasep(mp) {

@@ -13,6 +13,7 @@ mod nap;
 use super::wake::{Spin, hand};
 use super::{SCHED, State, sysmon};
 use crate::atomic::Ordering;
+use crate::g::G;
 use crate::lock::mutex::Guard;
 use crate::m::M;
 use crate::p::P;
@@ -28,7 +29,17 @@ const G0_STACK_BYTES: usize = 128 << 10;
 static TEMPLATE_NAP: Nap = Nap::new();
 
 /// Asks for a new M for `pp`. Takes the lock over, since the limit is checked under it. Go: newm.
-pub(crate) fn newm(mut sched: Guard<'_, State>, pp: &'static P, spin: Spin) {
+pub(crate) fn newm(sched: Guard<'_, State>, pp: &'static P, spin: Spin) {
+    let start = if spin == Spin::Yes { mspinning as fn() as usize } else { 0 };
+    new(sched, pp, start, None);
+}
+
+/// The same for an M that runs `gp` first, which is on no queue.
+pub(super) fn newm_with(sched: Guard<'_, State>, pp: &'static P, gp: &'static G) {
+    new(sched, pp, 0, Some(gp));
+}
+
+fn new(mut sched: Guard<'_, State>, pp: &'static P, start: usize, gp: Option<&'static G>) {
     let mp = match sched.mfree {
         Some(mp) => {
             sched.mfree = mp.schedlink.get();
@@ -38,7 +49,7 @@ pub(crate) fn newm(mut sched: Guard<'_, State>, pp: &'static P, spin: Spin) {
     };
     mcommoninit(&mut sched, mp);
     hand(mp, pp, Spin::No);
-    let start = if spin == Spin::Yes { mspinning as fn() as usize } else { 0 };
+    mp.handover.set(gp);
     mp.mstartfn.store(start, Ordering::Relaxed); // ORDERING: read by its own thread, started later
     mp.schedlink.set(sched.newm);
     sched.newm = Some(mp);

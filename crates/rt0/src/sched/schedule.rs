@@ -3,7 +3,7 @@
 //! Go: proc.go `mstart0`, `mstart1`, `schedule`, `resetspinning`; asm `mstart`.
 
 use super::execute::execute;
-use super::lock_os_thread::{startlockedm, stoplockedm};
+use super::lock_os_thread::{move_off, startlockedm, stoplockedm};
 use super::mexit::mexit;
 use super::wake::{acquirep, stopm};
 use super::{SCHED, find_runnable, p_of};
@@ -72,7 +72,11 @@ fn schedule(mp: &'static M) {
         }
         if let Some(gp) = mp.handover.get() {
             mp.handover.set(None);
-            run(mp, gp);
+            if mp.has_to_move() {
+                move_off(mp, gp);
+            } else {
+                run(mp, gp);
+            }
             continue;
         }
         if mp.is_special() {
@@ -92,8 +96,8 @@ fn schedule(mp: &'static M) {
 
 /// Executes a goroutine that was taken off a queue, or hands it to the M it is locked to.
 fn run(mp: &'static M, gp: &'static G) {
-    if gp.lockedm.get().is_some() && startlockedm(mp, gp) {
-        return;
+    if let Some(owner) = gp.lockedm.get() {
+        return startlockedm(mp, owner);
     }
     if mp.is_spinning() {
         resetspinning(mp);
@@ -117,10 +121,8 @@ fn special(mp: &'static M) -> Special {
     }
     if let Some(gp) = mp.lockedg.get() {
         stoplockedm(mp);
-        if mp.p.get().is_some() {
-            execute(mp, gp);
-            return Special::Again;
-        }
+        execute(mp, gp);
+        return Special::Again;
     }
     if mp.is_returning() {
         leave_scheduler(mp);

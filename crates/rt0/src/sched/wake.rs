@@ -6,6 +6,7 @@
 use super::mexit::{IDLE_M_NS, retire_idle};
 use super::{SCHED, State, sysmon};
 use crate::atomic::Ordering;
+use crate::g::G;
 use crate::m::M;
 use crate::p::{P, PStatus};
 
@@ -152,6 +153,19 @@ pub(crate) fn startm(pp: &'static P, spin: Spin) {
     };
     drop(sched);
     hand(mp, pp, spin);
+    mp.park.wakeup();
+}
+
+/// Runs `gp`, which is on no queue, with `pp` on an idle M or a new one.
+pub(super) fn start_with(pp: &'static P, gp: &'static G) {
+    let mut sched = SCHED.lock.lock();
+    let Some(mp) = sched.mget() else {
+        super::newm::newm_with(sched, pp, gp);
+        return;
+    };
+    drop(sched);
+    mp.handover.set(Some(gp));
+    hand(mp, pp, Spin::No);
     mp.park.wakeup();
 }
 

@@ -91,6 +91,7 @@ fn switches() -> BTreeMap<i32, u64> {
 /// Prints how often threads of the runtime woke up in each of three seconds in which every
 /// goroutine was parked.
 fn idle_switches() -> ExitCode {
+    static DONE_WATCHING: AtomicBool = AtomicBool::new(false);
     let parked: Vec<_> = (0..100).map(|_| rt0::go(rt0::park)).collect();
     drop(rt0::go(|| rt0::time::sleep(Duration::from_secs(3600))));
     for h in (0..1000).map(|_| rt0::go(rt0::gosched)).collect::<Vec<_>>() {
@@ -106,10 +107,11 @@ fn idle_switches() -> ExitCode {
             switches().into_iter().map(grown).sum::<u64>()
         };
         let seen: Vec<_> = iter::repeat_with(second).take(3).collect();
+        DONE_WATCHING.store(true, Ordering::SeqCst); // before the wake-up: is_finished comes after
         main.unpark();
         seen
     });
-    while !watcher.is_finished() {
+    while !DONE_WATCHING.load(Ordering::SeqCst) {
         rt0::park();
     }
     let seen = watcher.join().expect("no panic");
