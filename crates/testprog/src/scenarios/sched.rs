@@ -1,6 +1,8 @@
 //! Order, fairness, progress, idleness and load.
 
 use super::{DONE, Entry, Run::Main, number};
+use std::collections::BTreeMap;
+use std::ffi::OsString;
 use std::fs;
 use std::process::ExitCode;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -111,14 +113,15 @@ fn hogs() -> ExitCode {
     DONE
 }
 
-/// Nanoseconds of CPU that all threads of the process have used.
-fn cpu_ns() -> u64 {
+/// Nanoseconds of CPU that each thread of the process has used.
+fn cpu_ns() -> BTreeMap<OsString, u64> {
     let tasks = fs::read_dir("/proc/self/task").expect("procfs is mounted");
-    let of = |path: std::path::PathBuf| {
-        let text = fs::read_to_string(path.join("schedstat")).unwrap_or_default();
-        text.split(' ').next().and_then(|n| n.parse::<u64>().ok()).unwrap_or(0)
+    let of = |task: fs::DirEntry| {
+        let text = fs::read_to_string(task.path().join("schedstat")).unwrap_or_default();
+        let ns = text.split(' ').next().and_then(|n| n.parse::<u64>().ok());
+        (task.file_name(), ns.unwrap_or(0))
     };
-    tasks.filter_map(Result::ok).map(|t| of(t.path())).sum()
+    tasks.filter_map(Result::ok).map(of).collect()
 }
 
 /// Prints the µs of CPU that an idle second costs.
@@ -135,7 +138,10 @@ fn idle() -> ExitCode {
     rt0::time::sleep(Duration::from_millis(500));
     let before = cpu_ns();
     rt0::time::sleep(Duration::from_secs(1));
-    println!("{}", (cpu_ns() - before) / 1000);
+    // Threads that nobody needs end meanwhile.
+    let used =
+        |(tid, ns): (OsString, u64)| ns.saturating_sub(before.get(&tid).copied().unwrap_or(0));
+    println!("{}", cpu_ns().into_iter().map(used).sum::<u64>() / 1000);
     DONE
 }
 
