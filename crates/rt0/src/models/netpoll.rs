@@ -77,7 +77,7 @@ impl World {
             if self.pidleget() {
                 self.m(true);
             } else {
-                self.spin.found_work();
+                self.spin.undo_reserve();
             }
         }
     }

@@ -29,13 +29,24 @@ struct World {
     pidle: Mutex<u32>,
     /// The queues of the Ps that compute.
     queues: Vec<Queue>,
+    /// Goroutines never end.
+    hogs: bool,
 }
 
 fn world(queues: usize) -> &'static World {
+    world_of(queues, false)
+}
+
+fn hogs(queues: usize) -> &'static World {
+    world_of(queues, true)
+}
+
+fn world_of(queues: usize, hogs: bool) -> &'static World {
     leak(World {
         spin: Spinning::new(),
         pidle: Mutex::new(0),
         queues: (0..queues).map(|_| Queue::new()).collect(),
+        hogs,
     })
 }
 
@@ -80,14 +91,14 @@ impl World {
         let mut pidle = self.pidle.lock().expect("nobody panics");
         let got = self.pidleget_locked(&mut pidle);
         if !got && !mutated("spinning.undo_unlocked") {
-            self.spin.found_work();
+            self.spin.undo_reserve();
             return;
         }
         drop(pidle);
         if got {
             self.spinner();
         } else {
-            self.spin.found_work();
+            self.spin.undo_reserve();
         }
     }
 
@@ -98,16 +109,27 @@ impl World {
             if let Some(g) = self.steal() {
                 if spinning {
                     spinning = false;
-                    self.spin.found_work();
-                    self.wakep();
+                    self.resetspinning();
                 }
                 g.context.use_alone();
+                if self.hogs {
+                    return;
+                }
                 continue;
             }
             if !self.give_up_p(spinning) {
                 return;
             }
             spinning = true;
+        }
+    }
+
+    /// schedule.rs `resetspinning`.
+    fn resetspinning(&self) {
+        self.spin.stop();
+        let more = self.queues.iter().any(|q| !q.is_empty());
+        if more && !mutated("spinning.found_no_look") {
+            self.wakep();
         }
     }
 
@@ -162,6 +184,20 @@ fn two_submitters() {
     w.assert_nothing_left();
 }
 
+/// Two submitters, and goroutines that never end: whoever finds one keeps its P. There is a P for
+/// each, so both must run.
+fn submit_behind_a_hog() {
+    let w = hogs(2);
+    w.pidleput();
+    w.spin.start();
+    let spinner = thread::spawn(|| w.spinner());
+    let other = thread::spawn(|| w.submit(1));
+    w.submit(0);
+    spinner.join().expect("no panic");
+    other.join().expect("no panic");
+    assert!(w.queues.iter().all(Queue::is_empty), "queued beside an idle P");
+}
+
 /// An M that did not spin gives its P up while one submitter queues: the submitter saw no idle P.
 fn submit_against_idle() {
     let w = world(1);
@@ -197,6 +233,16 @@ fn two_submits_and_the_last_spinner_do_not_miss_each_other() {
 #[test]
 fn a_submit_and_an_m_that_did_not_spin_do_not_miss_each_other() {
     check(submit_against_idle);
+}
+
+#[test]
+fn work_beside_an_idle_p_is_found_although_the_spinner_stays_with_other() {
+    check(submit_behind_a_hog);
+}
+
+#[test]
+fn catches_a_spinner_that_finds_work_and_looks_no_further() {
+    must_catch("spinning.found_no_look", submit_behind_a_hog);
 }
 
 #[test]

@@ -97,7 +97,7 @@ impl Poller {
             if left <= 0 {
                 return;
             }
-            futex::wait(&self.state, POLLING, Some(left));
+            futex::wait(&self.state, POLLING, Some(futex::less_slack(left)));
         }
     }
 

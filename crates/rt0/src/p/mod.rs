@@ -14,6 +14,7 @@ use crate::atomic::{AtomicRef, AtomicU32, AtomicUsize, Ordering, Word};
 use crate::g::G;
 use crate::m::M;
 use crate::sched::runq::{Entry, RunQueue};
+use crate::time::batch::Batch;
 use crate::time::heap::Timers;
 use owner::Owner;
 
@@ -94,6 +95,8 @@ pub(crate) struct P {
     pub(crate) gdead: Word,
     /// Dead goroutines with stacks of the default class (Go: gFree).
     pub(crate) gfree: GFree,
+    /// The goroutines that timers readied last.
+    pub(crate) batch: Batch,
     pub(crate) status: AtomicU32,
     pub(crate) owner: Owner,
 
@@ -142,6 +145,7 @@ impl P {
             gcreated: Word::new(0),
             gdead: Word::new(0),
             gfree: GFree::new(),
+            batch: Batch::new(),
             status: AtomicU32::new(PStatus::Idle as u32),
             owner: Owner::new(),
             runq: RunQueue::new(),

@@ -27,6 +27,7 @@ pub(crate) fn find_runnable(mp: &'static M) -> Option<&'static G> {
         if let Some(gp) = from_queues(pp) {
             return Some(gp);
         }
+        pp.batch.end();
         if let Some(gp) = steal_if_allowed(mp) {
             return Some(gp);
         }

@@ -6,10 +6,11 @@ use super::execute::execute;
 use super::lock_os_thread::{move_off, startlockedm, stoplockedm};
 use super::mexit::mexit;
 use super::wake::{acquirep, stopm};
-use super::{SCHED, find_runnable, p_of};
+use super::{SCHED, find_runnable, p_of, procresize};
 use crate::atomic::Ordering;
 use crate::g::{G, Status};
 use crate::m::{Action, M};
+use crate::p::P;
 
 /// Entry of an M's thread; returns when the M has to leave the scheduler. Go: mstart.
 pub(crate) fn mstart(mp: &'static M) {
@@ -165,11 +166,16 @@ fn p_or_queue(mp: &'static M, gp: &'static G, preempted: bool) -> bool {
     }
 }
 
-/// The spinner found work: the next one is woken, for there may be more. Go: resetspinning.
+/// The spinner found work: the next one is woken if there is more (spinning.rs). Go: resetspinning.
 pub(crate) fn resetspinning(mp: &'static M) {
     mp.set_spinning(false);
-    SCHED.spin.found_work();
-    super::wake::wakep();
+    SCHED.spin.stop();
+    let own = p_of(mp);
+    let nothing_for_others =
+        |pp: &'static P| pp.runq.is_empty() || core::ptr::eq(pp, own) && pp.batch.is_short();
+    if SCHED.runqsize() > 0 || !procresize::allp().all(nothing_for_others) {
+        super::wake::wakep();
+    }
 }
 
 /// M 0 returns from `rt0::run`; its P goes on elsewhere.

@@ -14,6 +14,10 @@
 //! Whichever fence comes second sees the other side's write, so either the submitter wakes an M or
 //! the stopping M sees the goroutine.
 //!
+//! A spinner that found work stops spinning in the same way: if it sees more than the goroutine it
+//! has, it wakes the next M. Go wakes one in any case; mostly there is nothing for it, and that
+//! costs both threads some microseconds.
+//!
 //! # Invariants
 //! * `SP1`: `nmspinning` counts Ms whose `spinning` flag is set, and reservations made by
 //!   [`Spinning::reserve`] that an M about to start will take over.
@@ -55,10 +59,10 @@ impl Spinning {
         self.nmspinning.compare_exchange(0, 1, Ordering::SeqCst, Ordering::Relaxed).is_ok()
     }
 
-    /// A reservation, or a spinner that found work: one spinner less. True if it was the last.
-    pub(crate) fn found_work(&self) -> bool {
+    /// There is no P for the M that was to be started. Under `sched.lock`.
+    pub(crate) fn undo_reserve(&self) {
         // ORDERING: SeqCst like every change of nmspinning
-        self.nmspinning.fetch_sub(1, Ordering::SeqCst) == 1
+        self.nmspinning.fetch_sub(1, Ordering::SeqCst);
     }
 
     /// An M without work may spin while at most half of the busy Ps do.
@@ -75,7 +79,7 @@ impl Spinning {
         self.nmspinning.fetch_add(1, Ordering::SeqCst);
     }
 
-    /// The M gives up. It must look at every queue once more after this.
+    /// The M gives up, or has found work. It must look at every queue once more after this.
     pub(crate) fn stop(&self) {
         // ORDERING: SeqCst like every change of nmspinning
         self.nmspinning.fetch_sub(1, Ordering::SeqCst);

@@ -24,11 +24,17 @@ const FORCE_PREEMPT_NS: i64 = 10_000_000;
 const TIMER_PREEMPT_NS: i64 = 1_000_000;
 /// A thread that was seen without progress this long is asked whether it sleeps.
 const LOOK_AT_THREAD_NS: i64 = 500_000;
-/// First and longest pause between two rounds.
+/// First and longest pause between two rounds. Go's longest is 10 ms, and a goroutine that blocks
+/// in the middle of it keeps its P that much longer.
 const MIN_DELAY_NS: i64 = 20_000;
-const MAX_DELAY_NS: i64 = 10_000_000;
+const MAX_DELAY_NS: i64 = 1_000_000;
+/// How many rounds without a finding pass before the pause is doubled.
+const EAGER_ROUNDS: u32 = 10;
 /// While an M runs and others wait, rounds stay this close, so that a blocked thread costs 1 ms.
 const BUSY_DELAY_NS: i64 = 500_000;
+/// When nothing has run for so long, it sleeps until a P is taken. Waking it costs more than a few
+/// rounds, and a process with timers idles for moments only.
+const QUIET_NS: i64 = 20_000_000;
 
 /// How often a goroutine may refuse to be preempted by signal before its P is taken.
 const PREEMPT_TRIES: u64 = 10;
@@ -50,10 +56,11 @@ pub(crate) extern "C" fn sysmon(_: *mut c_void) -> *mut c_void {
     let mut delay = MIN_DELAY_NS;
     let tracing = crate::debug::vars::get().schedtrace.get() > 0;
     let (mut last_trace, mut last_check) = (0, nanotime());
+    let mut quiet = Quiet { ticks: 0, since: last_check };
     loop {
         if idle_rounds == 0 {
             delay = MIN_DELAY_NS;
-        } else if idle_rounds > 50 {
+        } else if idle_rounds > EAGER_ROUNDS {
             delay = (delay * 2).min(MAX_DELAY_NS);
         }
         let waiting = SCHED.runqsize() > 0 || procresize::allp().any(|pp| !pp.runq.is_empty());
@@ -62,11 +69,11 @@ pub(crate) extern "C" fn sysmon(_: *mut c_void) -> *mut c_void {
             last_trace = trace_if_due(last_trace);
         }
         last_check = default_gomaxprocs::check_if_due(last_check);
-        if !tracing && SCHED.spin.npidle() == SCHED.gomaxprocs() && deep_sleep() {
+        if !tracing && quiet.is_long() && deep_sleep() {
             idle_rounds = 0;
             continue;
         }
-        if super::find_runnable::timers_overdue() {
+        if super::find_runnable::timers_overdue() || (waiting && SCHED.spin.npidle() > 0) {
             super::wake::wakep();
         }
         preempt_without_p(nanotime());
@@ -75,6 +82,27 @@ pub(crate) extern "C" fn sysmon(_: *mut c_void) -> *mut c_void {
         } else {
             idle_rounds = idle_rounds.saturating_add(1);
         }
+    }
+}
+
+/// How long nothing has run.
+struct Quiet {
+    /// Of all Ps.
+    ticks: u64,
+    since: i64,
+}
+
+impl Quiet {
+    fn is_long(&mut self) -> bool {
+        if SCHED.spin.npidle() != SCHED.gomaxprocs() {
+            self.since = nanotime();
+            return false;
+        }
+        let ticks = procresize::allp().fold(0_u64, |sum, pp| sum.wrapping_add(pp.schedtick.get()));
+        if ticks != self.ticks {
+            (self.ticks, self.since) = (ticks, nanotime());
+        }
+        nanotime() - self.since >= QUIET_NS
     }
 }
 

@@ -129,7 +129,7 @@ fn wakep_slow() {
     let Some(pp) = sched.pidleget() else {
         // Undone under the lock: were it later, a P could go idle and a goroutine be queued in
         // between, whose submitter would rely on a spinner that never comes.
-        SCHED.spin.found_work();
+        SCHED.spin.undo_reserve();
         return;
     };
     drop(sched);

@@ -16,6 +16,26 @@ pub(crate) fn wait(key: &AtomicU32, val: u32, timeout_ns: Option<i64>) {
     let _ = futex::wait(key, futex::Flags::PRIVATE, val, timeout.as_ref());
 }
 
+/// A timeout for [`wait`] that ends on time. The kernel lets a timer expire anywhere within the
+/// thread's timer slack after the time asked for, to save interrupts, and mostly at its end. Who
+/// asks for that much less is woken on time, or early, and asks again.
+#[cfg(not(loom))]
+pub(crate) fn less_slack(ns: i64) -> i64 {
+    use crate::atomic::{AtomicI64, Ordering};
+    static SLACK: AtomicI64 = AtomicI64::new(-1);
+    let mut slack = SLACK.load(Ordering::Relaxed); // ORDERING: idempotent
+    if slack < 0 {
+        slack = rustix::thread::current_timer_slack().map_or(0, |ns| ns as i64);
+        SLACK.store(slack, Ordering::Relaxed); // ORDERING: idempotent
+    }
+    if ns > slack { ns - slack } else { ns }
+}
+
+#[cfg(loom)]
+pub(crate) fn less_slack(ns: i64) -> i64 {
+    ns
+}
+
 /// Wakes up to `n` sleepers.
 #[cfg(not(loom))]
 pub(crate) fn wake(key: &AtomicU32, n: u32) {

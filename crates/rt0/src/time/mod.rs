@@ -4,6 +4,7 @@
 //! an entry in its P's heap (heap.rs). Timers are run by the P's own M between goroutines, by an M
 //! that steals, or by the idle M that waits for the next one (netpoll).
 
+pub(crate) mod batch;
 pub(crate) mod heap;
 
 pub use std::time::{Duration, Instant};
@@ -63,7 +64,7 @@ pub(crate) fn run_due(mp: &'static M, from: &'static P) {
     loop {
         let n = from.timers.take_due(from.id(), nanotime(), &mut due);
         let woken = due[..n].iter().flatten().filter(|wait| wait.expire(p_of(mp))).count();
-        if woken > 1 {
+        if woken > 0 && p_of(mp).batch.begin(woken) {
             wakep();
         }
         if n < BATCH {

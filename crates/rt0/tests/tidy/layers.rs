@@ -31,6 +31,7 @@ const LAYERS: &[(&str, u32)] = &[
     ("g", 2),
     ("m", 2),
     ("p", 2),
+    ("time/batch", 2),
     ("time/heap", 2),
     ("arch", 2),
     // L3: what a goroutine stands on.
