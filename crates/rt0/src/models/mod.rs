@@ -80,9 +80,18 @@ fn check_within(preemptions: usize, model: impl Fn() + Send + Sync + 'static) {
 
 /// Explores `model` with the fault `name`, and panics unless the exploration fails.
 fn must_catch(name: &'static str, model: impl Fn() + Send + Sync + 'static) {
+    must_catch_within(name, PREEMPTIONS, model);
+}
+
+/// The same with a bound of its own.
+fn must_catch_within(
+    name: &'static str,
+    preemptions: usize,
+    model: impl Fn() + Send + Sync + 'static,
+) {
     PLANTED.set(Some(name));
     REACHED.set(false);
-    let outcome = catch_unwind(AssertUnwindSafe(|| check(model)));
+    let outcome = catch_unwind(AssertUnwindSafe(|| check_within(preemptions, model)));
     PLANTED.set(None);
     assert!(REACHED.get(), "the model does not come by the fault {name}");
     let Err(why) = outcome else { panic!("the model does not catch {name}") };

@@ -14,7 +14,7 @@
 //! model gives each side a SeqCst fence of its own, which promises just that. The other barrier, a
 //! thread found asleep in the kernel, is the same with the context switch as the fence.
 
-use super::{Token, check, leak, must_catch, mutated};
+use super::{Token, check, check_within, leak, must_catch, must_catch_within};
 use crate::atomic::{AtomicU32, AtomicUsize, Ordering, fence};
 use crate::p::owner::Owner;
 use loom::sync::Mutex;
@@ -84,17 +84,11 @@ impl World {
     }
 
     fn take_from_running(&self) -> bool {
-        if !self.owner.claim(M1) {
-            return false;
-        }
-        if !mutated("owner.barrier") {
+        let barrier = || {
             fence(Ordering::SeqCst);
-        }
-        if self.locks.load(Ordering::Acquire) != 0 {
-            self.owner.unclaim(M1);
-            return false;
-        }
-        self.owner.take(M1)
+            true
+        };
+        self.owner.take_outside(M1, barrier, || self.locks.load(Ordering::Acquire) != 0)
     }
 
     /// M2 gets a P that nobody holds, and uses it.
@@ -109,8 +103,9 @@ fn sysmon(w: &'static World, rounds: usize) -> thread::JoinHandle<bool> {
     thread::spawn(move || (0..rounds).any(|_| w.retake()))
 }
 
-/// The P is M2's exactly if sysmon took it.
-fn account(w: &'static World, taken: bool) {
+/// The P is M2's exactly if sysmon took it, and M1 lost it only then.
+fn account(w: &'static World, kept: bool, taken: bool) {
+    assert!(kept || taken, "M1 has forgotten a P that nobody took");
     assert_eq!(w.owner.is(M2), taken);
     assert_eq!(w.owner.is(M1), !taken);
 }
@@ -118,14 +113,12 @@ fn account(w: &'static World, taken: bool) {
 fn running() {
     let w = world();
     let sysmon = sysmon(w, 2);
-    for _ in 0..2 {
+    let kept = (0..2).all(|_| {
         let mine = w.enter();
         w.leave();
-        if !mine {
-            break;
-        }
-    }
-    account(w, sysmon.join().expect("no panic"));
+        mine
+    });
+    account(w, kept, sysmon.join().expect("no panic"));
 }
 
 /// M1 makes one blocking call. False if it came back without its P.
@@ -148,10 +141,12 @@ fn system_call(w: &'static World) -> bool {
 fn syscalls() {
     let w = world();
     let sysmon = sysmon(w, 2);
-    if system_call(w) && w.enter() {
+    let kept = system_call(w) && {
+        let mine = w.enter();
         w.leave();
-    }
-    account(w, sysmon.join().expect("no panic"));
+        mine
+    };
+    account(w, kept, sysmon.join().expect("no panic"));
 }
 
 /// M1 gives its P to the idle list, as find_runnable does, and M2 takes it from there.
@@ -180,7 +175,7 @@ fn release() {
 
 #[test]
 fn a_running_m_keeps_its_p_or_loses_it_whole() {
-    check(running);
+    check_within(5, running);
 }
 
 #[test]
@@ -201,6 +196,17 @@ fn catches_a_take_without_a_cas() {
 #[test]
 fn catches_an_exit_from_a_system_call_without_a_cas() {
     must_catch("owner.exit_syscall", syscalls);
+}
+
+#[test]
+fn catches_a_take_without_a_look() {
+    must_catch("owner.look", running);
+}
+
+/// It takes two claims in a row, one on each side of a failed CAS.
+#[test]
+fn catches_a_reclaim_that_looks_twice() {
+    must_catch_within("owner.reclaim", 5, running);
 }
 
 #[test]

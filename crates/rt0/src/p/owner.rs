@@ -20,7 +20,8 @@
 //! The M's way into the runtime is: raise `m.locks`; see RUNNING(m); use the P. Sysmon's way is:
 //! CLAIM; barrier; see `m.locks == 0`; take. The M's half is a store and a load without a fence, so
 //! sysmon's barrier is the kernel's (`membarrier`, or the context switch that put the M to sleep).
-//! Exactly one of the two CASes that leave CLAIMED succeeds.
+//! Exactly one of the two CASes that leave CLAIMED succeeds. Sysmon's way is
+//! [`Owner::take_outside`].
 //!
 //! # Invariants
 //! * `PO1`: RUNNING(m) and SYSCALL(m) name the M whose `m.p` is this P; nobody else writes m.p.
@@ -74,11 +75,18 @@ impl Owner {
         self.0.load(Ordering::Relaxed) == m
     }
 
-    /// The M found the word changed: it takes the P back from a claim that is not finished.
+    /// The M found the word changed: it takes the P back from a claim that is not finished. True if
+    /// the P is its own, also where sysmon let go by itself.
+    ///
+    /// What the failed CAS saw decides. A second load could see the next claim, and the M would
+    /// forget a P that sysmon, which sees `m.locks`, leaves with it.
     pub(crate) fn reclaim(&self, m: usize) -> bool {
         // ORDERING: pairs with take
-        self.0.compare_exchange(m | CLAIMED, m, Ordering::AcqRel, Ordering::Acquire).is_ok()
-            || self.is(m)
+        match self.0.compare_exchange(m | CLAIMED, m, Ordering::AcqRel, Ordering::Acquire) {
+            Ok(_) => true,
+            Err(_) if mutated("owner.reclaim") => self.is(m),
+            Err(seen) => seen == m,
+        }
     }
 
     /// By the holder on its way into a system call.
@@ -111,14 +119,36 @@ impl Owner {
         self.0.compare_exchange(m | SYSCALL, IDLE, Ordering::AcqRel, Ordering::Relaxed).is_ok()
     }
 
-    /// Sysmon, step 1: says that it wants the P.
-    pub(crate) fn claim(&self, m: usize) -> bool {
-        // ORDERING: SeqCst; the barrier between this and the look at m.locks is the caller's
+    /// Sysmon, or a stopper: takes the P if its M is outside the runtime. One at a time: the
+    /// barrier must lie after this claim, and the M may have taken the P back from an earlier one.
+    ///
+    /// `barrier` makes the M's CPU pass a full fence, or says that it cannot; `in_runtime` looks at
+    /// `m.locks`.
+    pub(crate) fn take_outside(
+        &self,
+        m: usize,
+        barrier: impl FnOnce() -> bool,
+        in_runtime: impl FnOnce() -> bool,
+    ) -> bool {
+        if !self.claim(m) {
+            return false;
+        }
+        let passed = mutated("owner.barrier") || barrier();
+        if !passed || in_runtime() && !mutated("owner.look") {
+            self.unclaim(m);
+            return false;
+        }
+        self.take(m)
+    }
+
+    /// Step 1: says that the P is wanted.
+    fn claim(&self, m: usize) -> bool {
+        // ORDERING: SeqCst; the barrier between this and the look at m.locks follows
         self.0.compare_exchange(m, m | CLAIMED, Ordering::SeqCst, Ordering::Relaxed).is_ok()
     }
 
-    /// Sysmon, step 2, when the M was outside the runtime: takes it. False if the M was faster.
-    pub(crate) fn take(&self, m: usize) -> bool {
+    /// Step 2, when the M was outside the runtime: takes it. False if the M was faster.
+    fn take(&self, m: usize) -> bool {
         if mutated("owner.take") {
             self.0.store(IDLE, Ordering::Release);
             return true;
@@ -127,8 +157,8 @@ impl Owner {
         self.0.compare_exchange(m | CLAIMED, IDLE, Ordering::AcqRel, Ordering::Relaxed).is_ok()
     }
 
-    /// Sysmon, step 2, when the M was inside the runtime: lets go. The M may have done so itself.
-    pub(crate) fn unclaim(&self, m: usize) {
+    /// Step 2, when the M was inside the runtime: lets go. The M may have done so itself.
+    fn unclaim(&self, m: usize) {
         // ORDERING: nothing was touched in between
         let _ = self.0.compare_exchange(m | CLAIMED, m, Ordering::AcqRel, Ordering::Relaxed);
     }

@@ -259,22 +259,16 @@ pub(crate) fn take_for_stopper(pp: &'static P) -> bool {
     false
 }
 
-/// One claimer at a time: the barrier that a claim needs must lie after that claim, and an M may
-/// have taken the P back from an earlier one.
+/// One claimer at a time: see [`crate::p::owner::Owner::take_outside`].
 static CLAIM: RtMutex<()> = RtMutex::new(Rank::Claim, ());
 
-/// p/owner.rs: claim; barrier; look at `m.locks`; take. The caller owns the P if this is true.
+/// The caller owns the P if this is true.
 fn take_from_running(pp: &'static P, mp: &'static M, tid: i32) -> bool {
     let _one = CLAIM.lock();
-    if !pp.owner.claim(mp.addr()) {
-        return false;
-    }
-    // ORDERING: a thread that sleeps has passed through the kernel, which is a barrier
-    let barrier = crate::sys::proc::thread_state(tid) == ThreadState::Blocked
-        || (MEMBARRIER.load(Ordering::Relaxed) && raw::membarrier());
-    if !barrier || in_runtime(mp) {
-        pp.owner.unclaim(mp.addr());
-        return false;
-    }
-    pp.owner.take(mp.addr())
+    let barrier = || {
+        // ORDERING: a thread that sleeps has passed through the kernel, which is a barrier
+        crate::sys::proc::thread_state(tid) == ThreadState::Blocked
+            || (MEMBARRIER.load(Ordering::Relaxed) && raw::membarrier())
+    };
+    pp.owner.take_outside(mp.addr(), barrier, || in_runtime(mp))
 }
