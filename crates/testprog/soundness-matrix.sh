@@ -1,9 +1,10 @@
 #!/usr/bin/env bash
-# Runs the soundness suite in every build that is supported, {debug, release} x {dynamic, static}, on
-# 1, 2 and 8 Ps; then the control, whose goroutines share their thread's TLS and which must fail, as
-# a whole and in each of the cases that are about per-thread state.
+# Runs the soundness suite and the preemption mix in every build that is supported, {debug, release}
+# x {dynamic, static}, on 1, 2 and 8 Ps; then the suite's control, whose goroutines share their
+# thread's TLS and which must fail, as a whole and in each of the cases that are about per-thread
+# state.
 #
-# RT0_SOUNDNESS_SECS (5) is how long each run repeats its cases. Prints a line for each combination
+# RT0_SOUNDNESS_SECS (5) is how long each run goes on. Prints a line for each combination
 # and `N passed, N failed`; the status is 1 if one that must pass fails or the control passes.
 set -uo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/../.."
@@ -37,7 +38,7 @@ build() { # LOG PROFILE LINKAGE DIRECTORY [CARGO-ARGUMENT...]
 
 # What the last line says, and the cases that did not run, with the reason.
 summary() { # LOG
-  grep -aE '^[0-9]+ cases, ' "$1" | tail -1 | tr '\n' ' '
+  grep -aE '^[0-9]+ (cases|kinds), ' "$1" | tail -1 | tr '\n' ' '
   grep -aE '^skip ' "$1" | sed 's/^skip \([^:]*\): \(.*\)/[no \1: \2]/' | tr '\n' ' '
 }
 
@@ -63,12 +64,14 @@ for linkage in dynamic static; do
       continue
     fi
     for ps in 1 2 8; do
-      runlog=$log/${name/ /-}-$ps.log
-      if run "$program" "$runlog" $ps --secs "$secs"; then
-        count "$name, GOMAXPROCS=$ps" passed "$(summary "$runlog")"
-      else
-        count "$name, GOMAXPROCS=$ps" FAILED "$(why "$runlog" $?)"
-      fi
+      for mix in "" mix; do
+        runlog=$log/${name/ /-}-$ps${mix:+-$mix}.log
+        if run "$program" "$runlog" $ps $mix --secs "$secs"; then
+          count "$name, GOMAXPROCS=$ps${mix:+, $mix}" passed "$(summary "$runlog")"
+        else
+          count "$name, GOMAXPROCS=$ps${mix:+, $mix}" FAILED "$(why "$runlog" $?)"
+        fi
+      done
     done
   done
 done

@@ -1,6 +1,7 @@
-//! Runs the soundness suite on 1, 2 and 8 Ps, and where TLS is switched by `arch_prctl`.
+//! Runs the soundness suite and the preemption mix on 1, 2 and 8 Ps, the suite also where TLS is
+//! switched by `arch_prctl`, the mix also where goroutines are not preempted by signal.
 //!
-//! RT0_SOUNDNESS_SECS is how long each of the four runs goes on. `soundness-matrix.sh` has the
+//! RT0_SOUNDNESS_SECS is how long each of the eight runs goes on. `soundness-matrix.sh` has the
 //! builds that a test cannot make of itself: release, static, and the control, which must fail.
 
 mod support;
@@ -32,13 +33,44 @@ fn goroutines_are_threads_without_fsgsbase() {
 }
 
 fn soundness(gomaxprocs: &str, godebug: &str) {
+    let ok = run(&[], gomaxprocs, godebug);
+    assert!(ok >= 40, "only {ok} cases ran");
+}
+
+#[test]
+fn goroutines_of_every_kind_get_on_on_1_p() {
+    mix("1", "");
+}
+
+#[test]
+fn goroutines_of_every_kind_get_on_on_2_ps() {
+    mix("2", "");
+}
+
+#[test]
+fn goroutines_of_every_kind_get_on_on_8_ps() {
+    mix("8", "");
+}
+
+#[test]
+fn goroutines_of_every_kind_get_on_without_signals() {
+    mix("2", "asyncpreemptoff=1");
+}
+
+fn mix(gomaxprocs: &str, godebug: &str) {
+    let ok = run(&["mix"], gomaxprocs, godebug);
+    assert!(ok >= 20, "only {ok} kinds ran");
+}
+
+/// How many lines say that all is well.
+fn run(args: &[&str], gomaxprocs: &str, godebug: &str) -> usize {
     let secs = std::env::var("RT0_SOUNDNESS_SECS").unwrap_or_else(|_| "4".to_owned());
     let limit = LIMIT + Duration::from_secs(secs.parse().expect("RT0_SOUNDNESS_SECS is a number"));
     let mut command = Command::new(env!("CARGO_BIN_EXE_soundness"));
-    command.args(["--secs", &secs]).env("GOMAXPROCS", gomaxprocs).env("GODEBUG", godebug);
+    command.args(args).args(["--secs", &secs]);
+    command.env("GOMAXPROCS", gomaxprocs).env("GODEBUG", godebug);
     let finished = support::run(&mut command, b"", limit);
     println!("{}", finished.stdout);
     assert!(finished.status.success(), "{}\n{finished:?}", finished.stdout);
-    let ok = finished.stdout.lines().filter(|line| line.starts_with("ok ")).count();
-    assert!(ok >= 40, "only {ok} cases ran: {finished:?}");
+    finished.stdout.lines().filter(|line| line.starts_with("ok ")).count()
 }

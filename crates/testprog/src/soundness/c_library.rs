@@ -11,8 +11,8 @@ use std::{env, fs, process};
 /// `counter` is initialised, `many` is zeroed; the general-dynamic model finds both.
 const SOURCE: &str = "
 __thread int counter = START;
-__thread char many[4000];
-int bump(void) { return ++counter + (++many[7] == 0); }
+__thread int many[1000];
+int bump(void) { counter++; many[7]++; return counter + (many[7] != counter - START); }
 ";
 
 pub(crate) fn no_dlopen() -> Option<String> {
@@ -23,7 +23,7 @@ pub(crate) fn no_dlopen() -> Option<String> {
 /// each have a copy, as threads would; so it is with the library that comes after a `dlclose`.
 pub(crate) fn dlopen_tls() {
     for (name, start) in [("first", 41), ("second", 1000)] {
-        let path = fresh_copy(name, start);
+        let path = fresh_library(name, start);
         let library: OnceLock<Library> = OnceLock::new();
         let finished = AtomicUsize::new(0);
         let (older, newer) = (5, 40);
@@ -55,8 +55,9 @@ fn expect_own_copy(library: &Library, start: i32) {
     }
 }
 
-/// The same file loads once only, so every round loads a copy of its own.
-fn fresh_copy(name: &str, start: i32) -> PathBuf {
+/// A library whose `bump` returns one more than `start` at first. The same file loads once only, so
+/// every call makes a copy of its own.
+pub(crate) fn fresh_library(name: &str, start: i32) -> PathBuf {
     static ROUND: AtomicUsize = AtomicUsize::new(0);
     let built = directory().join(format!("{name}.so"));
     if !built.exists() {

@@ -19,7 +19,10 @@ mod stdio;
 mod thread_locals;
 mod threads;
 
+pub(crate) use c::Library;
+pub(crate) use c_library::{fresh_library, no_dlopen};
 use runner::Case;
+pub(crate) use runner::text as panic_text;
 
 /// Every case, in the order in which they run.
 pub(crate) const CASES: &[Case] = &[

@@ -114,7 +114,8 @@ fn run_case(case: &Case, deadline: Instant) -> bool {
     true
 }
 
-fn text(payload: &(dyn Any + Send)) -> String {
+/// What a panic said, in one line.
+pub(crate) fn text(payload: &(dyn Any + Send)) -> String {
     let text = payload.downcast_ref::<String>().map(String::as_str);
     let text = text.or_else(|| payload.downcast_ref::<&str>().copied());
     text.unwrap_or("a panic whose payload is no text").replace('\n', "; ")
