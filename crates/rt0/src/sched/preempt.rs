@@ -16,6 +16,10 @@
 //! * `PE1`: only a goroutine with a block of its own in use, with `m.locks == 0`, on its own stack,
 //!   is preempted: it could have called `gosched` at that instruction, as far as anybody can see.
 //! * `PE2`: the handler touches no TLS, takes no lock and allocates nothing.
+//! * `PE3`: a goroutine that blocks more signals than all do is not preempted. It is in a handler
+//!   of the program's (which, unlike Go's, runs on the goroutine's stack), or protects itself from
+//!   one. The mask is the thread's: the next goroutine would inherit it, and the handler's return
+//!   would set that of another thread.
 
 #![allow(unsafe_code, reason = "PE1, PE2: a signal handler that redirects its thread")]
 
@@ -148,7 +152,12 @@ extern "C" fn on_sigurg(sig: i32, info: *mut libc::siginfo_t, ctx: *mut c_void) 
     // SAFETY: the kernel passes the interrupted context, which the handler may change.
     let regs = unsafe { &mut (*ctx).uc_mcontext.gregs };
     let (rip, rsp) = (regs[libc::REG_RIP as usize] as usize, regs[libc::REG_RSP as usize] as usize);
-    if !want_async_preempt(mp, rip, rsp) {
+    // SAFETY: within the interrupted context.
+    let blocked = unsafe { &raw const (*ctx).uc_sigmask };
+    // SAFETY: the kernel's 64 signals, which it wrote, are the first word of glibc's larger set.
+    let blocked = unsafe { blocked.cast::<u64>().read() };
+    // PE3
+    if blocked & !crate::m::m0().sigmask.get() != 0 || !want_async_preempt(mp, rip, rsp) {
         return;
     }
     // ORDERING: this thread's own count

@@ -69,6 +69,7 @@ pub(crate) const CASES: &[Case] = &[
     Case::new("uselocale", c_state::uselocale),
     Case::new("sched-getcpu", c_state::sched_getcpu),
     Case::new("raise", signals::raise),
+    Case::new("signal-handler", signals::handler_computes),
     Case::new("sigmask", signals::sigmask),
     Case::new("malloc", heap::malloc),
     Case::new("malloc-free-elsewhere", heap::free_elsewhere),

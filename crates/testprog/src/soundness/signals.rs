@@ -6,6 +6,7 @@ use super::harness::{goroutines, hop};
 use std::ffi::c_int;
 use std::mem::MaybeUninit;
 use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
+use std::time::{Duration, Instant};
 
 static HANDLED: AtomicUsize = AtomicUsize::new(0);
 
@@ -32,6 +33,36 @@ pub(crate) fn raise() {
     assert_eq!(HANDLED.load(SeqCst), 20 * EACH);
     // SAFETY: no handler.
     unsafe { libc::signal(libc::SIGUSR1, libc::SIG_DFL) };
+}
+
+static MOVED: AtomicUsize = AtomicUsize::new(0);
+
+extern "C" fn compute(signal: c_int) {
+    let thread = rustix::thread::gettid();
+    let start = Instant::now();
+    while start.elapsed() < Duration::from_millis(25) {}
+    MOVED.fetch_add(usize::from(rustix::thread::gettid() != thread), SeqCst);
+    count(signal);
+}
+
+/// While a handler runs its signal is blocked on the thread: a goroutine that was preempted in it
+/// would leave that to the next one, and take the mask that it returns to elsewhere.
+pub(crate) fn handler_computes() {
+    HANDLED.store(0, SeqCst);
+    // SAFETY: the handler reads the clock and adds to atomics, which may be done at any time.
+    unsafe { libc::signal(libc::SIGUSR1, compute as *const () as libc::sighandler_t) };
+    goroutines(6, |_| {
+        for _ in 0..3 {
+            let before = HANDLED.load(SeqCst);
+            // SAFETY: the signal has a handler.
+            assert_eq!(unsafe { libc::raise(libc::SIGUSR1) }, 0);
+            assert!(HANDLED.load(SeqCst) > before, "it is blocked here");
+            hop();
+        }
+    });
+    // SAFETY: no handler.
+    unsafe { libc::signal(libc::SIGUSR1, libc::SIG_DFL) };
+    assert_eq!(MOVED.load(SeqCst), 0, "a handler went on on another thread");
 }
 
 /// A mask belongs to the kernel's thread. A goroutine that stays on its thread finds it as it left
