@@ -156,7 +156,7 @@ fn state_text(gp: &'static G) -> &'static str {
     match gp.status() {
         1 => "runnable",
         2 => "running",
-        3 => "syscall",
+        3 => crate::interpose::call_text(gp.call()),
         4 => gp.wait_reason().text(),
         _ => "???",
     }

@@ -94,6 +94,9 @@ impl WaitReason {
     }
 }
 
+/// Tag of a `waitreason` that is the number of a call.
+const CALL: u32 = 1 << 31;
+
 /// How many ancestors `tracebackancestors` may ask for.
 pub(crate) const MAX_ANCESTORS: usize = 4;
 
@@ -114,6 +117,7 @@ pub(crate) struct G {
     /// The M that runs it.
     pub(crate) m: AtomicRef<M>,
     pub(crate) atomicstatus: AtomicU32,
+    /// A `WaitReason` while parked, a call's number while in a blocking call.
     pub(crate) waitreason: AtomicU32,
     pub(crate) goid: Word,
     /// Token of `rt0::park` (park_state.rs).
@@ -226,6 +230,19 @@ impl G {
     pub(crate) fn wait_reason(&self) -> WaitReason {
         // ORDERING: a report
         WaitReason::from_u32(self.waitreason.load(Ordering::Relaxed))
+    }
+
+    /// The goroutine goes into a call of the C library: its number in interpose/table.rs, or 0.
+    #[inline(always)]
+    pub(crate) fn set_call(&self, call: u32) {
+        // ORDERING: a report
+        self.waitreason.store(CALL | call, Ordering::Relaxed);
+    }
+
+    /// The number of the call it is in, while its status is Syscall.
+    pub(crate) fn call(&self) -> u32 {
+        let word = self.waitreason.load(Ordering::Relaxed); // ORDERING: a report
+        if word & CALL != 0 { word & !CALL } else { 0 }
     }
 
     pub(crate) fn is_system(&self) -> bool {

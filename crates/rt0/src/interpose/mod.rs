@@ -1,80 +1,65 @@
-//! C functions that must know of goroutines.
+//! C functions that know of goroutines.
 //!
 //! An executable's own definition of a C symbol takes precedence over libc's for every caller in
-//! the process, std and C libraries included. Only what would give a wrong answer on a goroutine is
-//! defined here; everything else is passed on to libc.
+//! the process: std, C code linked in, shared libraries, those loaded later included. So rt0
+//! defines the functions in which std and C libraries block (table.rs). On a goroutine each marks
+//! its P as "in a call" (sched/c_call.rs), makes the call, and unmarks it; sysmon takes a marked P
+//! while work waits. Everywhere else it passes straight on: on plain threads, on g0, inside
+//! another marked section, inside the runtime, on an alternate signal stack, before boot.
 //!
-//! In a static program only what libc also has under another name can be passed on.
+//! What is not seen here (libc's calls to itself, inline system calls, page faults) sysmon finds by
+//! the state of the thread, a little later.
+//!
+//! # How the real function is reached
+//! * On a goroutine a function that is a plain system call is made as one, and errno set. That
+//!   needs no lookup, so it works in any signal handler, and it leaves out libc's bookkeeping for
+//!   pthread_cancel: there is no handle by which a goroutine could be cancelled.
+//! * On other threads it is libc's own, which stays a cancellation point, by `dlsym(RTLD_NEXT)`.
+//!   The thread that makes Ms looks all of them up when it starts, for a handler must not; until
+//!   then the first call does. A program that never makes a goroutine looks up what it calls.
+//! * With LD_PRELOAD goroutines go through libc's names too: the preloaded library wants the call.
+//! * In a static program plain system calls are made directly on every thread, and the others are
+//!   passed to names that libc.a has for the same code. What has none is not defined there.
+//!
+//! # Weak definitions
+//! Each symbol is weak and jumps to the Rust function behind it. A crate or C file of the program
+//! that defines the same function wins, with no link error, and what it does not mark sysmon
+//! finds. In static programs strong definitions would also collide with libc.a's members. In a
+//! library (cdylib) the symbols are local: std in the library uses them, its host does not.
+//!
+//! `--no-default-features` leaves all of this out.
+//!
+//! # Rejected
+//! `#[no_mangle]` definitions: strong, so two crates that define `read` do not link. libc's
+//! `__read` aliases in dynamic programs: a handful of functions have one, and each costs a
+//! relocation in programs that never call it. Handing the P over at the start of every call: see
+//! sched/syscall.rs.
 
-#![cfg(feature = "interpose")]
-#![allow(unsafe_code, reason = "defines C symbols and calls the ones they stand in front of")]
+#[cfg(feature = "interpose")]
+mod enter;
+#[cfg(feature = "interpose")]
+mod futex;
+#[cfg(feature = "interpose")]
+mod getattr;
+#[cfg(feature = "interpose")]
+mod real;
+#[cfg(feature = "interpose")]
+mod table;
 
-#[cfg(not(target_feature = "crt-static"))]
-use crate::atomic::{AtomicUsize, Ordering};
-use crate::stack::names::{StackShape, stack_of};
-use crate::stack::{GUARD_BYTES, bounds};
-
-type GetAttr = unsafe extern "C" fn(libc::pthread_t, *mut libc::pthread_attr_t) -> i32;
-
-/// The bounds of a thread's stack, for collectors, interpreters and whoever else scans or limits
-/// it.
-///
-/// libc asks the kernel for the thread's CPU affinity by its thread id; a goroutine's is not the
-/// kernel's, so libc's own would return ESRCH. For a goroutine the stack and guard are filled in
-/// here.
-///
-/// # Safety
-/// As libc's: `thread` is a live thread (or goroutine), `attr` points to writable storage.
-#[unsafe(no_mangle)]
-pub(crate) unsafe extern "C" fn pthread_getattr_np(
-    thread: libc::pthread_t,
-    attr: *mut libc::pthread_attr_t,
-) -> i32 {
-    let Some(StackShape::Block(gp)) = stack_of(thread as usize) else {
-        return match real() {
-            // SAFETY: the caller's arguments, passed on.
-            Some(f) => unsafe { f(thread, attr) },
-            None => libc::ENOSYS,
-        };
-    };
-    let (lo, hi) = bounds(gp);
-    // SAFETY: the caller's storage.
-    let r = unsafe { libc::pthread_attr_init(attr) };
-    if r != 0 {
-        return r;
-    }
-    // SAFETY: initialised on the line above.
-    let r = unsafe { libc::pthread_attr_setstack(attr, lo as *mut _, hi - lo) };
-    if r != 0 {
-        return r;
-    }
-    // SAFETY: initialised on the line above.
-    unsafe { libc::pthread_attr_setguardsize(attr, GUARD_BYTES) }
+/// What a dump says of a goroutine in the call that was marked with this number.
+#[cfg(feature = "interpose")]
+pub(crate) fn call_text(call: u32) -> &'static str {
+    table::text(call)
 }
 
-/// libc's definition: in libc.a the public name is a weak alias of this one.
-#[cfg(target_feature = "crt-static")]
-fn real() -> Option<GetAttr> {
-    unsafe extern "C" {
-        fn __pthread_getattr_np(thread: libc::pthread_t, attr: *mut libc::pthread_attr_t) -> i32;
-    }
-    Some(__pthread_getattr_np)
+/// The same without interposition: calls have no numbers.
+#[cfg(not(feature = "interpose"))]
+pub(crate) fn call_text(_call: u32) -> &'static str {
+    "syscall"
 }
 
-/// libc's definition.
-#[cfg(not(target_feature = "crt-static"))]
-fn real() -> Option<GetAttr> {
-    static REAL: AtomicUsize = AtomicUsize::new(0);
-    // ORDERING: idempotent
-    let mut p = REAL.load(Ordering::Relaxed);
-    if p == 0 {
-        // SAFETY: a C string; RTLD_NEXT looks behind this image.
-        p = unsafe { libc::dlsym(libc::RTLD_NEXT, c"pthread_getattr_np".as_ptr()) } as usize;
-        REAL.store(p, Ordering::Relaxed); // ORDERING: idempotent
-    }
-    if p == 0 {
-        return None;
-    }
-    // SAFETY: libc's function of that name.
-    Some(unsafe { core::mem::transmute::<usize, GetAttr>(p) })
+/// On the thread that makes Ms, before the first: finds libc's definitions.
+pub(crate) fn init() {
+    #[cfg(feature = "interpose")]
+    real::find_all();
 }

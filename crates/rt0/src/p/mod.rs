@@ -113,6 +113,8 @@ pub(crate) struct P {
     // sysmon only (Go: sysmontick).
     pub(crate) sysmon_tick: Word,
     pub(crate) sysmon_when: Word,
+    pub(crate) sysmon_call_tick: Word,
+    pub(crate) sysmon_call_when: Word,
     pub(crate) preempt_tries: Word,
 
     // Constant.
@@ -154,6 +156,8 @@ impl P {
             m: AtomicRef::none(),
             sysmon_tick: Word::new(0),
             sysmon_when: Word::new(0),
+            sysmon_call_tick: Word::new(0),
+            sysmon_call_when: Word::new(0),
             preempt_tries: Word::new(0),
             id: AtomicUsize::new(0),
         }

@@ -18,6 +18,8 @@
 //!   wakes it.
 
 pub(crate) mod background;
+#[cfg(feature = "interpose")]
+pub(crate) mod c_call;
 pub(crate) mod deadlock;
 pub(crate) mod default_gomaxprocs;
 pub(crate) mod execute;

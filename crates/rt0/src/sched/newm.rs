@@ -116,6 +116,7 @@ pub(crate) fn start_threads() {
 /// Go: templateThread.
 extern "C" fn template_thread(_: *mut c_void) -> *mut c_void {
     crate::sys::proc::name_thread(format_args!("rt0-template"));
+    crate::interpose::init();
     loop {
         let request = {
             let mut sched = SCHED.lock.lock();

@@ -64,7 +64,8 @@ pub(crate) extern "C" fn sysmon(_: *mut c_void) -> *mut c_void {
             delay = (delay * 2).min(MAX_DELAY_NS);
         }
         let waiting = SCHED.runqsize() > 0 || procresize::allp().any(|pp| !pp.runq.is_empty());
-        usleep(if waiting { delay.min(BUSY_DELAY_NS) } else { delay });
+        let watch = waiting || timer_in_use(nanotime() + MAX_DELAY_NS);
+        usleep(if watch { delay.min(BUSY_DELAY_NS) } else { delay });
         if tracing {
             last_trace = trace_if_due(last_trace);
         }
@@ -83,6 +84,11 @@ pub(crate) extern "C" fn sysmon(_: *mut c_void) -> *mut c_void {
             idle_rounds = idle_rounds.saturating_add(1);
         }
     }
+}
+
+/// Whether a P that somebody holds has a timer that is due by `when`: its holder may block by then.
+fn timer_in_use(when: i64) -> bool {
+    procresize::allp().any(|pp| pp.owner.holder().is_some() && pp.timers.is_due(when))
 }
 
 /// How long nothing has run.
@@ -157,13 +163,15 @@ fn holder(pp: &'static P) -> Option<&'static M> {
 }
 
 fn retake_syscall(pp: &'static P, mp: &'static M, now: i64) -> bool {
+    // A goroutine that makes one short call after the other has its time slice like any other.
+    let slice_over = since_schedtick(pp, now) >= FORCE_PREEMPT_NS && work_waits(pp, now);
     let t = pp.syscalltick.get() | 1 << 63;
-    if pp.sysmon_tick.get() != t {
-        pp.sysmon_tick.set(t);
-        pp.sysmon_when.set(now as u64);
+    if !slice_over && pp.sysmon_call_tick.get() != t {
+        pp.sysmon_call_tick.set(t);
+        pp.sysmon_call_when.set(now as u64);
         return false;
     }
-    let since = now - pp.sysmon_when.get() as i64;
+    let since = now - pp.sysmon_call_when.get() as i64;
     let others_care = SCHED.spin.nmspinning() + SCHED.spin.npidle() > 0;
     if !work_waits(pp, now) && others_care && since < FORCE_PREEMPT_NS {
         return false;
@@ -175,20 +183,24 @@ fn retake_syscall(pp: &'static P, mp: &'static M, now: i64) -> bool {
     true
 }
 
+/// How long sysmon has seen the P run one goroutine.
+fn since_schedtick(pp: &'static P, now: i64) -> i64 {
+    let t = pp.schedtick.get();
+    if pp.sysmon_tick.get() != t {
+        pp.sysmon_tick.set(t);
+        pp.sysmon_when.set(now as u64);
+        pp.preempt_tries.set(0);
+    }
+    now - pp.sysmon_when.get() as i64
+}
+
 /// Work that this P's holder keeps from running.
 fn work_waits(pp: &'static P, now: i64) -> bool {
     !pp.runq.is_empty() || SCHED.runqsize() > 0 || pp.timers.is_due(now)
 }
 
 fn retake_running(pp: &'static P, mp: &'static M, now: i64) -> bool {
-    let t = pp.schedtick.get();
-    if pp.sysmon_tick.get() != t {
-        pp.sysmon_tick.set(t);
-        pp.sysmon_when.set(now as u64);
-        pp.preempt_tries.set(0);
-        return false;
-    }
-    let since = now - pp.sysmon_when.get() as i64;
+    let since = since_schedtick(pp, now);
     if since < LOOK_AT_THREAD_NS || !work_waits(pp, now) || in_runtime(mp) {
         return false;
     }
@@ -265,10 +277,12 @@ static CLAIM: RtMutex<()> = RtMutex::new(Rank::Claim, ());
 /// The caller owns the P if this is true.
 fn take_from_running(pp: &'static P, mp: &'static M, tid: i32) -> bool {
     let _one = CLAIM.lock();
+    // The barrier reaches every thread that runs in this memory; a child of vfork is one, and it
+    // may use the M while the M's own thread sleeps.
     let barrier = || {
-        // ORDERING: a thread that sleeps has passed through the kernel, which is a barrier
-        crate::sys::proc::thread_state(tid) == ThreadState::Blocked
-            || (MEMBARRIER.load(Ordering::Relaxed) && raw::membarrier())
+        // ORDERING: else, a thread that sleeps has passed through the kernel, which is a barrier
+        (MEMBARRIER.load(Ordering::Relaxed) && raw::membarrier())
+            || crate::sys::proc::thread_state(tid) == ThreadState::Blocked
     };
     pp.owner.take_outside(mp.addr(), barrier, || in_runtime(mp))
 }

@@ -20,6 +20,16 @@ pub(crate) fn current_mask() -> u64 {
     to_word(unsafe { set.assume_init_ref() })
 }
 
+/// glibc's own signals, 32 and 33, which it keeps out of masks.
+#[cfg(feature = "interpose")]
+const OF_GLIBC: u64 = 3 << 31;
+
+/// Whether this thread blocks what `mask` says.
+#[cfg(feature = "interpose")]
+pub(crate) fn is_mask(mask: u64) -> bool {
+    (current_mask() ^ mask) & !OF_GLIBC == 0
+}
+
 /// Blocks every signal and returns what was blocked. Go: sigblock.
 pub(crate) fn block_all() -> u64 {
     let old = current_mask();
