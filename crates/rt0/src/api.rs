@@ -26,7 +26,7 @@ pub fn num_goroutine() -> usize {
 ///
 /// 0 before the runtime has started.
 pub fn num_cpu() -> usize {
-    crate::boot::osinit::ncpu()
+    crate::sys::ncpu()
 }
 
 /// How many goroutines can run at once. Go: `runtime.GOMAXPROCS(0)`.

@@ -65,6 +65,17 @@ mod scope {
     pub(crate) mod running;
 }
 #[cfg(loom)]
+#[allow(dead_code, reason = "models use a part of it")]
+mod sema {
+    pub(crate) mod lot;
+    pub(crate) mod queue;
+}
+#[cfg(loom)]
+#[allow(dead_code, reason = "models use a part of it")]
+mod sync {
+    pub(crate) mod raw;
+}
+#[cfg(loom)]
 mod sys {
     pub(crate) mod futex;
 }
@@ -111,7 +122,11 @@ pub(crate) mod sched;
 #[cfg(not(loom))]
 pub(crate) mod scope;
 #[cfg(not(loom))]
+pub(crate) mod sema;
+#[cfg(not(loom))]
 pub(crate) mod stack;
+#[cfg(not(loom))]
+pub mod sync;
 #[cfg(not(loom))]
 pub(crate) mod sys;
 #[cfg(not(loom))]

@@ -2,18 +2,9 @@
 //!
 //! Go: os_linux.go `osinit`, `getCPUCount` (the seed's `getproccount`), `getHugePageSize`.
 
-use crate::atomic::{AtomicUsize, Ordering};
-
-static NCPU: AtomicUsize = AtomicUsize::new(0);
-
 pub(crate) fn osinit() {
-    NCPU.store(getproccount(), Ordering::Relaxed); // ORDERING: boot, one thread
+    crate::sys::set_ncpu(getproccount());
     crate::sys::mem::set_phys_huge_page_size(get_huge_page_size());
-}
-
-/// CPUs this process may run on. Go: ncpu, NumCPU.
-pub(crate) fn ncpu() -> usize {
-    NCPU.load(Ordering::Relaxed) // ORDERING: written at boot
 }
 
 /// Counts the affinity mask of the thread that boots.

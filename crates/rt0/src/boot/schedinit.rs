@@ -100,7 +100,7 @@ pub(crate) fn schedinit(m0: &'static M) {
 fn gomaxprocs_at_start() -> usize {
     let env = super::env::gogetenv(b"GOMAXPROCS").and_then(debugvars::atoi);
     let given = env.filter(|n| *n > 0 && *n <= i64::from(i32::MAX)).map(|n| n as usize);
-    default_gomaxprocs::at_start(given, super::osinit::ncpu())
+    default_gomaxprocs::at_start(given, crate::sys::ncpu())
 }
 
 /// `boot NAME @START ms, DURATION ms clock`, from the ELF entry on. Ticks become ns by two readings

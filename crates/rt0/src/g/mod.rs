@@ -61,6 +61,18 @@ pub(crate) enum WaitReason {
     ScavengeWait = 6,
     PanicWait = 7,
     UpdateGomaxprocsIdle = 8,
+    MutexLock = 9,
+    RwLockRead = 10,
+    RwLockWrite = 11,
+    CondWait = 12,
+    WaitGroupWait = 13,
+    SemAcquire = 14,
+    OnceDo = 15,
+    NotifyWait = 16,
+    OneshotReceive = 17,
+    BroadcastReceive = 18,
+    WatchWait = 19,
+    BarrierWait = 20,
 }
 
 impl WaitReason {
@@ -75,11 +87,23 @@ impl WaitReason {
             WaitReason::ScavengeWait => "GC scavenge wait",
             WaitReason::PanicWait => "panicwait",
             WaitReason::UpdateGomaxprocsIdle => "GOMAXPROCS updater (idle)",
+            WaitReason::MutexLock => "sync.Mutex.Lock",
+            WaitReason::RwLockRead => "sync.RWMutex.RLock",
+            WaitReason::RwLockWrite => "sync.RWMutex.Lock",
+            WaitReason::CondWait => "sync.Cond.Wait",
+            WaitReason::WaitGroupWait => "sync.WaitGroup.Wait",
+            WaitReason::SemAcquire => "semacquire",
+            WaitReason::OnceDo => "sync.Once.Do",
+            WaitReason::NotifyWait => "notify wait",
+            WaitReason::OneshotReceive => "oneshot receive",
+            WaitReason::BroadcastReceive => "broadcast receive",
+            WaitReason::WatchWait => "watch wait",
+            WaitReason::BarrierWait => "barrier wait",
         }
     }
     fn from_u32(v: u32) -> WaitReason {
         use WaitReason as W;
-        const ALL: [WaitReason; 9] = [
+        const ALL: [WaitReason; 21] = [
             W::None,
             W::Sleep,
             W::Join,
@@ -89,6 +113,18 @@ impl WaitReason {
             W::ScavengeWait,
             W::PanicWait,
             W::UpdateGomaxprocsIdle,
+            W::MutexLock,
+            W::RwLockRead,
+            W::RwLockWrite,
+            W::CondWait,
+            W::WaitGroupWait,
+            W::SemAcquire,
+            W::OnceDo,
+            W::NotifyWait,
+            W::OneshotReceive,
+            W::BroadcastReceive,
+            W::WatchWait,
+            W::BarrierWait,
         ];
         ALL.get(v as usize).copied().unwrap_or(W::None)
     }

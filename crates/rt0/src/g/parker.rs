@@ -46,8 +46,8 @@ impl Parker {
         self.on.store(address, Ordering::Relaxed); // ORDERING: a report
     }
 
+    #[allow(dead_code, reason = "channels and contexts wait with it")]
     /// The address of what is waited for.
-    #[allow(dead_code, reason = "channels and locks wait with it")]
     pub(crate) fn waits_on(&self) -> usize {
         self.on.load(Ordering::Relaxed) // ORDERING: a report
     }
@@ -60,7 +60,6 @@ pub(crate) struct Wait {
     pub(crate) ticket: usize,
 }
 
-#[allow(dead_code, reason = "channels and locks wait with it")]
 impl Wait {
     /// A new ticket of this parker.
     pub(crate) fn of(parker: &'static Parker) -> Wait {
@@ -77,11 +76,13 @@ impl Wait {
         self.parker.ticket.is_waiting(self.ticket)
     }
 
+    #[allow(dead_code, reason = "channels and contexts wait with it")]
     /// The waiter need not wait. False: a waker was faster, and it must wait for that one.
     pub(crate) fn abort(self) -> bool {
         self.claim(ABORTED)
     }
 
+    #[allow(dead_code, reason = "channels and contexts wait with it")]
     /// The goroutine that waits; `None`: a plain thread.
     pub(crate) fn g(self) -> Option<&'static G> {
         self.parker.g()

@@ -26,16 +26,14 @@ const OP_MASK: usize = (1 << OP_BITS) - 1;
 const WAITING: usize = 0;
 
 /// Operations that every wait knows; those of its user begin at [`FIRST_OP`].
-#[allow(dead_code, reason = "channels and locks wait with it")]
 pub(crate) const TIMEOUT: usize = 1;
 /// The waiter itself: there is no need to wait any more.
 pub(crate) const ABORTED: usize = 2;
-#[allow(dead_code, reason = "channels and locks wait with it")]
+#[allow(dead_code, reason = "channels and contexts wait with it")]
 pub(crate) const CANCELLED: usize = 3;
-#[allow(dead_code, reason = "channels and locks wait with it")]
 pub(crate) const FIRST_OP: usize = 4;
+#[allow(dead_code, reason = "channels and contexts wait with it")]
 /// The largest number of an operation.
-#[allow(dead_code, reason = "channels and locks wait with it")]
 pub(crate) const LAST_OP: usize = OP_MASK;
 
 pub(crate) struct TicketWord(AtomicUsize);

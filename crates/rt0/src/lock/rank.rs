@@ -25,6 +25,8 @@ pub(crate) enum Rank {
     StackArena = 5,
     /// The runtime's slabs.
     Slab = 6,
+    /// A bucket of the semaphore table.
+    Sema = 7,
     /// What background tasks share: exit hooks and the like.
-    Misc = 7,
+    Misc = 8,
 }

@@ -23,6 +23,7 @@
 
 #![cfg_attr(not(test), allow(dead_code, unused_imports, reason = "models are tests only"))]
 
+mod condvar;
 mod coverage;
 mod fresh;
 mod join;
@@ -32,8 +33,10 @@ mod netpoll;
 mod note;
 mod owner;
 mod park;
+mod raw_mutex;
 mod runq;
 mod scope;
+mod sema;
 mod spinning;
 mod ticket;
 

@@ -27,7 +27,6 @@ pub(crate) struct Why {
     pub(crate) on: usize,
 }
 
-#[allow(dead_code, reason = "channels and locks wait with it")]
 impl Wait {
     /// A new ticket for the code that runs now. Each must end in `wait` or in an `abort` that
     /// succeeds before the next `begin`.
@@ -52,6 +51,7 @@ impl Wait {
         }
     }
 
+    #[allow(dead_code, reason = "channels and contexts wait with it")]
     /// The same inside the runtime, on an M with a P.
     pub(crate) fn wake_on(self, mp: &'static M) {
         match self.parker.g() {
@@ -150,7 +150,7 @@ pub(crate) fn after(d: Duration) -> Option<i64> {
     i64::try_from(d.as_nanos()).ok().and_then(|ns| nanotime().checked_add(ns))
 }
 
-#[allow(dead_code, reason = "channels and locks wait with it")]
+#[allow(dead_code, reason = "channels and contexts wait with it")]
 /// `nanotime` at `at`; `None` if that is beyond its range. A moment that has passed is now.
 pub(crate) fn at(at: Instant) -> Option<i64> {
     after(at.saturating_duration_since(Instant::now()))

@@ -15,7 +15,20 @@ pub(crate) mod raw;
 pub(crate) mod signal;
 pub(crate) mod stderr;
 
+use crate::atomic::{AtomicUsize, Ordering};
 pub(crate) use proc::{exit_group, gettid};
+
+static NCPU: AtomicUsize = AtomicUsize::new(0);
+
+/// CPUs this process could run on when it booted; 0 before that. Go: ncpu, NumCPU.
+pub(crate) fn ncpu() -> usize {
+    NCPU.load(Ordering::Relaxed) // ORDERING: written at boot
+}
+
+/// Boot: osinit has counted them.
+pub(crate) fn set_ncpu(n: usize) {
+    NCPU.store(n, Ordering::Relaxed); // ORDERING: boot, one thread
+}
 
 /// Monotonic time in ns. Go: `nanotime`.
 pub(crate) fn nanotime() -> i64 {

@@ -24,6 +24,9 @@ const LAYERS: &[(&str, u32)] = &[
     ("sched/newm/nap", 1),
     ("g/fresh", 1),
     ("g/key", 1),
+    ("sema/queue", 1),
+    ("sema/lot", 1),
+    ("sync/raw", 1),
     ("netpoll/poller", 1),
     ("join/state", 1),
     ("scope/running", 1),
@@ -44,6 +47,7 @@ const LAYERS: &[(&str, u32)] = &[
     ("netpoll", 4),
     ("debug", 4),
     ("interpose", 4),
+    ("sema", 4),
     // L5: what goroutines share.
     ("goroutine", 5),
     ("join", 5),

@@ -1,0 +1,5 @@
+//! What locks are made of: words and their protocols, without data and without the scheduler, so
+//! that models can check them.
+
+pub(crate) mod condvar;
+pub(crate) mod mutex;
