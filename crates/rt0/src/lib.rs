@@ -25,6 +25,12 @@
 #[cfg(loom)]
 mod atomic;
 #[cfg(loom)]
+mod chan {
+    pub(crate) mod core;
+    pub(crate) mod lock;
+    pub(crate) mod queue;
+}
+#[cfg(loom)]
 mod g {
     pub(crate) mod fresh;
     pub(crate) mod key;
@@ -95,6 +101,8 @@ pub(crate) mod arch;
 pub(crate) mod atomic;
 #[cfg(not(loom))]
 pub(crate) mod boot;
+#[cfg(not(loom))]
+pub mod chan;
 #[cfg(not(loom))]
 pub mod debug;
 #[cfg(not(loom))]

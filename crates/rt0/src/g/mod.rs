@@ -73,6 +73,11 @@ pub(crate) enum WaitReason {
     BroadcastReceive = 18,
     WatchWait = 19,
     BarrierWait = 20,
+    ChanReceive = 21,
+    ChanSend = 22,
+    Select = 23,
+    ChanReceiveNilChan = 24,
+    SelectNoCases = 25,
 }
 
 impl WaitReason {
@@ -99,11 +104,16 @@ impl WaitReason {
             WaitReason::BroadcastReceive => "broadcast receive",
             WaitReason::WatchWait => "watch wait",
             WaitReason::BarrierWait => "barrier wait",
+            WaitReason::ChanReceive => "chan receive",
+            WaitReason::ChanSend => "chan send",
+            WaitReason::Select => "select",
+            WaitReason::ChanReceiveNilChan => "chan receive (nil chan)",
+            WaitReason::SelectNoCases => "select (no cases)",
         }
     }
     fn from_u32(v: u32) -> WaitReason {
         use WaitReason as W;
-        const ALL: [WaitReason; 21] = [
+        const ALL: [WaitReason; 26] = [
             W::None,
             W::Sleep,
             W::Join,
@@ -125,6 +135,11 @@ impl WaitReason {
             W::BroadcastReceive,
             W::WatchWait,
             W::BarrierWait,
+            W::ChanReceive,
+            W::ChanSend,
+            W::Select,
+            W::ChanReceiveNilChan,
+            W::SelectNoCases,
         ];
         ALL.get(v as usize).copied().unwrap_or(W::None)
     }

@@ -51,7 +51,6 @@ impl Wait {
         }
     }
 
-    #[allow(dead_code, reason = "channels and contexts wait with it")]
     /// The same inside the runtime, on an M with a P.
     pub(crate) fn wake_on(self, mp: &'static M) {
         match self.parker.g() {
@@ -150,7 +149,6 @@ pub(crate) fn after(d: Duration) -> Option<i64> {
     i64::try_from(d.as_nanos()).ok().and_then(|ns| nanotime().checked_add(ns))
 }
 
-#[allow(dead_code, reason = "channels and contexts wait with it")]
 /// `nanotime` at `at`; `None` if that is beyond its range. A moment that has passed is now.
 pub(crate) fn at(at: Instant) -> Option<i64> {
     after(at.saturating_duration_since(Instant::now()))

@@ -29,6 +29,9 @@ const LAYERS: &[(&str, u32)] = &[
     ("sync/raw", 1),
     ("netpoll/poller", 1),
     ("join/state", 1),
+    ("chan/lock", 1),
+    ("chan/queue", 1),
+    ("chan/core", 1),
     ("scope/running", 1),
     // L2: the structs and their status; assembly, which knows their offsets.
     ("g", 2),

@@ -1,0 +1,204 @@
+//! What a channel decides under its lock: who meets whom.
+//!
+//! Go: chan.go `chansend`, `chanrecv`, `closechan`, without the messages, so that models can
+//! explore it. Messages are moved by shared.rs as told by the answers.
+//!
+//! # Invariants
+//! * `CH1`: `len` messages are in the buffer, and `len + reserved <= cap`. A place is reserved by a
+//!   send of a select between its choice and its message.
+//! * `CH2`: while messages are in the buffer nobody waits to receive; while there is room nobody
+//!   waits to send. Entries whose ticket was claimed by something else do not count.
+//! * `CH3`: nobody waits to send while somebody else waits to receive.
+//! * `CH4`: once `closed`, always closed; nobody waits on a closed channel.
+//! * `CH5`: watchers (`Select::ready`) are woken by every change that can make their operation
+//!   ready; they look again themselves.
+
+#![allow(dead_code, reason = "select uses the rest")]
+
+use super::queue::{Chain, Claimed, Entry, Outcome, Queue, Ticket};
+
+pub(crate) struct Core<W> {
+    pub(crate) recvq: Queue<W>,
+    pub(crate) sendq: Queue<W>,
+    pub(crate) recv_watch: Queue<W>,
+    pub(crate) send_watch: Queue<W>,
+    len: usize,      // CH1
+    reserved: usize, // CH1
+    cap: usize,
+    closed: bool, // CH4
+}
+
+/// What a sender is to do.
+pub(crate) enum Sending<W> {
+    /// Move the message to this receiver.
+    To(Claimed<W>),
+    /// Put it into the buffer and say [`Core::pushed`].
+    Room,
+    /// Wait, or give up.
+    Full,
+    Closed,
+}
+
+/// What a receiver is to do.
+pub(crate) enum Receiving<W> {
+    /// Take the first message of the buffer, then put that of the sender there, if there is one.
+    Buffered(Option<Claimed<W>>),
+    /// Take it from this sender, or, if that has none yet, let it pair with the caller.
+    From(Claimed<W>),
+    /// Wait, or give up.
+    Empty,
+    Closed,
+}
+
+impl<W: Ticket> Core<W> {
+    pub(crate) fn new(cap: usize) -> Self {
+        Core {
+            recvq: Queue::new(),
+            sendq: Queue::new(),
+            recv_watch: Queue::new(),
+            send_watch: Queue::new(),
+            len: 0,
+            reserved: 0,
+            cap,
+            closed: false,
+        }
+    }
+
+    /// Messages in the buffer.
+    pub(crate) fn len(&self) -> usize {
+        self.len
+    }
+
+    pub(crate) fn is_full(&self) -> bool {
+        self.len + self.reserved >= self.cap
+    }
+
+    pub(crate) fn is_closed(&self) -> bool {
+        self.closed
+    }
+
+    #[inline]
+    pub(crate) fn send(&mut self) -> Sending<W> {
+        if self.closed {
+            return Sending::Closed;
+        }
+        if let Some(receiver) = self.recvq.claim_first() {
+            return Sending::To(receiver);
+        }
+        if self.is_full() { Sending::Full } else { Sending::Room }
+    }
+
+    /// A message was put into the buffer.
+    #[inline]
+    pub(crate) fn pushed(&mut self) -> Chain<W> {
+        self.len += 1;
+        notify(&mut self.recv_watch)
+    }
+
+    #[inline]
+    pub(crate) fn recv(&mut self, chain: &mut Chain<W>) -> Receiving<W> {
+        if self.len > 0 {
+            let sender = self.sendq.claim_first();
+            match &sender {
+                Some(s) if !s.slot().is_null() => {}
+                Some(_) => {
+                    self.len -= 1;
+                    self.reserved += 1;
+                }
+                None => {
+                    self.len -= 1;
+                    *chain = notify(&mut self.send_watch);
+                }
+            }
+            return Receiving::Buffered(sender);
+        }
+        if let Some(sender) = self.sendq.claim_first() {
+            return Receiving::From(sender);
+        }
+        if self.closed { Receiving::Closed } else { Receiving::Empty }
+    }
+
+    /// Whether a receive would not wait. `own`: entries of the asking select do not count.
+    pub(crate) fn can_recv(&self, own: Option<W>) -> bool {
+        self.len > 0 || self.closed || self.sendq.any_waiting(own)
+    }
+
+    /// Whether a send would not wait.
+    pub(crate) fn can_send(&self, own: Option<W>) -> bool {
+        !self.is_full() || self.closed || self.recvq.any_waiting(own)
+    }
+
+    /// A receiver that has to wait.
+    ///
+    /// # Safety
+    /// As [`Queue::push`].
+    #[allow(unsafe_code, reason = "QU1 is the caller's")]
+    pub(crate) unsafe fn wait_recv(&mut self, e: &Entry<W>) -> Chain<W> {
+        // SAFETY: the caller's contract
+        unsafe { self.recvq.push(e) };
+        notify(&mut self.send_watch)
+    }
+
+    /// A sender that has to wait.
+    ///
+    /// # Safety
+    /// As [`Queue::push`].
+    #[allow(unsafe_code, reason = "QU1 is the caller's")]
+    pub(crate) unsafe fn wait_send(&mut self, e: &Entry<W>) -> Chain<W> {
+        // SAFETY: the caller's contract
+        unsafe { self.sendq.push(e) };
+        notify(&mut self.recv_watch)
+    }
+
+    /// A send of a select is chosen: keeps a place in the buffer for it.
+    pub(crate) fn reserve(&mut self) {
+        self.reserved += 1;
+    }
+
+    /// The message of a reserved send is there: what to do with it. Not `Full`.
+    pub(crate) fn send_reserved(&mut self) -> Sending<W> {
+        self.reserved -= 1;
+        self.send()
+    }
+
+    /// A reserved send will not happen. The room goes to the next sender that waits: to be put into
+    /// the buffer if it has a message.
+    pub(crate) fn unreserve(&mut self, chain: &mut Chain<W>) -> Option<Claimed<W>> {
+        self.reserved -= 1;
+        let sender = self.sendq.claim_first();
+        match &sender {
+            Some(s) if s.slot().is_null() => self.reserved += 1,
+            Some(_) => *chain = self.pushed(),
+            None => *chain = notify(&mut self.send_watch),
+        }
+        sender
+    }
+
+    /// Closes the channel; false if it was. Everybody who waits is in `chain`.
+    pub(crate) fn close(&mut self, chain: &mut Chain<W>) -> bool {
+        let first = !self.closed;
+        self.closed = true;
+        self.recvq.claim_all(Outcome::Closed, chain);
+        self.sendq.claim_all(Outcome::Closed, chain);
+        self.recv_watch.claim_all(Outcome::Retry, chain);
+        self.send_watch.claim_all(Outcome::Retry, chain);
+        first
+    }
+
+    /// Nobody is left to receive: a message of the buffer to be dropped.
+    pub(crate) fn discard(&mut self) -> bool {
+        let some = self.len > 0;
+        self.len -= usize::from(some);
+        some
+    }
+}
+
+/// CH5
+#[inline]
+fn notify<W: Ticket>(watchers: &mut Queue<W>) -> Chain<W> {
+    let mut chain = Chain::new();
+    if !watchers.is_empty() {
+        watchers.claim_all(Outcome::Retry, &mut chain);
+    }
+    chain
+}

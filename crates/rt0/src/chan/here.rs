@@ -1,0 +1,57 @@
+//! Where a channel's code runs: on a goroutine, inside the runtime, or on a plain thread.
+//!
+//! A channel's lock is taken between `enter` and the drop: no preemption, so no holder of a lock
+//! that does not run. No code of the user's runs meanwhile, its allocator included.
+
+use crate::g::G;
+use crate::g::parker::Wait;
+use crate::m::M;
+use crate::sched::wait::Why;
+use crate::sched::{enter, leave};
+
+pub(crate) struct Here(Option<(&'static M, &'static G)>);
+
+impl Here {
+    #[inline(always)]
+    pub(crate) fn enter() -> Here {
+        Here(enter())
+    }
+
+    /// A new ticket.
+    #[inline]
+    pub(crate) fn begin(&self) -> Wait {
+        match self.0 {
+            Some((_, gp)) => Wait::of(&gp.parker),
+            None => Wait::begin(),
+        }
+    }
+
+    #[inline]
+    pub(crate) fn wake(&self, wait: Wait) {
+        match self.0 {
+            Some((mp, _)) => wait.wake_on(mp),
+            None => wait.wake(),
+        }
+    }
+
+    /// Waits until the ticket is claimed and woken; returns the claimer's operation.
+    #[inline]
+    pub(crate) fn wait(&mut self, wait: Wait, why: Why, deadline_ns: Option<i64>) -> usize {
+        match &mut self.0 {
+            Some((mp, gp)) => {
+                *mp = wait.wait_on(mp, gp, why, deadline_ns);
+                wait.parker.ticket.op()
+            }
+            None => wait.wait(why, deadline_ns),
+        }
+    }
+}
+
+impl Drop for Here {
+    #[inline(always)]
+    fn drop(&mut self) {
+        if let Some((mp, _)) = self.0 {
+            leave(mp);
+        }
+    }
+}

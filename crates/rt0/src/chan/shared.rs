@@ -1,0 +1,428 @@
+//! A channel: the lock, what it decides (core.rs), the messages it holds (buffer.rs), and how they
+//! move between stacks, which is all that depends on their type.
+//!
+//! Go: chan.go `hchan`, `chansend`, `chanrecv`, `send`, `recv`, `closechan`, `sendDirect`,
+//! `recvDirect`.
+//!
+//! A message goes straight from the sender's stack to the receiver's if one of them waits, else
+//! through the buffer. It is copied without the lock where both ends are owned by then. A message
+//! is never dropped or cloned under the lock, nor is memory allocated or freed.
+//!
+//! # Invariants
+//! * `SH1`: `inner` is touched between `lock` and the drop of its [`Guard`].
+//! * `SH2`: an entry's slot in `recvq` is a place for a `T`, one in `sendq` holds a `T` or is null
+//!   (a send of a select). Who claimed the entry uses it before the wake-up, and nobody else does:
+//!   the owner touches it before it queues the entry and after the wake-up.
+//! * `SH3`: a message is owned by one of: the sender's frame until the outcome `Done`; the buffer;
+//!   the receiver's slot from the outcome `Done` on.
+//!
+//! # Rejected
+//! A lock-free ring, as crossbeam's: with goroutines the cost is in switches, not in the lock, and
+//! direct hand-off, closing and select each need a second protocol beside the ring.
+
+#![allow(unsafe_code, reason = "SH1, SH2, SH3: who owns a message, and where")]
+
+use super::buffer::{Block, Buffer};
+use super::core::{Core, Receiving, Sending};
+use super::here::Here;
+use super::lock::Lock;
+use super::queue::{Chain, Claimed, Entry, Outcome, Ticket};
+use crate::atomic::{AtomicUsize, Ordering};
+use crate::g::WaitReason;
+use crate::g::parker::Wait;
+use crate::g::ticket::FIRST_OP;
+use crate::sched::wait::{self, Why};
+use crate::sys::nanotime;
+use core::cell::UnsafeCell;
+use core::mem::{ManuallyDrop, MaybeUninit};
+use core::ops::{Deref, DerefMut};
+use std::time::Instant;
+
+impl Ticket for Wait {
+    #[inline(always)]
+    fn claim(self, op: usize) -> bool {
+        Wait::claim(self, op)
+    }
+    fn is_waiting(self) -> bool {
+        Wait::is_waiting(self)
+    }
+    fn same(self, other: Self) -> bool {
+        core::ptr::eq(self.parker, other.parker)
+    }
+}
+
+/// How long an operation may wait.
+#[derive(Clone, Copy)]
+pub(crate) enum Patience {
+    None,
+    Forever,
+    Until(Instant),
+}
+
+impl Patience {
+    /// The deadline on the runtime's clock; `Err` if it has passed.
+    pub(crate) fn deadline_ns(self) -> Result<Option<i64>, ()> {
+        match self {
+            Patience::None => Err(()),
+            Patience::Forever => Ok(None),
+            Patience::Until(at) => match wait::at(at) {
+                Some(ns) if ns <= nanotime() => Err(()),
+                ns => Ok(ns),
+            },
+        }
+    }
+}
+
+/// Why nothing was sent or received.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Refused {
+    /// It would have to wait, or waited long enough.
+    TooLong,
+    Closed,
+}
+
+#[repr(C, align(64))]
+pub(crate) struct Shared<T> {
+    lock: Lock,
+    inner: UnsafeCell<Inner<T>>, // SH1
+    /// Constant; `None`: unbounded.
+    cap: Option<usize>,
+    /// Handles that are alive.
+    pub(crate) senders: AtomicUsize,
+    pub(crate) receivers: AtomicUsize,
+}
+
+struct Inner<T> {
+    core: Core<Wait>,
+    buf: Buffer<T>,
+}
+
+// SAFETY: SH1, SH3: messages move between threads, and nothing else is shared without the lock.
+unsafe impl<T: Send> Send for Shared<T> {}
+// SAFETY: SH1, SH3
+unsafe impl<T: Send> Sync for Shared<T> {}
+
+/// SH1: the lock, held.
+struct Guard<'a, T>(&'a Shared<T>);
+
+impl<T> Deref for Guard<'_, T> {
+    type Target = Inner<T>;
+    #[inline(always)]
+    fn deref(&self) -> &Inner<T> {
+        // SAFETY: SH1
+        unsafe { &*self.0.inner.get() }
+    }
+}
+
+impl<T> DerefMut for Guard<'_, T> {
+    #[inline(always)]
+    fn deref_mut(&mut self) -> &mut Inner<T> {
+        // SAFETY: SH1
+        unsafe { &mut *self.0.inner.get() }
+    }
+}
+
+impl<T> Drop for Guard<'_, T> {
+    #[inline(always)]
+    fn drop(&mut self) {
+        self.0.lock.unlock();
+    }
+}
+
+/// Moves a message.
+///
+/// # Safety
+/// SH3: `src` holds one, which is the caller's; `dst` is a place for it.
+#[inline(always)]
+unsafe fn move_message<T>(src: *const T, dst: *mut T) {
+    // SAFETY: the caller's contract; a message is in one place, so they do not overlap
+    unsafe { core::ptr::copy_nonoverlapping(src, dst, 1) };
+}
+
+impl<T> Shared<T> {
+    pub(crate) fn new(cap: Option<usize>) -> Self {
+        let inner = Inner { core: Core::new(cap.unwrap_or(usize::MAX)), buf: Buffer::new(cap) };
+        Shared {
+            lock: Lock::new(),
+            inner: UnsafeCell::new(inner),
+            cap,
+            senders: AtomicUsize::new(1),
+            receivers: AtomicUsize::new(1),
+        }
+    }
+
+    pub(crate) fn capacity(&self) -> Option<usize> {
+        self.cap
+    }
+
+    /// What waits of it are recorded with.
+    pub(crate) fn why(&self, reason: WaitReason) -> Why {
+        Why { reason, on: core::ptr::from_ref(self) as usize }
+    }
+
+    /// Inside [`Here`].
+    #[inline(always)]
+    fn lock(&self, _here: &Here) -> Guard<'_, T> {
+        self.lock.lock();
+        Guard(self)
+    }
+
+    pub(crate) fn look<R>(&self, f: impl FnOnce(&Core<Wait>) -> R) -> R {
+        let here = Here::enter();
+        let inner = self.lock(&here);
+        f(&inner.core)
+    }
+
+    /// Sends `msg`, or gives it back.
+    #[inline]
+    pub(crate) fn send(&self, msg: T, patience: Patience) -> Result<(), (Refused, T)> {
+        let mut msg = ManuallyDrop::new(msg);
+        let r = self.send_from((&raw mut msg).cast(), patience);
+        // SH3: on an error it is still this frame's.
+        r.map_err(|why| (why, ManuallyDrop::into_inner(msg)))
+    }
+
+    fn send_from(&self, src: *mut T, patience: Patience) -> Result<(), Refused> {
+        let mut block = None;
+        loop {
+            let here = Here::enter();
+            let mut inner = self.lock(&here);
+            match inner.core.send() {
+                Sending::To(receiver) => {
+                    drop(inner);
+                    return self.deliver(&here, src, receiver);
+                }
+                Sending::Room => match self.buffer(inner, &here, src, block.take()) {
+                    true => return Ok(()),
+                    false => {
+                        drop(here);
+                        block = Some(Block::alloc());
+                    }
+                },
+                Sending::Closed => return Err(Refused::Closed),
+                Sending::Full => {
+                    let deadline = patience.deadline_ns().map_err(|()| Refused::TooLong)?;
+                    match self.send_waiting(here, inner, src, deadline) {
+                        Outcome::Done => return Ok(()),
+                        Outcome::Closed => return Err(Refused::Closed),
+                        Outcome::Retry => {}
+                        _ => return Err(Refused::TooLong),
+                    }
+                }
+            }
+        }
+    }
+
+    /// To the receiver, which the caller claimed.
+    #[inline(always)]
+    fn deliver(&self, here: &Here, src: *mut T, receiver: Claimed<Wait>) -> Result<(), Refused> {
+        // SAFETY: SH2
+        unsafe { move_message(src, receiver.slot().cast()) };
+        here.wake(receiver.finish(Outcome::Done));
+        Ok(())
+    }
+
+    /// Into the buffer, which has room; false if it needs a block, and then nothing has changed.
+    #[inline(always)]
+    fn buffer(
+        &self,
+        mut inner: Guard<'_, T>,
+        here: &Here,
+        src: *mut T,
+        block: Option<Block<T>>,
+    ) -> bool {
+        if inner.buf.needs_block() {
+            match block {
+                None => return false,
+                Some(block) => inner.buf.give(block),
+            }
+        }
+        let len = inner.core.len();
+        // SAFETY: SH3; the core says that there is room
+        unsafe { inner.buf.push_from(src, len) };
+        let chain = inner.core.pushed();
+        drop(inner);
+        chain.wake_each(|w| here.wake(w));
+        true
+    }
+
+    #[inline(never)]
+    fn send_waiting(
+        &self,
+        mut here: Here,
+        mut inner: Guard<'_, T>,
+        src: *mut T,
+        deadline: Option<i64>,
+    ) -> Outcome {
+        let entry = Entry::new(here.begin(), FIRST_OP, src.cast());
+        // SAFETY: QU1: taken out below, or by who claims it
+        let chain = unsafe { inner.core.wait_send(&entry) };
+        drop(inner);
+        chain.wake_each(|w| here.wake(w));
+        if here.wait(entry.wait, self.why(WaitReason::ChanSend), deadline) != FIRST_OP {
+            // SAFETY: it was linked here
+            unsafe { self.lock(&here).core.sendq.remove(&entry) };
+        }
+        entry.outcome()
+    }
+
+    /// Receives a message.
+    #[inline]
+    pub(crate) fn recv(&self, patience: Patience) -> Result<T, Refused> {
+        let mut msg = MaybeUninit::uninit();
+        self.recv_into(msg.as_mut_ptr(), patience)?;
+        // SAFETY: SH3: it is this frame's now
+        Ok(unsafe { msg.assume_init() })
+    }
+
+    fn recv_into(&self, dst: *mut T, patience: Patience) -> Result<(), Refused> {
+        loop {
+            let _spent; // freed after leaving
+            let here = Here::enter();
+            let mut inner = self.lock(&here);
+            let mut chain = Chain::new();
+            let outcome = match inner.core.recv(&mut chain) {
+                Receiving::Buffered(sender) => {
+                    _spent = self.take_buffered(inner, &here, dst, sender);
+                    chain.wake_each(|w| here.wake(w));
+                    return Ok(());
+                }
+                Receiving::From(sender) => {
+                    drop(inner);
+                    self.take_from(here, dst, sender)
+                }
+                Receiving::Closed => return Err(Refused::Closed),
+                Receiving::Empty => {
+                    let deadline = patience.deadline_ns().map_err(|()| Refused::TooLong)?;
+                    self.recv_waiting(here, inner, dst, deadline)
+                }
+            };
+            match outcome {
+                Outcome::Done => return Ok(()),
+                Outcome::Closed => return Err(Refused::Closed),
+                Outcome::Retry => {}
+                _ => return Err(Refused::TooLong),
+            }
+        }
+    }
+
+    /// The first message of the buffer; then that of a sender that waited for room goes there.
+    #[inline(always)]
+    fn take_buffered(
+        &self,
+        mut inner: Guard<'_, T>,
+        here: &Here,
+        dst: *mut T,
+        sender: Option<Claimed<Wait>>,
+    ) -> Option<Block<T>> {
+        // SAFETY: SH3; the core says that there is one
+        let spent = unsafe { inner.buf.pop_into(dst) };
+        let Some(sender) = sender else { return spent };
+        if sender.slot().is_null() {
+            drop(inner);
+            here.wake(sender.finish(Outcome::Reserved));
+            return spent;
+        }
+        let left = inner.core.len() - 1;
+        // SAFETY: SH2; the place that became free
+        unsafe { inner.buf.push_from(sender.slot().cast(), left) };
+        drop(inner);
+        here.wake(sender.finish(Outcome::Done));
+        spent
+    }
+
+    /// From a sender that waits, which the caller claimed.
+    #[inline(always)]
+    fn take_from(&self, mut here: Here, dst: *mut T, sender: Claimed<Wait>) -> Outcome {
+        if sender.slot().is_null() {
+            return self.take_later(&mut here, dst, sender);
+        }
+        // SAFETY: SH2
+        unsafe { move_message(sender.slot().cast(), dst) };
+        here.wake(sender.finish(Outcome::Done));
+        Outcome::Done
+    }
+
+    /// From a select that has no message yet: it is told where to put it.
+    #[cold]
+    fn take_later(&self, here: &mut Here, dst: *mut T, sender: Claimed<Wait>) -> Outcome {
+        let entry = Entry::new(here.begin(), FIRST_OP, dst.cast());
+        entry.claim_self();
+        here.wake(sender.pair(&entry));
+        here.wait(entry.wait, self.why(WaitReason::ChanReceive), None);
+        entry.outcome()
+    }
+
+    #[inline(never)]
+    fn recv_waiting(
+        &self,
+        mut here: Here,
+        mut inner: Guard<'_, T>,
+        dst: *mut T,
+        deadline: Option<i64>,
+    ) -> Outcome {
+        let entry = Entry::new(here.begin(), FIRST_OP, dst.cast());
+        // SAFETY: QU1: taken out below, or by who claims it
+        let chain = unsafe { inner.core.wait_recv(&entry) };
+        drop(inner);
+        chain.wake_each(|w| here.wake(w));
+        if here.wait(entry.wait, self.why(WaitReason::ChanReceive), deadline) != FIRST_OP {
+            // SAFETY: it was linked here
+            unsafe { self.lock(&here).core.recvq.remove(&entry) };
+        }
+        entry.outcome()
+    }
+
+    /// Closes the channel; false if it was.
+    pub(crate) fn close(&self) -> bool {
+        let here = Here::enter();
+        let mut chain = Chain::new();
+        let first = self.lock(&here).core.close(&mut chain);
+        chain.wake_each(|w| here.wake(w));
+        first
+    }
+
+    /// A handle of a sender is gone.
+    pub(crate) fn drop_sender(&self) {
+        // ORDERING: what the others did with theirs comes before the close
+        if self.senders.fetch_sub(1, Ordering::AcqRel) == 1 {
+            self.close();
+        }
+    }
+
+    /// A handle of a receiver is gone. With the last one go the messages.
+    pub(crate) fn drop_receiver(&self) {
+        // ORDERING: what the others did with theirs comes before the close
+        if self.receivers.fetch_sub(1, Ordering::AcqRel) == 1 {
+            self.close();
+            self.discard_all();
+        }
+    }
+
+    fn discard_all(&self) {
+        while let Some(msg) = self.discard() {
+            drop(msg);
+        }
+    }
+
+    fn discard(&self) -> Option<T> {
+        let mut msg = MaybeUninit::<T>::uninit();
+        let _spent; // freed after leaving
+        let here = Here::enter();
+        let mut inner = self.lock(&here);
+        if !inner.core.discard() {
+            return None;
+        }
+        // SAFETY: SH3; the core says that there was one
+        _spent = unsafe { inner.buf.pop_into(msg.as_mut_ptr()) };
+        // SAFETY: SH3
+        Some(unsafe { msg.assume_init() })
+    }
+}
+
+impl<T> Drop for Shared<T> {
+    /// Messages may be left if dropping one of them panicked.
+    fn drop(&mut self) {
+        self.discard_all();
+    }
+}
