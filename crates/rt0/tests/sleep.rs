@@ -65,6 +65,9 @@ fn ten_thousand_sleepers_need_few_threads() {
     for h in handles {
         h.join().expect("no panic");
     }
+    if std::env::var("GODEBUG").is_ok_and(|v| v.contains("tlsmode=3")) {
+        return; // the fallback in which each goroutine is a thread
+    }
     // The harness has some of its own, and other tests of this file run beside this one.
     assert!(most < 40, "{most} threads");
 }

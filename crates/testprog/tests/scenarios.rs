@@ -159,6 +159,20 @@ fn deadlocks_are_reported_with_their_goroutines() {
 }
 
 #[test]
+fn goroutines_can_be_threads() {
+    let env = [("GOMAXPROCS", "1"), ("GODEBUG", "tlsmode=3,inittrace=1")];
+    let f = testprog_with(&["Order"], &env);
+    assert_eq!((f.status.code(), f.stdout.as_str()), (Some(0), "9 0 1 2 3 4 5 6 7 8\n"), "{f:?}");
+    assert!(f.stderr.contains("boot tls blocks: GODEBUG=tlsmode=3\n"), "{f:?}");
+    assert!(f.stderr.contains("one thread each"), "{f:?}");
+    for scenario in ["JoinDeadlock", "ScopeDeadlock", "LockedDeadlock"] {
+        let f = testprog_with(&[scenario], &[("GODEBUG", "tlsmode=3")]);
+        check(&f, 2, "", "fatal error: all goroutines are asleep - deadlock!\n\ngoroutine ");
+    }
+    check(&testprog_with(&["LockOSThreadAlt"], &[("GODEBUG", "tlsmode=3")]), 0, "OK\n", "");
+}
+
+#[test]
 fn goroutines_locked_to_threads() {
     let one = [("GOMAXPROCS", "1")];
     check(&testprog_with(&["LockOSThreadMain"], &one), 0, "OK\n", "");

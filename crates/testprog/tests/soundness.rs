@@ -1,7 +1,8 @@
 //! Runs the soundness suite and the preemption mix on 1, 2 and 8 Ps, the suite also where TLS is
-//! switched by `arch_prctl`, the mix also where goroutines are not preempted by signal.
+//! switched by `arch_prctl`, the mix also where goroutines are not preempted by signal, the suite also in
+//! the fallback in which each goroutine is a thread.
 //!
-//! RT0_SOUNDNESS_SECS is how long each of the eight runs goes on. `soundness-matrix.sh` has the
+//! RT0_SOUNDNESS_SECS is how long each run goes on. `soundness-matrix.sh` has the
 //! builds that a test cannot make of itself: release, static, and the control, which must fail.
 
 mod support;
@@ -30,6 +31,16 @@ fn goroutines_are_threads_on_8_ps() {
 #[test]
 fn goroutines_are_threads_without_fsgsbase() {
     soundness("2", "tlsmode=1");
+}
+
+#[test]
+fn goroutines_that_are_threads_on_1_p() {
+    soundness("1", "tlsmode=3");
+}
+
+#[test]
+fn goroutines_that_are_threads_on_8_ps() {
+    soundness("8", "tlsmode=3");
 }
 
 fn soundness(gomaxprocs: &str, godebug: &str) {

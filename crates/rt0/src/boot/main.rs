@@ -90,7 +90,8 @@ fn main_init() {
     do_init_main();
     crate::sched::lock_os_thread::init_ends();
     // sysmon prints it; and where it is, goroutine 1 may leave its thread.
-    if crate::debug::vars::get().schedtrace.get() > 0 && crate::tls::init().is_ok() {
+    if crate::debug::vars::get().schedtrace.get() > 0 && crate::sched::one_to_one::prepare().is_ok()
+    {
         crate::sched::newm::start_threads();
     }
 }

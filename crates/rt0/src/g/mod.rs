@@ -17,6 +17,7 @@
 //!   dead (a free list owns it).
 //! * `GS2`: who owns a G by GS1 writes its fields; others read status, ids and sites for reports.
 
+pub(crate) mod baton;
 pub(crate) mod fresh;
 pub(crate) mod key;
 pub(crate) mod park_state;
@@ -25,6 +26,7 @@ pub(crate) mod ticket;
 
 use crate::atomic::{AtomicRef, AtomicU32, AtomicUsize, Ordering, Word};
 use crate::m::M;
+use baton::Baton;
 use core::panic::Location;
 use fresh::Fresh;
 use park_state::ParkState;
@@ -203,6 +205,8 @@ pub(crate) struct G {
     pub(crate) stackguard1: AtomicUsize,
     /// The size class: stack/mod.rs.
     pub(crate) stack_class: AtomicU32,
+    /// For the mode in which goroutines are threads (sched/one_to_one.rs).
+    pub(crate) baton: Baton,
     /// Whether libc's ctype pointers must be set before user code runs (tls/tcb.rs).
     pub(crate) tcb_fresh: AtomicU32,
 }
@@ -238,6 +242,7 @@ impl G {
             stackguard0: AtomicUsize::new(0),
             stackguard1: AtomicUsize::new(0),
             stack_class: AtomicU32::new(0),
+            baton: Baton::new(),
             tcb_fresh: AtomicU32::new(0),
         }
     }

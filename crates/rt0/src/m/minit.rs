@@ -16,15 +16,7 @@ pub(crate) fn minit(mp: &'static M) {
     if mp.gsignal_lo.load(Ordering::Relaxed) == 0 {
         mpreinit(mp); // ORDERING: owner-only
     }
-    let ss = libc::stack_t {
-        ss_sp: mp.gsignal_lo.load(Ordering::Relaxed) as *mut _, // ORDERING: set by mpreinit
-        ss_flags: 0,
-        ss_size: GSIGNAL_BYTES,
-    };
-    // SAFETY: memory of the runtime's that is never freed, for this thread only.
-    if unsafe { libc::sigaltstack(&ss, core::ptr::null_mut()) } != 0 {
-        crate::throw::throw("minit: sigaltstack failed");
-    }
+    set_signal_stack(mp);
     if mp.procid.get() == 0 {
         let fs = crate::arch::fsgs::fs_base();
         mp.thread_fs.set(fs as u64);
@@ -34,8 +26,21 @@ pub(crate) fn minit(mp: &'static M) {
         crate::arch::fsgs::set_m(Some(mp));
         crate::tls::set_own_m(Some(mp));
         mp.procid.set(crate::sys::gettid() as u64);
+        mp.g0.baton.tid.set(mp.procid.get());
         crate::sys::proc::name_thread(format_args!("rt0-m{}", mp.id.get()));
         set_mask(super::m0().sigmask.get());
+    }
+}
+
+fn set_signal_stack(mp: &'static M) {
+    let ss = libc::stack_t {
+        ss_sp: mp.gsignal_lo.load(Ordering::Relaxed) as *mut _, // ORDERING: set by mpreinit
+        ss_flags: 0,
+        ss_size: GSIGNAL_BYTES,
+    };
+    // SAFETY: memory of the runtime's that is never freed, for this thread only.
+    if unsafe { libc::sigaltstack(&ss, core::ptr::null_mut()) } != 0 {
+        crate::throw::throw("minit: sigaltstack failed");
     }
 }
 
@@ -47,8 +52,21 @@ pub(crate) fn unminit(_mp: &'static M) {
     if unsafe { libc::sigaltstack(&ss, core::ptr::null_mut()) } != 0 {
         crate::throw::throw("unminit: sigaltstack failed");
     }
+    plain_thread();
+}
+
+/// The thread has nothing to do with an M any more.
+pub(crate) fn plain_thread() {
     crate::tls::set_own_m(None);
     crate::arch::fsgs::set_m(None);
+}
+
+/// This thread, whose id is `tid`, goes on as `mp`, which another one has let go
+/// (sched/one_to_one.rs). Signals are blocked.
+pub(crate) fn take_over(mp: &'static M, tid: u64) {
+    set_signal_stack(mp);
+    crate::arch::fsgs::set_m(Some(mp));
+    mp.procid.set(tid);
 }
 
 /// Gives the M its signal stack. Go: mpreinit.

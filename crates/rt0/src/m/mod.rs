@@ -45,6 +45,10 @@ pub(crate) mod special {
     pub(crate) const EXITING: u32 = 4;
     /// The goroutine just left has to go on on another M.
     pub(crate) const MOVE: u32 = 8;
+    /// Every switch goes through g0 (sched/one_to_one.rs).
+    pub(crate) const VIA_G0: u32 = 16;
+    /// M 0: goroutine 1 waits for it (sched/one_to_one.rs).
+    pub(crate) const FOR_M0: u32 = 32;
 }
 
 impl Action {
@@ -188,6 +192,18 @@ impl M {
     #[inline(always)]
     pub(crate) fn is_special(&self) -> bool {
         self.special.load(Ordering::Relaxed) != 0 // ORDERING: a hint; g0 looks at the bit it needs
+    }
+
+    /// Whether g0 has more to do than to find the next goroutine.
+    pub(crate) fn is_special_on_g0(&self) -> bool {
+        // ORDERING: a hint, as is_special
+        self.special.load(Ordering::Relaxed) & !special::VIA_G0 != 0
+    }
+
+    /// Whether goroutine 1 waits for this M.
+    pub(crate) fn is_waited_for(&self) -> bool {
+        // ORDERING: pairs with to_m0 in sched/one_to_one.rs, through sched.lock
+        self.special.load(Ordering::Relaxed) & special::FOR_M0 != 0
     }
 
     /// Whether it has to return from `rt0::run`.

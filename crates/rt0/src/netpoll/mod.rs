@@ -27,7 +27,7 @@ pub(crate) fn wait(mp: &'static M, first: fn() -> i64) -> bool {
         0 => 0,
         when => when.max(earliest),
     };
-    let waited = POLLER.wait(spaced, || mp.is_returning(), nanotime);
+    let waited = POLLER.wait(spaced, || mp.is_special_on_g0(), nanotime);
     LAST_WAKE.store(nanotime(), Ordering::Relaxed); // ORDERING: a heuristic
     waited
 }

@@ -36,7 +36,7 @@ pub(crate) fn find_runnable(mp: &'static M) -> Option<&'static G> {
             Next::LookAgain => continue,
             Next::Wait => {}
         }
-        if mp.is_returning() {
+        if mp.is_special_on_g0() {
             return None;
         }
         if wait_for_timer(mp) {
@@ -150,7 +150,7 @@ fn wait_for_timer(mp: &'static M) -> bool {
     if !netpoll::wait(mp, check_timers_no_p) {
         return false;
     }
-    if mp.is_returning() {
+    if mp.is_special_on_g0() {
         wakep(); // somebody else has to wait for the timers
         return false;
     }

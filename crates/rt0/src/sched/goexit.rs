@@ -26,12 +26,13 @@ pub(crate) extern "C" fn goroutine_start(gp: &'static G) -> ! {
     }
     leave(mp);
     call_fn(gp);
-    goexit1(gp)
+    goexit1(gp);
+    crate::throw::throw("goexit0: a dead goroutine was continued")
 }
 
 /// Calls the goroutine's function, through Go's `startpc`.
 #[allow(unsafe_code, reason = "calls the function that newproc1 stored")]
-fn call_fn(gp: &'static G) {
+pub(super) fn call_fn(gp: &'static G) {
     // ORDERING: GS2
     let (f, arg) =
         (gp.startpc.load(Ordering::Relaxed), gp.start_arg.load(Ordering::Relaxed) as *mut u8);
@@ -60,8 +61,9 @@ pub(crate) fn retire() {
     }
 }
 
-/// The goroutine's function has returned: the last switch.
-fn goexit1(gp: &'static G) -> ! {
+/// The goroutine's function has returned: the last switch. Comes back only on a thread that was the
+/// goroutine's own (one_to_one.rs) and now ends.
+pub(super) fn goexit1(gp: &'static G) {
     if gp.is_system() {
         crate::throw::throw("a goroutine of the runtime's ended");
     }
@@ -71,15 +73,20 @@ fn goexit1(gp: &'static G) -> ! {
 }
 
 /// Go: goexit0; the rest is done by finish_switch, off this stack.
-fn goexit0(mp: &'static M, gp: &'static G) -> ! {
+fn goexit0(mp: &'static M, gp: &'static G) {
     p_of(mp).gdead.bump();
     super::newproc::add_scannable_stack(p_of(mp), -(crate::stack::limit_bytes(gp) as i64));
     super::lock_os_thread::goroutine_ends(mp, gp);
     if is_goroutine_1(gp) {
         lifecycle::goroutine_1_ends(mp);
     }
+    if gp.baton.is_thread() {
+        mp.action.store(Action::Exit as u32, Ordering::Relaxed); // ORDERING: owner-only (MP1)
+        mp.prev.set(Some(gp));
+        mp.curg.set(None);
+        return super::one_to_one::leave_for_ever(mp);
+    }
     switch_away(mp, gp, Action::Exit);
-    crate::throw::throw("goexit0: a dead goroutine was continued")
 }
 
 /// On the new side: the goroutine is dead and may be used again. Go: gdestroy, gfput.

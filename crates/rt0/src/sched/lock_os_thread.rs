@@ -70,7 +70,7 @@ pub fn lock_os_thread() -> OsThreadGuard {
     }
     // Others need an M to run on while this one sleeps. Where no goroutine beyond main can be made
     // (tls/mod.rs) there is one thread, and nothing to keep off it.
-    if crate::tls::init().is_ok() {
+    if super::one_to_one::prepare().is_ok() {
         start_threads();
         lock();
     }
@@ -156,6 +156,9 @@ fn leave_to_g0(mp: &'static M, gp: &'static G, _: usize) -> bool {
 
 /// On g0: gives `gp` and the P to another M.
 pub(super) fn move_off(mp: &'static M, gp: &'static G) {
+    if mp.is_spinning() {
+        super::schedule::resetspinning(mp);
+    }
     mp.clear_special(special::MOVE);
     let Some(pp) = releasep(mp) else { crate::throw::throw("move_off: no p") };
     start_with(pp, gp);

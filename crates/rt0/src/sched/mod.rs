@@ -31,6 +31,7 @@ pub(crate) mod lock_os_thread;
 pub(crate) mod mexit;
 pub(crate) mod newm;
 pub(crate) mod newproc;
+pub(crate) mod one_to_one;
 pub(crate) mod park;
 pub(crate) mod preempt;
 pub(crate) mod procresize;
@@ -74,6 +75,8 @@ pub(crate) struct State {
     /// Ms that newm has not started yet, linked by schedlink.
     pub(crate) newm: Option<&'static M>,
     pub(crate) sysmonwait: bool,
+    /// Goroutine 1, and a P for it, on the way to M 0 (one_to_one.rs).
+    pub(crate) for_m0: Option<(&'static G, &'static P)>,
     /// M 0 has returned from `rt0::run`.
     pub(crate) m0_left: bool,
 }
@@ -115,6 +118,7 @@ pub(crate) static SCHED: Sched = Sched {
             maxmcount: 10_000,
             newm: None,
             sysmonwait: false,
+            for_m0: None,
             m0_left: false,
         },
     ),

@@ -15,7 +15,7 @@ use super::{SCHED, State, sysmon};
 use crate::atomic::Ordering;
 use crate::g::G;
 use crate::lock::mutex::Guard;
-use crate::m::M;
+use crate::m::{M, special};
 use crate::p::P;
 use core::ffi::c_void;
 use nap::Nap;
@@ -70,6 +70,9 @@ pub(crate) fn mcommoninit(sched: &mut State, mp: &'static M) {
     checkmcount(sched);
     mp.id.set(id);
     mp.cheaprand.set(crate::sys::rand::seed_of_m(id));
+    if super::one_to_one::active() {
+        mp.set_special(special::VIA_G0);
+    }
     mp.me.store(mp.addr(), Ordering::Relaxed); // ORDERING: read by its own thread, started later
     // ORDERING: read by its own thread, started later; g0 runs with one count
     mp.locks.store(1, Ordering::Relaxed);

@@ -8,7 +8,7 @@
 
 use super::global_queue::{runqput, runqput_fresh};
 use super::runq::Place;
-use super::{SCHED, enter, enter_system, leave, p_of};
+use super::{SCHED, enter, enter_system, leave, one_to_one, p_of};
 use crate::atomic::Ordering;
 use crate::g::{Ancestor, Extras, G, MAX_ANCESTORS, Status};
 use crate::m::M;
@@ -38,21 +38,17 @@ pub(crate) unsafe fn newproc<F: FnOnce() -> E + Send, E: Ending>(
     before_run: impl FnOnce(&'static G),
 ) -> io::Result<()> {
     super::lifecycle::check_running()?;
-    let template = crate::tls::init().map_err(|why| {
-        let kind = if why.starts_with("pthread_create") {
-            io::ErrorKind::OutOfMemory
-        } else {
-            io::ErrorKind::Unsupported
-        };
-        io::Error::new(kind, format!("rt0: no goroutines here: {why}"))
-    })?;
+    let template = one_to_one::prepare()?;
     super::newm::start_threads();
     let extras = extras_for(&spec);
     let newg = match gfget(spec.class) {
         Some(gp) => gp,
-        None => stack::malg(spec.class, Some(template))?,
+        None => stack::malg(spec.class, template)?,
     };
-    stack::recycle(newg, template);
+    match template {
+        Some(t) => stack::recycle(newg, t),
+        None => thread_for(newg)?,
+    }
     newg.set_extras(extras);
     newproc1(newg, f, spec.at);
     match enter() {
@@ -82,6 +78,17 @@ pub(crate) unsafe fn newproc<F: FnOnce() -> E + Send, E: Ending>(
         }
     }
     Ok(())
+}
+
+/// Where goroutines are threads: makes this one's. The G is not lost if that fails.
+#[cold]
+fn thread_for(newg: &'static G) -> io::Result<()> {
+    let made = one_to_one::start_thread(newg);
+    if made.is_err() {
+        let _pin = crate::tls::pin::pin();
+        stack::cache::put_clean(newg);
+    }
+    made
 }
 
 /// Starts one of the runtime's own goroutines, which runs on the M's block and never ends.
@@ -189,7 +196,15 @@ unsafe fn start<F: FnOnce() -> E, E: Ending>(arg: *mut u8) {
     // SAFETY: the caller's promise.
     let f = unsafe { arg.cast::<F>().read() };
     let mut ending = f();
+    if one_to_one::active() {
+        return one_to_one::set_ending(ending);
+    }
     super::goexit::retire();
+    finish(&mut ending);
+}
+
+/// The end of a goroutine whose thread-locals are destroyed.
+pub(super) fn finish(ending: &mut dyn Ending) {
     // Not through `enter`: in a library that was loaded late, `retire` has freed CURG.
     let inside = |f: &mut dyn FnMut()| {
         let (mp, _) = enter_system();

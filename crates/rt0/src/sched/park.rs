@@ -98,6 +98,8 @@ pub(crate) fn next_fs(mp: &'static M, next: &'static G) -> usize {
 pub(crate) fn switch(mp: &'static M, from: &'static G, to: &'static G, fs: usize) {
     let fs = match crate::tls::mode() {
         crate::tls::Mode::Single => 0,
+        crate::tls::Mode::OneToOne if super::one_to_one::switch(mp, from, to) => return,
+        crate::tls::Mode::OneToOne => 0,
         #[cfg(feature = "control-shared-tls")]
         crate::tls::Mode::Shared => 0,
         // ORDERING: owner-only (MP1)

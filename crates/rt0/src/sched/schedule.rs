@@ -6,7 +6,7 @@ use super::execute::execute;
 use super::lock_os_thread::{move_off, startlockedm, stoplockedm};
 use super::mexit::mexit;
 use super::wake::{acquirep, stopm};
-use super::{SCHED, find_runnable, p_of, procresize};
+use super::{SCHED, find_runnable, one_to_one, p_of, procresize};
 use crate::atomic::Ordering;
 use crate::g::{G, Status};
 use crate::m::{Action, M};
@@ -80,7 +80,7 @@ fn schedule(mp: &'static M) {
             }
             continue;
         }
-        if mp.is_special() {
+        if mp.is_special_on_g0() {
             match special(mp) {
                 Special::Leave => return,
                 Special::Again => continue,
@@ -100,6 +100,9 @@ fn run(mp: &'static M, gp: &'static G) {
     if let Some(owner) = gp.lockedm.get() {
         return startlockedm(mp, owner);
     }
+    if one_to_one::active() && one_to_one::passed_on(mp, gp) {
+        return;
+    }
     if mp.is_spinning() {
         resetspinning(mp);
     }
@@ -114,6 +117,10 @@ enum Special {
 
 /// What g0 does on an M that may not simply run the next goroutine.
 fn special(mp: &'static M) -> Special {
+    if mp.is_waited_for() {
+        one_to_one::take_for_m0(mp);
+        return Special::Again;
+    }
     if mp.is_exiting() {
         mexit(mp);
         if !mp.is_returning() {

@@ -280,9 +280,11 @@ fn take_from_running(pp: &'static P, mp: &'static M, tid: i32) -> bool {
     // The barrier reaches every thread that runs in this memory; a child of vfork is one, and it
     // may use the M while the M's own thread sleeps.
     let barrier = || {
-        // ORDERING: else, a thread that sleeps has passed through the kernel, which is a barrier
+        // ORDERING: else, a thread that sleeps has passed through the kernel, which is a barrier;
+        // if it still is the M's (one_to_one.rs)
         (MEMBARRIER.load(Ordering::Relaxed) && raw::membarrier())
             || crate::sys::proc::thread_state(tid) == ThreadState::Blocked
+                && mp.procid.get() as i32 == tid
     };
     pp.owner.take_outside(mp.addr(), barrier, || in_runtime(mp))
 }

@@ -187,7 +187,7 @@ pub(crate) fn stopm(mp: &'static M) {
         crate::throw::throw("stopm spinning");
     }
     let mut sched = SCHED.lock.lock();
-    if mp.is_returning() {
+    if mp.is_returning() || mp.is_waited_for() {
         return;
     }
     sched.mput(mp);

@@ -160,6 +160,9 @@ pub(crate) fn main_class() -> Class {
 pub(crate) fn trimmable(gp: &G, keep: usize) -> (usize, usize) {
     // ORDERING: constant
     let lo = gp.stack_lo.load(Ordering::Relaxed);
+    if gp.baton.is_thread() {
+        return (lo, 0); // it may not have left it yet
+    }
     let hi = gp.stack_hi.load(Ordering::Relaxed); // ORDERING: constant
     let end = hi.saturating_sub(keep) & !(PAGE - 1);
     (lo, end.saturating_sub(lo))

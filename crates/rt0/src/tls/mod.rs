@@ -91,6 +91,8 @@ pub(crate) enum Mode {
     FsGsBase = 1,
     /// Own blocks, switched by `arch_prctl`.
     ArchPrctl = 2,
+    /// No blocks of their own: each is a thread (sched/one_to_one.rs).
+    OneToOne = 4,
     /// Goroutines share the block of their thread: unsound, the control of the soundness suite.
     #[cfg(feature = "control-shared-tls")]
     Shared = 3,
@@ -105,6 +107,7 @@ pub(crate) fn mode() -> Mode {
     match MODE.load(Ordering::Relaxed) {
         1 => Mode::FsGsBase,
         2 => Mode::ArchPrctl,
+        4 => Mode::OneToOne,
         #[cfg(feature = "control-shared-tls")]
         3 => Mode::Shared,
         _ => Mode::Single,
@@ -117,6 +120,7 @@ pub(crate) fn mode_name() -> &'static str {
         Mode::Single => "single (no goroutine beyond main)",
         Mode::FsGsBase => "fsgsbase",
         Mode::ArchPrctl => "arch_prctl",
+        Mode::OneToOne => "one thread each",
         #[cfg(feature = "control-shared-tls")]
         Mode::Shared => "shared (unsound control)",
     }
@@ -142,6 +146,16 @@ pub(crate) fn init() -> Result<&'static template::Template, &'static str> {
     INIT.get_or_init(init_once).as_ref().map_err(|e| *e)
 }
 
+/// [`init`] has failed for the reason `why`, and goroutines are threads. Before the first is made.
+pub(crate) fn set_one_to_one(why: &'static str) {
+    let now = crate::sys::nanotime();
+    MODE.store(Mode::OneToOne as u32, Ordering::Release); // ORDERING: as in init_once
+    crate::debug::ms::trace_late("tlsinit", now, mode_name());
+    if crate::debug::vars::get().inittrace.get() > 0 {
+        crate::sys::stderr::rtprint!("boot tls blocks: {why}\n");
+    }
+}
+
 #[cold]
 fn init_once() -> Result<template::Template, &'static str> {
     let start_ns = crate::sys::nanotime();
@@ -150,8 +164,10 @@ fn init_once() -> Result<template::Template, &'static str> {
     } else {
         Access::ArchPrctl
     };
-    if crate::debug::vars::get().tlsmode.get() == 2 {
-        return Err("GODEBUG=tlsmode=2");
+    match crate::debug::vars::get().tlsmode.get() {
+        2 => return Err("GODEBUG=tlsmode=2"),
+        3 => return Err("GODEBUG=tlsmode=3"),
+        _ => {}
     }
     let t = template::learn()?;
     let block = selftest::run(&t, how)?;
