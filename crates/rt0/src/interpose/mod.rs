@@ -27,7 +27,9 @@
 //! finds. In static programs strong definitions would also collide with libc.a's members. In a
 //! library (cdylib) the symbols are local: std in the library uses them, its host does not.
 //!
-//! `--no-default-features` leaves all of this out.
+//! One link mode knows no weak assembly: with `lto = "fat"` LLVM makes one module of the program
+//! and says `symbol 'read' is already defined`. Such a program uses `lto = "thin"`, or rt0 without
+//! this feature. `--no-default-features` leaves all of it out.
 //!
 //! # Rejected
 //! `#[no_mangle]` definitions: strong, so two crates that define `read` do not link. libc's

@@ -103,8 +103,14 @@ fn m_line(out: &mut Stderr, mp: &'static M) -> Result {
 }
 
 fn g_line(out: &mut Stderr, gp: &'static G) -> Result {
-    let waiting = gp.status() == Status::Waiting as u32;
-    let reason = if waiting { gp.wait_reason().text() } else { "" };
+    let reason = match gp.status() {
+        s if s == Status::Waiting as u32 => gp.wait_reason().text(),
+        // Go has none here.
+        s if s == Status::Syscall as u32 => {
+            crate::interpose::call_text(gp.call()).strip_prefix("syscall: ").unwrap_or_default()
+        }
+        _ => "",
+    };
     write!(out, "  G{}: status={}({reason}) m=", gp.goid.get(), gp.status())?;
     number_or_nil(out, gp.m.load(Ordering::Relaxed).map(|m| m.id.get()))?; // ORDERING: a report
     write!(out, " lockedm=")?;

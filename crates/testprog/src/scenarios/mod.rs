@@ -1,6 +1,7 @@
 //! The scenarios, by name.
 
 mod boot;
+mod c_calls;
 mod exits;
 mod limits;
 mod os_thread;
@@ -31,6 +32,7 @@ pub(crate) fn named() -> Option<Run> {
 pub(crate) fn find(name: &str) -> Option<Run> {
     let mut all = [
         boot::SCENARIOS,
+        c_calls::SCENARIOS,
         exits::SCENARIOS,
         limits::SCENARIOS,
         os_thread::SCENARIOS,
