@@ -25,6 +25,11 @@ fn threads() -> usize {
     fs::read_dir("/proc/self/task").expect("procfs is mounted").count()
 }
 
+/// `GODEBUG=tlsmode=3`: each goroutine is a thread.
+fn one_to_one() -> bool {
+    std::env::var("GODEBUG").is_ok_and(|v| v.contains("tlsmode=3"))
+}
+
 fn wait_until(what: &str, mut done: impl FnMut() -> bool) {
     let start = Instant::now();
     while !done() {
@@ -308,7 +313,7 @@ fn a_hundred_blocking_reads() {
         let sum: u64 = (0..1000).map(|i| rt0::go(move || i).join().expect("no panic")).sum();
         assert_eq!(sum, 499_500);
         let now = threads();
-        assert!(now <= before + 100 + 8, "{now} threads, {before} before");
+        assert!(now <= before + 100 + 8 || one_to_one(), "{now} threads, {before} before");
         drop(writers);
         for h in handles {
             h.join().expect("no panic");
@@ -339,7 +344,7 @@ fn a_thousand_on_one_lock_need_few_threads() {
         }
         assert_eq!(*lock.lock().expect("no panic"), 20_000);
         let most = most.load(SeqCst) as usize;
-        assert!(most < before + 64, "{most} threads, {before} before");
+        assert!(most < before + 64 || one_to_one(), "{most} threads, {before} before");
     });
 }
 

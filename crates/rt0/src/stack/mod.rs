@@ -115,7 +115,6 @@ pub(crate) fn malg(class: Class, template: Option<&Template>) -> io::Result<&'st
 }
 
 /// The usable stack: lowest address and upper end.
-#[cfg(feature = "interpose")]
 pub(crate) fn bounds(gp: &G) -> (usize, usize) {
     // ORDERING: constant
     (gp.stack_lo.load(Ordering::Relaxed), gp.stack_hi.load(Ordering::Relaxed))
