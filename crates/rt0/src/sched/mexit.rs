@@ -52,6 +52,7 @@ pub(super) fn mexit(mp: &'static M) {
     let mut sched = SCHED.lock.lock();
     sched.nmfreed += 1;
     mp.procid.set(0);
+    mp.scheduling.store(0, Ordering::Relaxed); // ORDERING: owner-only, until it is on the list
     mp.schedlink.set(sched.mfree);
     mp.g0.stack_hi.store(0, Ordering::Relaxed); // ORDERING: under sched.lock; read by mstart0
     sched.mfree = Some(mp);

@@ -44,7 +44,6 @@ fn mstart1(mp: &'static M) {
     }
     mp.scheduling.store(1, Ordering::Relaxed); // ORDERING: owner-only
     schedule(mp);
-    mp.scheduling.store(0, Ordering::Relaxed); // ORDERING: owner-only
 }
 
 /// On M 0 only: the process's handlers. Go: mstartm0.
@@ -187,6 +186,7 @@ pub(crate) fn resetspinning(mp: &'static M) {
 
 /// M 0 returns from `rt0::run`; its P goes on elsewhere.
 fn leave_scheduler(mp: &'static M) {
+    mp.scheduling.store(0, Ordering::Relaxed); // ORDERING: owner-only
     if mp.is_spinning() {
         mp.set_spinning(false);
         SCHED.spin.stop();
