@@ -49,6 +49,10 @@ mod lock {
     pub(crate) mod note;
 }
 #[cfg(loom)]
+mod m {
+    pub(crate) mod request;
+}
+#[cfg(loom)]
 mod models;
 #[cfg(loom)]
 mod netpoll {
@@ -60,11 +64,15 @@ mod p {
 }
 #[cfg(loom)]
 mod sched {
+    pub(crate) mod need_p;
     pub(crate) mod newm {
         pub(crate) mod nap;
     }
     pub(crate) mod runq;
     pub(crate) mod spinning;
+    pub(crate) mod stop_the_world {
+        pub(crate) mod world;
+    }
 }
 #[cfg(loom)]
 mod scope {

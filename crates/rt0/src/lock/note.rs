@@ -59,6 +59,16 @@ impl Note {
         true
     }
 
+    /// Sleeps until the wake-up, and makes the note ready for the next. For a sleeper that can be
+    /// woken before it says that it will sleep: a clear before the sleep would lose that.
+    pub(crate) fn sleep_and_clear(&self) {
+        if mutated("note.clear_first") {
+            self.clear();
+        }
+        self.sleep();
+        self.clear();
+    }
+
     /// Sleeps until the wake-up; returns at once if it came already.
     pub(crate) fn sleep(&self) {
         // ORDERING: pairs with the swap in wakeup

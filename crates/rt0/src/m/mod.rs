@@ -9,11 +9,13 @@
 //! * `MP2`: `locks` > 0 means "do not preempt, do not take the P": the thread is in the runtime.
 
 pub(crate) mod minit;
+pub(crate) mod request;
 
 use crate::atomic::{AtomicRef, AtomicU32, AtomicUsize, Ordering, Word};
 use crate::g::G;
 use crate::lock::note::Note;
 use crate::p::P;
+use request::Request;
 
 /// What remains to be done for the goroutine that was just left (sched/park.rs).
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -92,7 +94,7 @@ pub(crate) struct M {
     /// A goroutine taken off a queue on the direct path that belongs to another M.
     pub(crate) handover: AtomicRef<G>,
     /// sysmon asked the goroutine to park (sched/preempt.rs).
-    pub(crate) preempt: AtomicU32,
+    pub(crate) preempt: Request,
     /// 1 between mstart and its return.
     pub(crate) scheduling: AtomicU32,
     pub(crate) g0: G,
@@ -105,8 +107,6 @@ pub(crate) struct M {
     // Under sched.lock.
     pub(crate) schedlink: AtomicRef<M>,
     pub(crate) on_allm: AtomicU32,
-    /// 1 while the M sleeps until its locked goroutine is runnable.
-    pub(crate) locked_idle: AtomicU32,
 
     // Constant once the thread runs.
     pub(crate) alllink: AtomicRef<M>,
@@ -143,14 +143,13 @@ impl M {
             lockedg: AtomicRef::none(),
             locked_ext: AtomicU32::new(0),
             handover: AtomicRef::none(),
-            preempt: AtomicU32::new(0),
+            preempt: Request::new(),
             scheduling: AtomicU32::new(0),
             g0: G::new(),
             nextp: AtomicRef::none(),
             park: Note::new(),
             schedlink: AtomicRef::none(),
             on_allm: AtomicU32::new(0),
-            locked_idle: AtomicU32::new(0),
             alllink: AtomicRef::none(),
             id: Word::new(0),
             procid: Word::new(0),

@@ -26,18 +26,23 @@
 mod condvar;
 mod coverage;
 mod fresh;
+mod handoff;
 mod join;
+mod locked;
+mod machine;
 mod mutex;
 mod nap;
 mod netpoll;
 mod note;
 mod owner;
 mod park;
+mod preempt;
 mod raw_mutex;
 mod runq;
 mod scope;
 mod sema;
 mod spinning;
+mod stop;
 mod ticket;
 
 use loom::cell::UnsafeCell;

@@ -14,7 +14,7 @@
 //! model gives each side a SeqCst fence of its own, which promises just that. The other barrier, a
 //! thread found asleep in the kernel, is the same with the context switch as the fence.
 
-use super::{Token, check, check_within, leak, must_catch, must_catch_within};
+use super::{Token, check, check_within, leak, must_catch, must_catch_within, mutated};
 use crate::atomic::{AtomicU32, AtomicUsize, Ordering, fence};
 use crate::p::owner::Owner;
 use loom::sync::Mutex;
@@ -29,6 +29,8 @@ struct World {
     inside: Token,
     /// `m.locks` of M1.
     locks: AtomicU32,
+    /// sysmon.rs `CLAIM`.
+    claim: Mutex<()>,
     /// The idle list, under `sched.lock`.
     idle: Mutex<bool>,
     /// What stands for the data of a call into the runtime by M1's goroutine.
@@ -41,6 +43,7 @@ fn world() -> &'static World {
         owner: Owner::new(),
         inside: Token::new(),
         locks: AtomicU32::new(0),
+        claim: Mutex::new(()),
         idle: Mutex::new(false),
         calls: AtomicUsize::new(0),
     });
@@ -84,6 +87,7 @@ impl World {
     }
 
     fn take_from_running(&self) -> bool {
+        let _one = (!mutated("owner.two_claimers")).then(|| self.claim.lock());
         let barrier = || {
             fence(Ordering::SeqCst);
             true
@@ -149,6 +153,20 @@ fn syscalls() {
     account(w, kept, sysmon.join().expect("no panic"));
 }
 
+/// sysmon and a stopper want the P of M1 at once.
+fn two_claimers() {
+    let w = world();
+    let claimers = [(); 2].map(|()| sysmon(w, 1));
+    let kept = (0..2).all(|_| {
+        let mine = w.enter();
+        w.leave();
+        mine
+    });
+    let taken = claimers.map(|c| c.join().expect("no panic"));
+    assert!(taken != [true, true], "one P was taken twice");
+    account(w, kept, taken.contains(&true));
+}
+
 /// M1 gives its P to the idle list, as find_runnable does, and M2 takes it from there.
 fn release() {
     let w = world();
@@ -176,6 +194,11 @@ fn release() {
 #[test]
 fn a_running_m_keeps_its_p_or_loses_it_whole() {
     check_within(5, running);
+}
+
+#[test]
+fn two_claimers_take_turns() {
+    check(two_claimers);
 }
 
 #[test]
@@ -207,6 +230,12 @@ fn catches_a_take_without_a_look() {
 #[test]
 fn catches_a_reclaim_that_looks_twice() {
     must_catch_within("owner.reclaim", 5, running);
+}
+
+/// The second one's claim is taken with the first one's barrier, which came too early for it.
+#[test]
+fn catches_two_claimers_at_once() {
+    must_catch("owner.two_claimers", two_claimers);
 }
 
 #[test]

@@ -164,8 +164,8 @@ impl P {
     }
 
     pub(crate) fn set_status(&self, s: PStatus) {
-        // ORDERING: a report; the owner word decides
-        self.status.store(s as u32, Ordering::Relaxed);
+        // ORDERING: a report, but for GcStop: `is` of the stopper sees what the M did inside
+        self.status.store(s as u32, Ordering::Release);
     }
 
     pub(crate) fn is(&self, s: PStatus) -> bool {

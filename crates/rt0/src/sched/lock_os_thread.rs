@@ -29,7 +29,7 @@
 use super::newm::start_threads;
 use super::park::park_on;
 use super::wake::{acquirep, handoffp, releasep, start_with, stopm};
-use super::{SCHED, State, enter, leave};
+use super::{SCHED, enter, leave};
 use crate::atomic::{AtomicBool, Ordering};
 use crate::g::{G, Status, WaitReason};
 use crate::m::{M, special};
@@ -165,21 +165,6 @@ pub(super) fn move_off(mp: &'static M, gp: &'static G) {
     stopm(mp);
 }
 
-impl State {
-    /// The M sleeps until it is handed its locked goroutine.
-    fn locked_idle_put(&mut self, mp: &'static M) {
-        self.nmidlelocked += 1;
-        mp.locked_idle.store(1, Ordering::Relaxed); // ORDERING: under sched.lock
-    }
-
-    /// True if it slept so, and the caller has to wake it.
-    fn locked_idle_take(&mut self, mp: &'static M) -> bool {
-        let slept = mp.locked_idle.swap(0, Ordering::Relaxed) != 0; // ORDERING: under sched.lock
-        self.nmidlelocked -= i64::from(slept);
-        slept
-    }
-}
-
 /// On g0 of an M whose locked goroutine is not running: gives the P away and sleeps until it is
 /// handed one together with the goroutine. Go: stoplockedm.
 pub(super) fn stoplockedm(mp: &'static M) {
@@ -192,16 +177,12 @@ pub(super) fn stoplockedm(mp: &'static M) {
 /// Sleeps as an M that only who picks its goroutine may wake.
 pub(super) fn sleep_locked(mp: &'static M) {
     let mut sched = SCHED.lock.lock();
-    // Handed over already: startlockedm has taken the count that this one adds.
-    if mp.nextp.get().is_some() {
-        sched.nmidlelocked += 1;
-    } else {
-        sched.locked_idle_put(mp);
+    sched.nmidlelocked += 1; // startlockedm takes it, or has taken it
+    if mp.nextp.get().is_none() {
         super::deadlock::checkdead(&sched);
     }
     drop(sched);
-    mp.park.sleep();
-    mp.park.clear();
+    mp.park.sleep_and_clear();
     if let Some(pp) = mp.nextp.get() {
         mp.nextp.set(None);
         acquirep(mp, pp);
@@ -222,9 +203,7 @@ pub(super) fn startlockedm(mp: &'static M, owner: &'static M) {
         crate::throw::throw("startlockedm: m has p");
     }
     let Some(pp) = releasep(mp) else { crate::throw::throw("startlockedm: no p") };
-    if !sched.locked_idle_take(owner) {
-        sched.nmidlelocked -= 1; // it is on its way to sleep
-    }
+    sched.nmidlelocked -= 1; // it sleeps, or is on its way
     owner.nextp.set(Some(pp));
     drop(sched);
     owner.park.wakeup();

@@ -29,6 +29,7 @@ pub(crate) mod goexit;
 pub(crate) mod lifecycle;
 pub(crate) mod lock_os_thread;
 pub(crate) mod mexit;
+pub(crate) mod need_p;
 pub(crate) mod newm;
 pub(crate) mod newproc;
 pub(crate) mod one_to_one;

@@ -27,6 +27,7 @@ use super::park::{current_m, switch_away};
 use crate::arch::{fsgs, preempt};
 use crate::atomic::{AtomicU32, AtomicUsize, Ordering};
 use crate::g::Status;
+use crate::m::request::Found;
 use crate::m::{Action, M};
 use core::ffi::c_void;
 use core::mem::MaybeUninit;
@@ -135,7 +136,7 @@ pub(crate) fn preempt_m(mp: &'static M) -> bool {
     if tid == 0 {
         return false; // its thread has ended
     }
-    mp.preempt.store(1, Ordering::Release); // ORDERING: pairs with the handler's swap
+    mp.preempt.ask();
     let pid = rustix::process::getpid().as_raw_nonzero().get() as usize;
     let a = [pid, tid, libc::SIGURG as usize, 0, 0, 0];
     // SAFETY: RS1: numbers; the M's thread lives as long as the process.
@@ -145,8 +146,7 @@ pub(crate) fn preempt_m(mp: &'static M) -> bool {
 /// PE2. Go: sighandler's sigPreempt case.
 extern "C" fn on_sigurg(sig: i32, info: *mut libc::siginfo_t, ctx: *mut c_void) {
     let mp = crate::m::find_by_tid(crate::sys::gettid());
-    // ORDERING: as in preempt_m
-    let asked = mp.filter(|m| m.preempt.swap(0, Ordering::AcqRel) != 0);
+    let asked = mp.filter(|m| m.preempt.take());
     let Some(mp) = asked else { return pass_on(sig, info, ctx) };
     let ctx = ctx.cast::<libc::ucontext_t>();
     // SAFETY: the kernel passes the interrupted context, which the handler may change.
@@ -173,13 +173,14 @@ const RED_ZONE: usize = 128;
 
 /// PE1. Go: wantAsyncPreempt and isAsyncSafePoint.
 fn want_async_preempt(mp: &'static M, rip: usize, rsp: usize) -> bool {
-    // ORDERING: all of these are this thread's own
-    if mp.locks.load(Ordering::Relaxed) != 0 {
-        return false;
-    }
     let Some(gp) = mp.curg.get() else { return false };
     let fs = gp.fs.load(Ordering::Relaxed); // ORDERING: all of these are this thread's own
-    if gp.status() != Status::Running as u32 || fs == 0 || fs != fsgs::fs_base() {
+    let found = Found {
+        locks: mp.locks.load(Ordering::Relaxed), // ORDERING: all of these are this thread's own
+        is_running: gp.status() == Status::Running as u32,
+        on_own_block: fs != 0 && fs == fsgs::fs_base(),
+    };
+    if !found.may_preempt() {
         return false;
     }
     let lo = gp.stack_lo.load(Ordering::Relaxed); // ORDERING: constant

@@ -6,7 +6,7 @@ use super::execute::execute;
 use super::lock_os_thread::{move_off, startlockedm, stoplockedm};
 use super::mexit::mexit;
 use super::wake::{acquirep, stopm};
-use super::{SCHED, find_runnable, one_to_one, p_of, procresize};
+use super::{SCHED, State, find_runnable, need_p, one_to_one, p_of, procresize};
 use crate::atomic::Ordering;
 use crate::g::{G, Status};
 use crate::m::{Action, M};
@@ -151,25 +151,18 @@ fn left_without_p(mp: &'static M) -> Option<(&'static G, bool)> {
     Some((gp, preempted))
 }
 
-/// Takes an idle P for `gp`, or queues it globally; one step under the lock, so that no P can go
-/// idle without seeing it. Go: exitsyscall0.
+/// Takes an idle P for `gp`, or queues it globally. Go: exitsyscall0.
 fn p_or_queue(mp: &'static M, gp: &'static G, preempted: bool) -> bool {
-    let mut sched = SCHED.lock.lock();
-    match sched.pidleget() {
-        Some(pp) => {
-            drop(sched);
-            acquirep(mp, pp);
-            true
-        }
-        None => {
-            if preempted {
-                sched.hogput(gp)
-            } else {
-                sched.globrunqput(gp)
-            }
-            false
-        }
+    let queue = if preempted { State::hogput } else { State::globrunqput };
+    let idle = need_p::p_or_queue(
+        || SCHED.lock.lock(),
+        |sched| sched.pidleget(),
+        |sched| queue(sched, gp),
+    );
+    if let Some(pp) = idle {
+        acquirep(mp, pp);
     }
+    idle.is_some()
 }
 
 /// The spinner found work: the next one is woken if there is more (spinning.rs). Go: resetspinning.

@@ -19,27 +19,28 @@
 //! * `SW1`: one stopper at a time (`WORLD`).
 //! * `SW2`: a P with status GcStop is the stopper's: on no list, owned by no M.
 
+pub(crate) mod world;
+
 use super::procresize::{allp, procresize};
 use super::wake::{Spin, hand, releasep, startm};
 use super::{SCHED, enter_system, leave, sysmon};
-use crate::atomic::{AtomicBool, Ordering};
 use crate::m::M;
 use crate::p::{P, PStatus};
+use world::{Ps, World};
 
-static WORLD: AtomicBool = AtomicBool::new(false);
-static GCWAITING: AtomicBool = AtomicBool::new(false);
+static WORLD: World = World::new();
 
 /// Whether a stopper wants every P. Go: sched.gcwaiting.
 #[inline(always)]
 pub(crate) fn gcwaiting() -> bool {
-    GCWAITING.load(Ordering::Acquire) // ORDERING: a stale false only delays the stopper
+    WORLD.is_waiting()
 }
 
 /// The M hands its P to the stopper. False: the world goes on already, and the M keeps its P, whose
 /// queue may hold work that nobody else knows of. Go: gcstopm.
 pub(crate) fn give_p(mp: &'static M) -> bool {
     let _sched = SCHED.lock.lock();
-    // ORDERING: goes down under the lock, in start_the_world
+    // It goes down under the lock, in start_the_world.
     if !gcwaiting() {
         return false;
     }
@@ -56,8 +57,7 @@ pub(crate) fn give_p(mp: &'static M) -> bool {
 /// Stops the world and goes on with as many Ps as `decide` says; returns how many there were.
 /// `None`: it stays as it is. Called on a goroutine of any kind.
 pub(super) fn resize(decide: impl FnOnce() -> Option<usize>) -> usize {
-    // ORDERING: SW1
-    while WORLD.swap(true, Ordering::Acquire) {
+    while !WORLD.begin() {
         crate::time::sleep_system(RETRY_NS);
     }
     let (mp, _) = enter_system();
@@ -69,7 +69,7 @@ pub(super) fn resize(decide: impl FnOnce() -> Option<usize>) -> usize {
         start_the_world(mp, n);
     }
     leave(mp);
-    WORLD.store(false, Ordering::Release); // ORDERING: SW1
+    WORLD.end();
     old
 }
 
@@ -96,23 +96,40 @@ const MAX_PAUSE_NS: i64 = 200_000;
 /// runtime, or that start only now: they need a CPU, perhaps this one. An M that runs finds its P
 /// claimed at its next runtime call, so each round but those is likely to get it.
 fn stop_the_world(mp: &'static M) {
-    GCWAITING.store(true, Ordering::SeqCst); // ORDERING: pairs with gcwaiting
-    for round in 0_u32.. {
-        let mut missing = 0;
-        {
-            let mut sched = SCHED.lock.lock();
-            while let Some(pp) = sched.pidleget() {
-                pp.set_status(PStatus::GcStop);
-            }
+    WORLD.stop(&AllButOf(mp));
+}
+
+/// All Ps but that of this M.
+struct AllButOf(&'static M);
+
+impl Ps for AllButOf {
+    type P = &'static P;
+
+    fn others(&self) -> impl Iterator<Item = &'static P> {
+        let mine = self.0.p.get();
+        allp().filter(move |pp| !mine.is_some_and(|mine| core::ptr::eq(mine, *pp)))
+    }
+
+    fn mark_idle(&self) {
+        let mut sched = SCHED.lock.lock();
+        while let Some(pp) = sched.pidleget() {
+            self.mark(pp);
         }
-        for pp in allp().filter(|pp| !is_mine(mp, pp)) {
-            if !pp.is(PStatus::GcStop) && !take(pp) {
-                missing += 1;
-            }
-        }
-        if missing == 0 {
-            return;
-        }
+    }
+
+    fn is_marked(&self, pp: &'static P) -> bool {
+        pp.is(PStatus::GcStop)
+    }
+
+    fn mark(&self, pp: &'static P) {
+        pp.set_status(PStatus::GcStop);
+    }
+
+    fn take(&self, pp: &'static P) -> bool {
+        sysmon::take_for_stopper(pp)
+    }
+
+    fn pause(&self, round: u32) {
         match round.checked_sub(SPINS) {
             None => core::hint::spin_loop(),
             Some(n) => sysmon::usleep((MIN_PAUSE_NS << n.min(8)).min(MAX_PAUSE_NS)),
@@ -120,25 +137,9 @@ fn stop_the_world(mp: &'static M) {
     }
 }
 
-fn is_mine(mp: &'static M, pp: &'static P) -> bool {
-    mp.p.get().is_some_and(|mine| core::ptr::eq(mine, pp))
-}
-
-/// Takes the P of an M in a system call, or of one outside the runtime.
-fn take(pp: &'static P) -> bool {
-    let taken = sysmon::take_for_stopper(pp);
-    if taken {
-        pp.set_status(PStatus::GcStop);
-    }
-    taken
-}
-
 /// Ends the stop with `n` Ps. Go: startTheWorldWithSema.
 fn start_the_world(mp: &'static M, n: usize) {
-    let mut sched = SCHED.lock.lock();
-    let mut with_work = procresize(&mut sched, mp, n);
-    GCWAITING.store(false, Ordering::SeqCst); // ORDERING: pairs with gcwaiting
-    drop(sched);
+    let mut with_work = WORLD.start(SCHED.lock.lock(), |sched| procresize(sched, mp, n));
     while let Some(pp) = with_work {
         with_work = pp.link.get();
         start_on(pp);

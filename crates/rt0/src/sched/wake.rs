@@ -197,8 +197,7 @@ pub(crate) fn stopm(mp: &'static M) {
     if surplus && !mp.park.sleep_for(IDLE_M_NS) && retire_idle(mp) {
         return;
     }
-    mp.park.sleep();
-    mp.park.clear();
+    mp.park.sleep_and_clear();
     if let Some(pp) = mp.nextp.get() {
         mp.nextp.set(None);
         acquirep(mp, pp);
