@@ -3,3 +3,5 @@
 
 pub(crate) mod condvar;
 pub(crate) mod mutex;
+pub(crate) mod once;
+pub(crate) mod rwlock;

@@ -158,8 +158,8 @@ impl MutexWord {
     #[inline(always)]
     pub(crate) fn unlock<E: Env>(&self, env: &E) {
         // ORDERING: a hint: one that comes later is seen by the next unlock
-        if self.0.load(Ordering::Relaxed) & STARVING != 0 {
-            return self.hand_over(env);
+        if self.0.load(Ordering::Relaxed) & STARVING != 0 && self.hand_over(env) {
+            return;
         }
         let order = if mutated("rawmutex.release") { Ordering::Relaxed } else { Ordering::Release };
         // ORDERING: pairs with whatever sets LOCKED next
@@ -171,7 +171,7 @@ impl MutexWord {
 
     /// The lock was freed while somebody was queued and nobody awake.
     #[cold]
-    fn wake_one<E: Env>(&self, env: &E, mut s: u32) {
+    pub(crate) fn wake_one<E: Env>(&self, env: &E, mut s: u32) {
         loop {
             // MX3: whoever holds the lock by now, or is awake, sees to it.
             if s & PARKED == 0 || s & (LOCKED | WOKEN) != 0 {
@@ -195,23 +195,27 @@ impl MutexWord {
         });
     }
 
-    /// Unlock of a starving mutex: LOCKED stays, for the first in the queue.
+    /// Unlock of a starving mutex: LOCKED stays, for the first in the queue. False if there is
+    /// none, and the caller still holds it.
     #[cold]
-    fn hand_over<E: Env>(&self, env: &E) {
+    pub(crate) fn hand_over<E: Env>(&self, env: &E) -> bool {
         let handed = unpark(env, self.key(), |waiters| {
             let taken = waiters.take(HANDED);
-            let mut clear = if waiters.is_empty() { PARKED | STARVING } else { 0 };
-            match taken {
-                None => clear |= LOCKED,
-                Some(t) if env.now_ns() - t.since_ns < STARVES_AFTER_NS => clear |= STARVING,
-                Some(_) => {}
-            }
-            // ORDERING: pairs with whatever sets LOCKED next
-            self.0.fetch_and(!clear, Ordering::Release);
+            let recent = |since_ns| env.now_ns() - since_ns < STARVES_AFTER_NS;
+            let clear = if waiters.is_empty() {
+                PARKED | STARVING
+            } else if taken.is_some_and(|t| recent(t.since_ns)) {
+                STARVING
+            } else {
+                0
+            };
+            // ORDERING: MX2: ordered by the bucket's lock; the wake-up publishes
+            self.0.fetch_and(!clear, Ordering::Relaxed);
             taken.is_some()
         });
         if handed {
             env.yield_now();
         }
+        handed
     }
 }
