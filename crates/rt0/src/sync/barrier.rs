@@ -1,6 +1,8 @@
 //! A point at which a number of goroutines wait for each other. std: `sync::Barrier`.
 
 use super::{Condvar, Mutex};
+use crate::g::WaitReason;
+use crate::sched::wait::Why;
 use std::fmt;
 use std::sync::PoisonError;
 
@@ -33,8 +35,15 @@ impl Barrier {
         let generation = state.generation;
         state.here += 1;
         if state.here < self.n {
-            let others = |s: &mut State| s.generation == generation;
-            drop(self.all_here.wait_while(state, others));
+            let on = core::ptr::from_ref(self) as usize;
+            let why = Why { reason: WaitReason::BarrierWait, on };
+            while state.generation == generation {
+                state = self
+                    .all_here
+                    .wait_for(state, why, None)
+                    .0
+                    .unwrap_or_else(PoisonError::into_inner);
+            }
             return BarrierWaitResult(false);
         }
         state.here = 0;

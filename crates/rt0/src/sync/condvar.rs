@@ -111,9 +111,19 @@ impl Condvar {
         guard: MutexGuard<'a, T>,
         deadline_ns: Option<i64>,
     ) -> (LockResult<MutexGuard<'a, T>>, bool) {
-        let mutex = guard.mutex();
         let on = core::ptr::from_ref(self) as usize;
-        let why = Why { reason: WaitReason::CondWait, on };
+        self.wait_for(guard, Why { reason: WaitReason::CondWait, on }, deadline_ns)
+    }
+
+    /// For what is made of condition variables: says why it waits. The second value is false when
+    /// the deadline came first.
+    pub(super) fn wait_for<'a, T>(
+        &self,
+        guard: MutexGuard<'a, T>,
+        why: Why,
+        deadline_ns: Option<i64>,
+    ) -> (LockResult<MutexGuard<'a, T>>, bool) {
+        let mutex = guard.mutex();
         let notified = self.word.wait(&Sema, why, deadline_ns, || drop(guard));
         (mutex.lock(), notified)
     }

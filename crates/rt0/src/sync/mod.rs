@@ -4,22 +4,28 @@
 //! waits, not its thread. Nothing here allocates to wait.
 
 mod barrier;
+pub mod broadcast;
 mod condvar;
 mod lazy_lock;
+pub mod mpsc;
 mod mutex;
+mod notify;
 mod once;
 mod once_lock;
+pub mod oneshot;
 mod owner;
 pub(crate) mod poison;
 pub(crate) mod raw;
 mod rwlock;
 mod semaphore;
 mod wait_group;
+pub mod watch;
 
 pub use barrier::{Barrier, BarrierWaitResult};
 pub use condvar::{Condvar, WaitTimeoutResult};
 pub use lazy_lock::LazyLock;
 pub use mutex::{Mutex, MutexGuard};
+pub use notify::Notify;
 pub use once::{Once, OnceState};
 pub use once_lock::OnceLock;
 pub use rwlock::{RwLock, RwLockReadGuard, RwLockWriteGuard};
