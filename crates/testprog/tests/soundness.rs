@@ -1,6 +1,6 @@
-//! Runs the soundness suite and the preemption mix on 1, 2 and 8 Ps, the suite also where TLS is
-//! switched by `arch_prctl`, the mix also where goroutines are not preempted by signal, the suite
-//! also in the fallback in which each goroutine is a thread.
+//! Runs the soundness suite and the preemption mix on 1, 2 and 8 Ps. The suite also where TLS is
+//! switched by `arch_prctl` and in the fallback in which each goroutine is a thread, the mix also
+//! where goroutines are not preempted by signal.
 //!
 //! RT0_SOUNDNESS_SECS is how long each run goes on. `soundness-matrix.sh` has the builds that a
 //! test cannot make of itself: release, static, and the control, which must fail.

@@ -26,10 +26,10 @@ pub(crate) fn minit(mp: &'static M) {
         crate::arch::fsgs::set_m(Some(mp));
         crate::tls::set_own_m(Some(mp));
         mp.procid.set(crate::sys::gettid() as u64);
-        mp.g0.baton.tid.set(mp.procid.get());
         crate::sys::proc::name_thread(format_args!("rt0-m{}", mp.id.get()));
         set_mask(super::m0().sigmask.get());
     }
+    mp.g0.baton.tid.set(mp.procid.get());
 }
 
 fn set_signal_stack(mp: &'static M) {
@@ -47,12 +47,17 @@ fn set_signal_stack(mp: &'static M) {
 /// The thread is about to end: it lets go of what belongs to the M and is a plain thread again. Go:
 /// unminit.
 pub(crate) fn unminit(_mp: &'static M) {
+    no_signal_stack();
+    plain_thread();
+}
+
+/// The signal stack is the M's, and the thread no longer is.
+pub(crate) fn no_signal_stack() {
     let ss = libc::stack_t { ss_sp: core::ptr::null_mut(), ss_flags: libc::SS_DISABLE, ss_size: 0 };
-    // SAFETY: turns this thread's signal stack off; g0 runs on the thread's own stack.
+    // SAFETY: turns this thread's signal stack off; it runs on another.
     if unsafe { libc::sigaltstack(&ss, core::ptr::null_mut()) } != 0 {
         crate::throw::throw("unminit: sigaltstack failed");
     }
-    plain_thread();
 }
 
 /// The thread has nothing to do with an M any more.

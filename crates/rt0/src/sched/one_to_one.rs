@@ -28,6 +28,8 @@
 //!   goroutine: joiner woken, M handed to g0.
 //! * A dead G's stack is in use until its thread is gone: it is not trimmed, and who uses the G
 //!   again joins the thread first.
+//! * A thread that sleeps without an M is as good as not there: it blocks signals, and has no signal
+//!   stack, for that is the M's. Those of libc that cannot be blocked run on the thread's own.
 //! * Nobody is preempted by signal: a goroutine that computes loses its P to others, and is a
 //!   thread that the kernel schedules.
 //!
@@ -244,11 +246,17 @@ unsafe extern "C" fn end(gp: *mut c_void) {
 #[cold]
 pub(crate) fn switch(mp: &'static M, from: &'static G, to: &'static G) -> bool {
     if !from.baton.is_thread() && !to.baton.is_thread() {
+        let own = mp.g0.baton.tid.get();
+        if cfg!(debug_assertions) && own != crate::sys::gettid() as u64 {
+            crate::throw::throw("switch: a context without a thread, on a goroutine's");
+        }
         return false;
     }
     // While this thread has no M it is nobody: a signal handler that called the runtime would find
-    // another's M. So it takes no signals.
+    // another's M. So it takes no signals; and those that libc does not let it block, by which all
+    // threads change their ids, must not find the M's signal stack in use.
     let mask = block_all();
+    minit::no_signal_stack();
     to.baton.hand(mp);
     let mp = from.baton.wait();
     minit::take_over(mp, from.baton.tid.get());
@@ -259,6 +267,7 @@ pub(crate) fn switch(mp: &'static M, from: &'static G, to: &'static G) -> bool {
 /// The last switch of a goroutine: the M goes to its g0, and this thread ends.
 pub(crate) fn leave_for_ever(mp: &'static M) {
     block_all();
+    minit::no_signal_stack();
     tls::set_curg(None);
     minit::plain_thread();
     mp.g0.baton.hand(mp);
