@@ -311,24 +311,31 @@ fn a_condvar_passes_a_token_round() {
 
 #[rt0::test]
 fn notify_one_wakes_the_longest_waiter() {
-    let pair = Arc::new((Mutex::new(Vec::new()), Condvar::new()));
+    // How many wait or have waited, and who was woken.
+    let pair = Arc::new((Mutex::new((0, Vec::new())), Condvar::new()));
+    let until = |done: &dyn Fn(&(usize, Vec<usize>)) -> bool| {
+        while !done(&pair.0.lock().expect("not poisoned")) {
+            rt0::gosched();
+        }
+    };
     let gs: Vec<_> = (0..10)
         .map(|i| {
             let theirs = Arc::clone(&pair);
             let g = rt0::go(move || {
-                let guard = theirs.0.lock().expect("not poisoned");
-                theirs.1.wait(guard).expect("not poisoned").push(i);
+                let mut guard = theirs.0.lock().expect("not poisoned");
+                guard.0 += 1;
+                theirs.1.wait(guard).expect("not poisoned").1.push(i);
             });
-            rt0::time::sleep(2 * MS);
+            until(&|state| state.0 == i + 1);
             g
         })
         .collect();
-    for _ in 0..10 {
+    for i in 0..10 {
         pair.1.notify_one();
-        rt0::time::sleep(2 * MS);
+        until(&|state| state.1.len() == i + 1);
     }
     gs.into_iter().for_each(|g| g.join().expect("no panic"));
-    assert_eq!(*pair.0.lock().expect("not poisoned"), (0..10).collect::<Vec<_>>());
+    assert_eq!(pair.0.lock().expect("not poisoned").1, (0..10).collect::<Vec<_>>());
 }
 
 #[rt0::test]

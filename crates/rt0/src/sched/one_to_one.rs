@@ -28,8 +28,8 @@
 //!   goroutine: joiner woken, M handed to g0.
 //! * A dead G's stack is in use until its thread is gone: it is not trimmed, and who uses the G
 //!   again joins the thread first.
-//! * A thread that sleeps without an M is as good as not there: it blocks signals, and has no signal
-//!   stack, for that is the M's. Those of libc that cannot be blocked run on the thread's own.
+//! * A thread that sleeps without an M is as good as not there: it blocks signals, and has no
+//!   signal stack, for that is the M's. Signals of libc's that cannot be blocked run on its own.
 //! * Nobody is preempted by signal: a goroutine that computes loses its P to others, and is a
 //!   thread that the kernel schedules.
 //!
