@@ -311,9 +311,10 @@ fn a_condvar_passes_a_token_round() {
 
 #[rt0::test]
 fn notify_one_wakes_the_longest_waiter() {
-    // How many wait or have waited, and who was woken.
-    let pair = Arc::new((Mutex::new((0, Vec::new())), Condvar::new()));
-    let until = |done: &dyn Fn(&(usize, Vec<usize>)) -> bool| {
+    /// How many wait or have waited, and who was woken.
+    type State = (usize, Vec<usize>);
+    let pair = Arc::new((Mutex::new(State::default()), Condvar::new()));
+    let until = |done: &dyn Fn(&State) -> bool| {
         while !done(&pair.0.lock().expect("not poisoned")) {
             rt0::gosched();
         }
