@@ -14,7 +14,7 @@ mod support;
 use std::process::Command;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::Duration;
-use std::{env, fs, panic, thread};
+use std::{env, fmt, fs, panic, thread};
 
 use support::{Finished, example, run};
 
@@ -80,13 +80,24 @@ fn too_many_threads() {
 }
 
 /// Main ends while the panic of a goroutine is being reported.
-fn late_panic() {
-    static REPORTING: AtomicBool = AtomicBool::new(false);
-    panic::set_hook(Box::new(|_| {
+static REPORTING: AtomicBool = AtomicBool::new(false);
+
+/// Takes its time to say what it is.
+struct Late;
+
+impl fmt::Display for Late {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         REPORTING.store(true, Ordering::Release);
         thread::sleep(Duration::from_millis(200));
-    }));
-    drop(rt0::go(|| panic!("late")));
+        f.write_str("late")
+    }
+}
+
+rt0::register_itab!(Late: dyn fmt::Display + 'static);
+
+fn late_panic() {
+    // Main returns while the report is under way; before that, in the hook, would be too early.
+    drop(rt0::go(|| panic::panic_any(Late)));
     while !REPORTING.load(Ordering::Acquire) {
         rt0::gosched();
     }
