@@ -60,6 +60,12 @@ pub(crate) fn call_text(_call: u32) -> &'static str {
     "syscall"
 }
 
+/// Boot, before handlers of ours are installed.
+pub(crate) fn init_for_handlers() {
+    #[cfg(feature = "interpose")]
+    real::find_for_handlers();
+}
+
 /// On the thread that makes Ms, before the first: finds libc's definitions.
 pub(crate) fn init() {
     #[cfg(feature = "interpose")]

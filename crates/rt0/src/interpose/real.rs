@@ -34,6 +34,14 @@ pub(super) fn find_or_none(id: Id) -> usize {
     }
 }
 
+/// Finds what signal handlers call soonest, before there is one of ours: a lookup takes the
+/// loader's lock, and more stack than std gives to the handlers of its threads.
+pub(super) fn find_for_handlers() {
+    if !cfg!(target_feature = "crt-static") {
+        look_up(Id::write as usize);
+    }
+}
+
 /// Finds all of them.
 pub(super) fn find_all() {
     if !cfg!(target_feature = "crt-static") {

@@ -48,6 +48,7 @@ fn mstart1(mp: &'static M) {
 
 /// On M 0 only: the process's handlers. Go: mstartm0.
 fn mstartm0(_m0: &'static M) {
+    crate::interpose::init_for_handlers();
     crate::stack::overflow::initsig();
 }
 
