@@ -23,36 +23,23 @@ pub(super) fn find(id: Id) -> usize {
 }
 
 /// The same for a function that a system call can stand in for: 0 also where a lookup could
-/// deadlock, or needs more stack than there is. On an M's g0 only a signal handler gets here.
+/// deadlock. On an M's g0 only a signal handler gets here.
 #[inline(always)]
 pub(super) fn find_or_none(id: Id) -> usize {
     // ORDERING: idempotent
     match FOUND[id as usize].load(Ordering::Relaxed) {
         0 if crate::tls::this_m().is_some_and(|m| m.is_scheduling()) => 0,
-        0 if on_signal_stack() => 0,
         0 => look_up(id as usize),
         p => p,
     }
 }
 
-<<<<<<< HEAD
 /// Finds what signal handlers call soonest, before there is one of ours: a lookup takes the
 /// loader's lock, and more stack than std gives to the handlers of its threads.
 pub(super) fn find_for_handlers() {
     if !cfg!(target_feature = "crt-static") {
         look_up(Id::write as usize);
     }
-=======
-/// Whether this is a handler on a signal stack, such as the one that reports an overflow: it may be
-/// no larger than the kernel's frame and a little.
-#[cold]
-fn on_signal_stack() -> bool {
-    let mut ss = core::mem::MaybeUninit::<libc::stack_t>::zeroed();
-    // SAFETY: with a null new stack the call only writes the old one.
-    unsafe { libc::sigaltstack(core::ptr::null(), ss.as_mut_ptr()) };
-    // SAFETY: zeroed, then written.
-    unsafe { ss.assume_init() }.ss_flags & libc::SS_ONSTACK != 0
->>>>>>> 07fb0cf (interpose: look no symbol up on a signal stack)
 }
 
 /// Finds all of them.
