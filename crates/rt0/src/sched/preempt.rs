@@ -8,9 +8,15 @@
 //! runtime, libc, the loader, the vDSO) it refuses, and sysmon tries again, then hands the P off
 //! instead (DESIGN D3). So progress never depends on a signal.
 //!
-//! Why not inside libc: a goroutine preempted there may hold malloc's or the loader's lock, and
-//! every thread that wants it would block until the goroutine runs again. The memory functions hold
-//! no lock and are where large copies spend their time: they are windows in the refusal.
+//! What may be left is the code of the images that the program started with, without libc, the
+//! loader, the vDSO and the unwinder. A goroutine preempted in libc may hold malloc's or the
+//! loader's lock, and every thread that wants it would block until the goroutine runs again. One of
+//! them is the template thread (sched/newm.rs), without which there may be no M left to run it on.
+//! Libraries that were opened later are left alone, for their constructors run under the loader's
+//! lock.
+//!
+//! The memory functions are where large copies spend their time: called by such code they are
+//! windows in the refusal. Called by libc they are not: `realloc` copies with its arena locked.
 //!
 //! # Invariants
 //! * `PE1`: only a goroutine with a block of its own in use, with `m.locks == 0`, on its own stack,
@@ -32,14 +38,15 @@ use crate::m::{Action, M};
 use core::ffi::c_void;
 use core::mem::MaybeUninit;
 
-const MAX_RANGES: usize = 8;
+const MAX_RANGES: usize = 64;
 /// How far a mem* function may extend from its entry.
 const WINDOW_BYTES: usize = 2048;
 
-/// Code that must not be left: (start, end) of libc, the loader, the vDSO, and the unwinder, which
-/// runs under the loader's lock.
-static REFUSED: [[AtomicUsize; 2]; MAX_RANGES] =
-    [const { [const { AtomicUsize::new(0) }; 2] }; MAX_RANGES];
+/// Code, from its first byte to behind its last.
+type Range = [AtomicUsize; 2];
+
+/// Code that may be left. What has no room here is not.
+static ALLOWED: [Range; MAX_RANGES] = [const { [const { AtomicUsize::new(0) }; 2] }; MAX_RANGES];
 /// Entries of memcpy and the like, as the dynamic linker chose them for this CPU.
 static WINDOWS: [AtomicUsize; 6] = [const { AtomicUsize::new(0) }; 6];
 static ENABLED: AtomicU32 = AtomicU32::new(0);
@@ -68,44 +75,73 @@ fn enabled() -> bool {
     ENABLED.load(Ordering::Acquire) != 0 // ORDERING: pairs with init
 }
 
+/// What may not be left: these, and the image that has the `malloc` which they call.
+const REFUSED: [&[u8]; 6] =
+    [b"/libc.so", b"/ld-linux", b"/libpthread", b"/libdl.so", b"vdso", b"/libgcc_s"];
+
+/// What `find_ranges` finds.
+struct Images {
+    malloc: usize,
+    ranges: usize,
+    refused: usize,
+    allows_own: bool,
+}
+
+impl Images {
+    fn image(&mut self, name: &[u8], text: impl Iterator<Item = (usize, usize)> + Clone) {
+        let named = |part: &&[u8]| name.windows(part.len()).any(|w| w == *part);
+        let has = |address: usize| text.clone().any(|(lo, hi)| (lo..hi).contains(&address));
+        if REFUSED.iter().any(named) || has(self.malloc) {
+            self.refused += 1;
+            return;
+        }
+        self.allows_own |= has(init as *const () as usize);
+        for ((lo, hi), range) in text.zip(ALLOWED.iter().skip(self.ranges)) {
+            range[0].store(lo, Ordering::Relaxed); // ORDERING: published by ENABLED
+            range[1].store(hi, Ordering::Relaxed); // ORDERING: published by ENABLED
+            self.ranges += 1;
+        }
+    }
+}
+
+/// False where it cannot be told which code may be left: libc and the loader are not in sight, or
+/// our own image has the `malloc` that threads are made with.
 fn find_ranges() -> bool {
-    unsafe extern "C" fn each(info: *mut libc::dl_phdr_info, _: usize, n: *mut c_void) -> i32 {
+    unsafe extern "C" fn each(info: *mut libc::dl_phdr_info, _: usize, to: *mut c_void) -> i32 {
         // SAFETY: the loader's record, valid for the call.
         let info = unsafe { &*info };
-        // SAFETY: find_ranges passes its counter.
-        let n = unsafe { &mut *n.cast::<usize>() };
+        // SAFETY: find_ranges passes its own.
+        let found = unsafe { &mut *to.cast::<Images>() };
         // SAFETY: a C string of the loader's.
         let name = unsafe { core::ffi::CStr::from_ptr(info.dlpi_name) }.to_bytes();
-        let is = |part: &[u8]| name.windows(part.len()).any(|w| w == part);
-        if !(is(b"/libc.so") || is(b"/ld-linux") || is(b"vdso") || is(b"/libgcc_s")) {
-            return 0;
-        }
         // SAFETY: MD1: the image's headers.
         let phdrs =
             unsafe { core::slice::from_raw_parts(info.dlpi_phdr, info.dlpi_phnum as usize) };
-        for p in phdrs.iter().filter(|p| p.p_type == libc::PT_LOAD && p.p_flags & libc::PF_X != 0) {
+        let code = |p: &&libc::Elf64_Phdr| p.p_type == libc::PT_LOAD && p.p_flags & libc::PF_X != 0;
+        let range = |p: &libc::Elf64_Phdr| {
             let lo = (info.dlpi_addr + p.p_vaddr) as usize;
-            let Some(slot) = REFUSED.get(*n) else { return 1 };
-            slot[0].store(lo, Ordering::Relaxed); // ORDERING: published by ENABLED
-            // ORDERING: published by ENABLED
-            slot[1].store(lo + p.p_memsz as usize, Ordering::Relaxed);
-            *n += 1;
-        }
+            (lo, lo + p.p_memsz as usize)
+        };
+        found.image(name, phdrs.iter().filter(code).map(range));
         0
     }
-    let mut n = 0usize;
-    // SAFETY: `each` takes the counter; the call ends before it is used again.
-    let full = unsafe { libc::dl_iterate_phdr(Some(each), (&raw mut n).cast()) };
-    // The loader and libc at least: without them the refusal would be blind.
-    full == 0 && n >= 2
+    let mut found =
+        Images { malloc: address_of(c"malloc"), ranges: 0, refused: 0, allows_own: false };
+    // SAFETY: `each` takes what is found; the call ends before it is used again.
+    unsafe { libc::dl_iterate_phdr(Some(each), (&raw mut found).cast()) };
+    found.refused >= 2 && found.allows_own
+}
+
+/// Where calls of a C function lead.
+fn address_of(name: &core::ffi::CStr) -> usize {
+    // SAFETY: a C string; the address is only compared.
+    unsafe { libc::dlsym(core::ptr::null_mut(), name.as_ptr()) as usize }
 }
 
 fn find_windows() {
     let names = [c"memcpy", c"memmove", c"memset", c"memcmp", c"memchr", c"strlen"];
     for (window, name) in WINDOWS.iter().zip(names) {
-        // SAFETY: a C string; the address is only compared.
-        let p = unsafe { libc::dlsym(core::ptr::null_mut(), name.as_ptr()) } as usize;
-        window.store(p, Ordering::Relaxed); // ORDERING: published by ENABLED
+        window.store(address_of(name), Ordering::Relaxed); // ORDERING: published by ENABLED
     }
 }
 
@@ -185,22 +221,37 @@ fn want_async_preempt(mp: &'static M, rip: usize, rsp: usize) -> bool {
     }
     let lo = gp.stack_lo.load(Ordering::Relaxed); // ORDERING: constant
     let hi = gp.stack_hi.load(Ordering::Relaxed); // ORDERING: constant
-    if rsp > hi || rsp < lo + RED_ZONE + preempt::room_bytes() {
+    if rsp + size_of::<usize>() > hi || rsp < lo + RED_ZONE + preempt::room_bytes() {
         return false;
     }
-    !preempt::contains(rip) && !is_refused(rip)
+    !preempt::contains(rip) && is_safe_point(rip, rsp)
 }
 
-fn is_refused(rip: usize) -> bool {
-    // ORDERING: published by ENABLED
-    let within = |r: &[AtomicUsize; 2]| {
-        (r[0].load(Ordering::Relaxed)..r[1].load(Ordering::Relaxed)).contains(&rip)
-    };
-    let in_window = |w: &AtomicUsize| {
+/// `rsp` points to a word of the goroutine's stack.
+fn is_safe_point(rip: usize, rsp: usize) -> bool {
+    may_leave(rip) || in_window(rip) && may_leave(return_address(rsp))
+}
+
+fn may_leave(pc: usize) -> bool {
+    ALLOWED.iter().any(|range| {
+        // ORDERING: published by ENABLED
+        (range[0].load(Ordering::Relaxed)..range[1].load(Ordering::Relaxed)).contains(&pc)
+    })
+}
+
+fn in_window(rip: usize) -> bool {
+    WINDOWS.iter().any(|w| {
         let at = w.load(Ordering::Relaxed); // ORDERING: published by ENABLED
         at != 0 && rip.wrapping_sub(at) < WINDOW_BYTES
-    };
-    REFUSED.iter().any(within) && !WINDOWS.iter().any(in_window)
+    })
+}
+
+/// Where a memory function returns to, which is a leaf in assembly and keeps nothing on the stack.
+/// Where one has pushed something that is what comes back, which is no code.
+fn return_address(rsp: usize) -> usize {
+    let top = rsp as *const usize;
+    // SAFETY: is_safe_point is called with a word of a stack.
+    unsafe { top.read_unaligned() }
 }
 
 /// Not ours: out-of-band data, or a program's own use of the signal.
@@ -233,4 +284,31 @@ pub(crate) extern "C" fn preempt_park() {
         // It ran without a P: it has no right to go on while others wait for one.
         _ => super::syscall::queue_without_p(mp, gp),
     };
+}
+
+#[cfg(all(test, not(loom), not(target_feature = "crt-static")))]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_the_programs_code_and_its_memory_functions_are_left() {
+        assert!(find_ranges(), "a dynamic program with libc's malloc");
+        find_windows();
+        let safe = |rip: usize, returns_to: usize| {
+            let stack = [returns_to, 0];
+            is_safe_point(rip, stack.as_ptr() as usize)
+        };
+        let own = find_windows as *const () as usize;
+        let libc = address_of(c"realloc");
+        let data = [0_u8; 8];
+        assert!(safe(own, libc), "the program's code");
+        assert!(!safe(libc, own), "libc's code");
+        assert!(!safe(data.as_ptr() as usize, own), "code of nobody's");
+        for name in [c"memcpy", c"memset"] {
+            let window = address_of(name) + 16;
+            assert!(safe(window, own), "{name:?}, called by the program");
+            assert!(!safe(window, libc), "{name:?}, called by libc: realloc locks an arena");
+            assert!(!safe(window, 7), "{name:?} with a word on the stack");
+        }
+    }
 }

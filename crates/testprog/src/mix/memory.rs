@@ -29,6 +29,21 @@ pub(crate) fn mbig(worker: &mut Worker) {
     assert!(kept.iter().all(|block| block[0] == worker.index as u8), "another's block");
 }
 
+/// Lists that grow in turn, none in place: `realloc` copies with its arena locked, for the longer
+/// the larger they are.
+pub(crate) fn grow(worker: &mut Worker) {
+    const LISTS: usize = 4;
+    let mut lists: [Vec<usize>; LISTS] = Default::default();
+    let first = worker.next();
+    for k in 0..1 << 18 {
+        lists[k % LISTS].push(first ^ k);
+    }
+    let is_whole = |(l, list): (usize, &Vec<usize>)| {
+        list.iter().enumerate().all(|(k, v)| *v == first ^ (k * LISTS + l))
+    };
+    assert!(lists.iter().enumerate().all(is_whole), "a copy differs");
+}
+
 /// A megabyte, copied by the function that libc has for this CPU.
 pub(crate) fn memcpy(worker: &mut Worker) {
     let word = worker.next() as u64;

@@ -21,6 +21,7 @@ const KINDS: &[Kind] = &[
     Kind::new("fp", compute::fp),
     Kind::new("malloc", memory::malloc),
     Kind::new("mbig", memory::mbig),
+    Kind::new("grow", memory::grow),
     Kind::new("print", libraries::print),
     Kind::new("hash", libraries::hash),
     Kind::new("rand", libraries::rand),
