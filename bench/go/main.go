@@ -64,6 +64,9 @@ func parse() args {
 	if a.n, err = strconv.Atoi(words[1]); err != nil {
 		usage("BENCH N [key=value ...]")
 	}
+	if a.bench == "spawn_tree" && strings.Trim(strings.TrimPrefix(words[1], "1"), "0") != "" {
+		usage("spawn_tree N, a power of ten") // tenths of anything else never come to one leaf
+	}
 	a.workers = a.num("workers", 2)
 	return a
 }

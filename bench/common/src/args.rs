@@ -24,6 +24,10 @@ impl Args {
             }
         }
         match (words.as_slice(), words.get(1).and_then(|n| n.parse().ok())) {
+            // Tenths of anything else never come to one leaf.
+            ([bench, _], Some(n)) if bench == "spawn_tree" && !is_power_of_ten(n) => {
+                exit_usage("spawn_tree N, a power of ten")
+            }
             ([bench, _], Some(n)) => Args { bench: bench.clone(), n, options },
             _ => exit_usage("BENCH N [key=value ...]"),
         }
@@ -50,6 +54,10 @@ impl Args {
         }
         Err(Command::new(env::current_exe()?).args(env::args_os().skip(1)).env(key, value).exec())
     }
+}
+
+fn is_power_of_ten(n: u64) -> bool {
+    n > 0 && 10_u64.pow(n.ilog10()) == n
 }
 
 fn exit_usage(what: &str) -> ! {
