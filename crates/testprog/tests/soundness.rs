@@ -74,8 +74,8 @@ fn mix(gomaxprocs: &str, godebug: &str) {
     assert!(ok >= 20, "only {ok} kinds ran");
 }
 
-/// Each run wants the whole machine: beside others a goroutine may wait its turn for a minute, which
-/// the watchdog takes for a stall.
+/// Each run wants the whole machine: beside others a goroutine may wait its turn for a minute, and
+/// the watchdog takes that for a stall.
 static ONE_AT_A_TIME: Mutex<()> = Mutex::new(());
 
 /// How many lines say that all is well.
