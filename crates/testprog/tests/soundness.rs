@@ -66,7 +66,9 @@ fn goroutines_of_every_kind_get_on_on_8_ps() {
 
 #[test]
 fn goroutines_of_every_kind_get_on_without_signals() {
-    mix("2", "asyncpreemptoff=1");
+    // One of a kind: those that compute stay threads, and contend with all others for the CPUs.
+    let ok = run(&["mix", "--goroutines", "24"], "2", "asyncpreemptoff=1");
+    assert!(ok >= 20, "only {ok} kinds ran");
 }
 
 fn mix(gomaxprocs: &str, godebug: &str) {
