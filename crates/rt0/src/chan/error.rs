@@ -47,19 +47,19 @@ pub enum RecvTimeoutError {
     Disconnected,
 }
 
-/// An error of [`Select::try_select`](super::Select::try_select): no operation is ready.
+/// An error of a select: no operation is ready.
 #[derive(PartialEq, Eq, Clone, Copy, Debug)]
 pub struct TrySelectError;
 
-/// An error of [`Select::select_timeout`](super::Select::select_timeout): none became ready.
+/// An error of a select: none became ready.
 #[derive(PartialEq, Eq, Clone, Copy, Debug)]
 pub struct SelectTimeoutError;
 
-/// An error of [`Select::try_ready`](super::Select::try_ready): no operation is ready.
+/// An error of a select: no operation is ready.
 #[derive(PartialEq, Eq, Clone, Copy, Debug)]
 pub struct TryReadyError;
 
-/// An error of [`Select::ready_timeout`](super::Select::ready_timeout): none became ready.
+/// An error of a select: none became ready.
 #[derive(PartialEq, Eq, Clone, Copy, Debug)]
 pub struct ReadyTimeoutError;
 

@@ -1,11 +1,11 @@
 //! Channels: messages from goroutine to goroutine, and to and from plain threads.
 //!
 //! The API is crossbeam-channel's: a program written for it ports by changing paths. Added is what
-//! Go has: `close` from either side. Go's nil channel is [`never`].
+//! Go has: `close` from either side. Go's nil channel is [`never()`].
 //!
 //! * [`bounded`]`(n)` holds up to `n` messages; `bounded(0)` holds none: sender and receiver meet.
 //! * [`unbounded`] holds any number; sending never waits.
-//! * [`after`], [`at`], [`tick`]: the clock sends. [`never`]: nobody does.
+//! * [`after`], [`at`], [`tick`]: the clock sends. [`never()`]: nobody does.
 //!
 //! ```
 //! use rt0::chan::bounded;
@@ -75,7 +75,7 @@ fn channel<T>(cap: Option<usize>) -> (Sender<T>, Receiver<T>) {
 
 /// A channel with one message, which comes after `duration`: the moment it was due.
 ///
-/// No timer runs while nobody waits for it. Longer than time goes on, it is [`never`]. Go:
+/// No timer runs while nobody waits for it. Longer than time goes on, it is [`never()`]. Go:
 /// `time.After`.
 pub fn after(duration: Duration) -> Receiver<Instant> {
     Instant::now().checked_add(duration).map_or_else(never, at)
