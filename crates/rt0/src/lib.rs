@@ -164,6 +164,8 @@ pub mod __private {
     pub use crate::__rt0_constructor as constructor;
     pub use crate::boot::inittask::{InitTask, register as register_init_task};
     pub use crate::boot::main::rt0_main;
+    pub use crate::chan::select::op::{Op, recv_op, send_op};
+    pub use crate::chan::select::run::{select, select_timeout, try_select};
     pub use crate::itab::{Itab, register as register_itab};
 }
 

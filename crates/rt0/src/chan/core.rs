@@ -13,8 +13,6 @@
 //! * `CH5`: watchers (`Select::ready`) are woken by every change that can make their operation
 //!   ready; they look again themselves.
 
-#![allow(dead_code, reason = "select uses the rest")]
-
 use super::queue::{Chain, Claimed, Entry, Outcome, Queue, Ticket};
 
 pub(crate) struct Core<W> {

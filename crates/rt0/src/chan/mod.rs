@@ -24,16 +24,18 @@
 //! core.rs has what a channel decides, queue.rs who waits, shared.rs how messages move.
 
 mod buffer;
-mod clocked;
-mod core;
+pub(crate) mod clocked;
+pub(crate) mod core;
 mod error;
-mod here;
+pub(crate) mod here;
 mod iter;
 mod lock;
-mod queue;
-mod receiver;
+pub(crate) mod queue;
+pub(crate) mod receiver;
+pub(crate) mod select;
+pub(crate) mod selecting;
 mod sender;
-mod shared;
+pub(crate) mod shared;
 
 pub use error::{
     ReadyTimeoutError, RecvError, RecvTimeoutError, SelectTimeoutError, SendError,
@@ -42,6 +44,10 @@ pub use error::{
 pub use iter::{IntoIter, Iter, TryIter};
 pub use receiver::Receiver;
 pub use sender::Sender;
+
+#[doc(no_inline)]
+pub use select::macros::{select, select_biased};
+pub use select::{Select, SelectedOperation};
 
 use clocked::Clocked;
 use receiver::Flavor;

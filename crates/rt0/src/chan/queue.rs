@@ -22,7 +22,6 @@
 //! Pointers to entries are followed under the lock (QU1, QU2), or by who claimed the entry, which
 //! is alive until its owner is woken.
 
-#![allow(dead_code, reason = "select uses the rest")]
 #![allow(unsafe_code, reason = "QU1: entries outlive their time in a queue")]
 
 use core::ptr;

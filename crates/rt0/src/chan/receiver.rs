@@ -169,7 +169,7 @@ impl<T> Receiver<T> {
         }
     }
 
-    fn shared(&self) -> Option<&Shared<T>> {
+    pub(crate) fn shared(&self) -> Option<&Shared<T>> {
         match &self.flavor {
             Flavor::Chan(shared) => Some(shared),
             _ => None,

@@ -92,9 +92,9 @@ pub(crate) struct Shared<T> {
     pub(crate) receivers: AtomicUsize,
 }
 
-struct Inner<T> {
-    core: Core<Wait>,
-    buf: Buffer<T>,
+pub(crate) struct Inner<T> {
+    pub(crate) core: Core<Wait>,
+    pub(crate) buf: Buffer<T>,
 }
 
 // SAFETY: SH1, SH3: messages move between threads, and nothing else is shared without the lock.
@@ -103,7 +103,7 @@ unsafe impl<T: Send> Send for Shared<T> {}
 unsafe impl<T: Send> Sync for Shared<T> {}
 
 /// SH1: the lock, held.
-struct Guard<'a, T>(&'a Shared<T>);
+pub(crate) struct Guard<'a, T>(&'a Shared<T>);
 
 impl<T> Deref for Guard<'_, T> {
     type Target = Inner<T>;
@@ -134,7 +134,7 @@ impl<T> Drop for Guard<'_, T> {
 /// # Safety
 /// SH3: `src` holds one, which is the caller's; `dst` is a place for it.
 #[inline(always)]
-unsafe fn move_message<T>(src: *const T, dst: *mut T) {
+pub(crate) unsafe fn move_message<T>(src: *const T, dst: *mut T) {
     // SAFETY: the caller's contract; a message is in one place, so they do not overlap
     unsafe { core::ptr::copy_nonoverlapping(src, dst, 1) };
 }
@@ -162,7 +162,7 @@ impl<T> Shared<T> {
 
     /// Inside [`Here`].
     #[inline(always)]
-    fn lock(&self, _here: &Here) -> Guard<'_, T> {
+    pub(crate) fn lock(&self, _here: &Here) -> Guard<'_, T> {
         self.lock.lock();
         Guard(self)
     }
@@ -215,7 +215,12 @@ impl<T> Shared<T> {
 
     /// To the receiver, which the caller claimed.
     #[inline(always)]
-    fn deliver(&self, here: &Here, src: *mut T, receiver: Claimed<Wait>) -> Result<(), Refused> {
+    pub(crate) fn deliver(
+        &self,
+        here: &Here,
+        src: *mut T,
+        receiver: Claimed<Wait>,
+    ) -> Result<(), Refused> {
         // SAFETY: SH2
         unsafe { move_message(src, receiver.slot().cast()) };
         here.wake(receiver.finish(Outcome::Done));
@@ -224,7 +229,7 @@ impl<T> Shared<T> {
 
     /// Into the buffer, which has room; false if it needs a block, and then nothing has changed.
     #[inline(always)]
-    fn buffer(
+    pub(crate) fn buffer(
         &self,
         mut inner: Guard<'_, T>,
         here: &Here,
@@ -308,7 +313,7 @@ impl<T> Shared<T> {
 
     /// The first message of the buffer; then that of a sender that waited for room goes there.
     #[inline(always)]
-    fn take_buffered(
+    pub(crate) fn take_buffered(
         &self,
         mut inner: Guard<'_, T>,
         here: &Here,
@@ -333,7 +338,7 @@ impl<T> Shared<T> {
 
     /// From a sender that waits, which the caller claimed.
     #[inline(always)]
-    fn take_from(&self, mut here: Here, dst: *mut T, sender: Claimed<Wait>) -> Outcome {
+    pub(crate) fn take_from(&self, mut here: Here, dst: *mut T, sender: Claimed<Wait>) -> Outcome {
         if sender.slot().is_null() {
             return self.take_later(&mut here, dst, sender);
         }
@@ -421,8 +426,11 @@ impl<T> Shared<T> {
 }
 
 impl<T> Drop for Shared<T> {
-    /// Messages may be left if dropping one of them panicked.
+    /// Messages may be left if dropping one of them panicked. While that panic unwinds the rest is
+    /// leaked: a second panic would end the process.
     fn drop(&mut self) {
-        self.discard_all();
+        if !std::thread::panicking() {
+            self.discard_all();
+        }
     }
 }
