@@ -14,6 +14,7 @@
 //!   ready; they look again themselves.
 
 use super::queue::{Chain, Claimed, Entry, Outcome, Queue, Ticket};
+use crate::atomic::mutated;
 
 pub(crate) struct Core<W> {
     pub(crate) recvq: Queue<W>,
@@ -118,7 +119,8 @@ impl<W: Ticket> Core<W> {
 
     /// Whether a receive would not wait. `own`: entries of the asking select do not count.
     pub(crate) fn can_recv(&self, own: Option<W>) -> bool {
-        self.len > 0 || self.closed || self.sendq.any_waiting(own)
+        let buffered = self.len > 0 && !mutated("chan.can_recv");
+        buffered || self.closed || self.sendq.any_waiting(own)
     }
 
     /// Whether a send would not wait.
@@ -177,7 +179,9 @@ impl<W: Ticket> Core<W> {
         let first = !self.closed;
         self.closed = true;
         self.recvq.claim_all(Outcome::Closed, chain);
-        self.sendq.claim_all(Outcome::Closed, chain);
+        if !mutated("chan.close") {
+            self.sendq.claim_all(Outcome::Closed, chain);
+        }
         self.recv_watch.claim_all(Outcome::Retry, chain);
         self.send_watch.claim_all(Outcome::Retry, chain);
         first

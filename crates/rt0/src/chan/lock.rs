@@ -8,7 +8,7 @@
 //! # Memory orderings
 //! * `unlock` releases what the holder wrote to the Acquire of the next `lock`.
 
-use crate::atomic::{AtomicU32, Ordering, const_unless_loom};
+use crate::atomic::{AtomicU32, Ordering, const_unless_loom, mutated};
 
 const FREE: u32 = 0;
 const HELD: u32 = 1;
@@ -42,6 +42,8 @@ impl Lock {
                 if r.is_ok() {
                     return;
                 }
+            } else if mutated("chan.lock") {
+                return;
             }
             tries += 1;
             self.pause(tries);
@@ -51,7 +53,8 @@ impl Lock {
     /// The caller holds the lock.
     #[inline(always)]
     pub(crate) fn unlock(&self) {
-        self.0.store(FREE, Ordering::Release); // ORDERING: pairs with lock
+        let order = if mutated("chan.unlock") { Ordering::Relaxed } else { Ordering::Release };
+        self.0.store(FREE, order); // ORDERING: pairs with lock
     }
 
     #[cfg(not(loom))]

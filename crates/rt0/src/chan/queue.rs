@@ -24,6 +24,7 @@
 
 #![allow(unsafe_code, reason = "QU1: entries outlive their time in a queue")]
 
+use crate::atomic::mutated;
 use core::ptr;
 #[cfg(loom)]
 use loom::cell::Cell;
@@ -172,7 +173,7 @@ impl<W: Ticket> Queue<W> {
     /// # Safety
     /// Under the lock; `e` was linked here and nowhere else.
     pub(crate) unsafe fn remove(&mut self, e: &Entry<W>) {
-        if !e.queued.get() {
+        if !e.queued.get() || mutated("chan.remove") {
             return;
         }
         e.queued.set(false);
@@ -207,7 +208,7 @@ impl<W: Ticket> Queue<W> {
     pub(crate) fn claim_first(&mut self) -> Option<Claimed<W>> {
         loop {
             let e = self.pop()?;
-            if e.wait.claim(e.op) {
+            if e.wait.claim(e.op) || mutated("chan.claim") {
                 return Some(Claimed(e));
             }
         }

@@ -23,6 +23,7 @@
 
 #![cfg_attr(not(test), allow(dead_code, unused_imports, reason = "models are tests only"))]
 
+mod chan;
 mod condvar;
 mod coverage;
 mod fresh;
