@@ -1,9 +1,9 @@
 //! chan/core.rs, chan/queue.rs, chan/lock.rs: a message that is sent is received once or given
-//! back, whatever comes in between; and a select over two channels takes one message of one of them.
+//! back, whatever comes in between; a select over two channels takes one message of one of them.
 //!
 //! Covers: hand-off in both directions, the buffer, giving up against a partner, closing against
-//! waiters, a select that registers while messages come. Abstracts away: the types of messages
-//! (a message is a number in a place that loom watches), how a waiter sleeps (the thread's key), the
+//! waiters, a select that registers while messages come. Abstracts away: the types of messages (a
+//! message is a number in a place that loom watches), how a waiter sleeps (the thread's key), the
 //! rest of select (sends, its random order).
 
 #![allow(unsafe_code, reason = "entries and places are leaked, so QU1 holds for ever")]
