@@ -76,7 +76,6 @@ impl Wait {
         self.parker.ticket.is_waiting(self.ticket)
     }
 
-    #[allow(dead_code, reason = "channels and contexts wait with it")]
     /// The waiter need not wait. False: a waker was faster, and it must wait for that one.
     pub(crate) fn abort(self) -> bool {
         self.claim(ABORTED)

@@ -32,7 +32,7 @@ pub(crate) const ABORTED: usize = 2;
 #[allow(dead_code, reason = "channels and contexts wait with it")]
 pub(crate) const CANCELLED: usize = 3;
 pub(crate) const FIRST_OP: usize = 4;
-#[allow(dead_code, reason = "channels and contexts wait with it")]
+#[cfg_attr(loom, allow(dead_code, reason = "no model has so many"))]
 /// The largest number of an operation.
 pub(crate) const LAST_OP: usize = OP_MASK;
 
