@@ -85,8 +85,32 @@ fn skynet_sums_its_leaves() {
 }
 
 #[test]
+fn sieve_finds_primes() {
+    for (n, last) in [("1", "2\n"), ("20", "\n71\n"), ("200", "\n1223\n"), ("0", "")] {
+        let out = run(Command::new(example("sieve")).arg(n));
+        assert_eq!((out.code, out.stderr.as_str()), (Some(0), ""));
+        assert!(out.stdout.ends_with(last), "{}", out.stdout);
+        assert_eq!(out.stdout.lines().count().to_string(), n);
+    }
+}
+
+#[test]
+fn pipeline_does_every_job_or_stops() {
+    let out = run(&mut Command::new(example("pipeline")));
+    let all = "1000 results, sum 332833500\n";
+    assert_eq!((out.code, out.stdout.as_str(), out.stderr.as_str()), (Some(0), all, ""));
+    for n in ["1", "50", "999"] {
+        let out = run(Command::new(example("pipeline")).arg(n));
+        assert_eq!((out.code, out.stderr.as_str()), (Some(0), ""));
+        assert!(out.stdout.starts_with(&format!("{n} results, sum ")), "{}", out.stdout);
+    }
+}
+
+#[test]
 fn bad_arguments_are_told_and_exit_with_2() {
-    let cases: [(&str, &[&str], &str); 11] = [
+    let cases: [(&str, &[&str], &str); 13] = [
+        ("sieve", &["many"], "usage: sieve"),
+        ("pipeline", &["1", "2"], "usage: pipeline"),
         ("million", &["0"], "usage: million"),
         ("million", &["many"], "usage: million"),
         ("million", &["1", "2"], "usage: million"),
