@@ -14,18 +14,22 @@ import (
 )
 
 var benches = map[string]func(args) *took{
-	"spawn_join":   spawnJoin,
-	"spawn_serial": spawnSerial,
-	"spawn_tree":   spawnTree,
-	"fib":          fibBench,
-	"yield_pair":   func(a args) *took { return yield(a, 2) },
-	"yield_many":   func(a args) *took { return yield(a, 1000) },
-	"parked_mem":   parkedMem,
-	"timers":       timers,
-	"sleep_100us":  sleepShort,
-	"mix_none":     mixNone,
-	"mix_cpu":      mixCPU,
-	"mix_block":    mixBlock,
+	"spawn_join":    spawnJoin,
+	"spawn_serial":  spawnSerial,
+	"spawn_tree":    spawnTree,
+	"fib":           fibBench,
+	"yield_pair":    func(a args) *took { return yield(a, 2) },
+	"yield_many":    func(a args) *took { return yield(a, 1000) },
+	"chan_pingpong": chanPingpong,
+	"chan_mpmc":     chanMpmc,
+	"chan_prime":    chanPrime,
+	"select":        selectOfFour,
+	"parked_mem":    parkedMem,
+	"timers":        timers,
+	"sleep_100us":   sleepShort,
+	"mix_none":      mixNone,
+	"mix_cpu":       mixCPU,
+	"mix_block":     mixBlock,
 }
 
 func main() {

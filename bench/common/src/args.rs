@@ -41,6 +41,11 @@ impl Args {
         }
     }
 
+    /// Capacity of the channels: `cap=`, or `default`.
+    pub fn cap(&self, default: u64) -> usize {
+        self.number("cap", default).try_into().expect("usize has 64 bits")
+    }
+
     /// How many threads the runtime may run goroutines on at once: `workers=`, 2 if not given.
     pub fn workers(&self) -> usize {
         self.number("workers", 2).try_into().expect("usize has 64 bits")

@@ -27,6 +27,22 @@ pub fn fib_spawns(n: u64) -> u64 {
     a - 1
 }
 
+/// The sieve for the first `n` primes: how many messages are sent, and the last prime.
+pub fn sieve_work(n: u64) -> (u64, u64) {
+    let (mut primes, mut hops) = (Vec::new(), 0);
+    for m in 2.. {
+        if primes.len() as u64 == n {
+            break;
+        }
+        let passed = primes.iter().take_while(|p| m % **p != 0).count();
+        hops += passed as u64 + 1;
+        if passed == primes.len() {
+            primes.push(m);
+        }
+    }
+    (hops, primes.last().copied().unwrap_or(0))
+}
+
 /// How long goroutine `i` of `timers` sleeps: below a second, by SplitMix64, in Go the same.
 pub fn sleep_of(i: u64) -> Duration {
     let z = i.wrapping_add(0x9E37_79B9_7F4A_7C15);

@@ -1,5 +1,6 @@
 //! The benchmarks on rt0: `bench-rt0 BENCH N [workers=W] [key=value ...]`.
 
+mod chan;
 mod park;
 mod spawn;
 mod time;
@@ -25,6 +26,10 @@ fn bench(args: &Args) -> Took {
         "fib" => spawn::fib(args.n),
         "yield_pair" => yields::yields(args.n, 2),
         "yield_many" => yields::yields(args.n, 1000),
+        "chan_pingpong" => chan::pingpong(args),
+        "chan_mpmc" => chan::mpmc(args),
+        "chan_prime" => chan::prime(args),
+        "select" => chan::select(args),
         "parked_mem" => park::memory(args.n),
         "timers" => time::timers(args.n),
         "sleep_100us" => time::sleeps(args.n),
