@@ -1,7 +1,10 @@
 //! Channels against a queue: what tasks saw of a channel can be put in an order in which a queue,
 //! used by one after the other, would have answered the same.
 //!
-//! The histories are short and many, on one, two and eight Ps, beside goroutines that never yield.
+//! A send of a select is two steps of that order: it is chosen, which may keep a place in the
+//! channel, and its message is put there. In between others may see a channel that is full.
+//!
+//! The histories are short and many, on one, two and eight Ps.
 
 #![forbid(unsafe_code)]
 #![allow(clippy::disallowed_types, reason = "a test counts with std's atomics")]
@@ -21,6 +24,10 @@ use support::{KINDS, Task, ms};
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 enum Event {
     Sent(u32),
+    /// A select chose to send.
+    Chosen,
+    /// The message of a select that chose to send.
+    Put(u32),
     Full,
     SendClosed,
     Received(u32),
@@ -41,19 +48,48 @@ struct Step {
 #[derive(Clone, PartialEq, Eq, Hash)]
 struct Model {
     queue: VecDeque<u32>,
+    /// Places for messages of selects.
+    kept: usize,
     cap: usize,
     closed: bool,
 }
 
 impl Model {
+    fn new(cap: usize) -> Model {
+        Model { queue: VecDeque::new(), kept: 0, cap, closed: false }
+    }
+
+    fn is_full(&self) -> bool {
+        self.queue.len() + self.kept >= self.cap
+    }
+
+    /// What it may be afterwards, if it would answer the same.
+    fn after(&self, event: Event) -> Vec<Model> {
+        match event {
+            // With a receiver that waits instead of a place.
+            Event::Chosen if self.is_full() => vec![self.clone()],
+            Event::Chosen => vec![self.clone(), Model { kept: self.kept + 1, ..self.clone() }],
+            Event::Put(n) => {
+                let used = self.kept.checked_sub(1).map(|kept| Model { kept, ..self.clone() });
+                let all = used.into_iter().chain([self.clone()]);
+                all.flat_map(|model| model.after(Event::Sent(n))).collect()
+            }
+            _ => {
+                let mut next = self.clone();
+                if next.step(event) { vec![next] } else { Vec::new() }
+            }
+        }
+    }
+
     /// Whether it would answer the same.
     fn step(&mut self, event: Event) -> bool {
-        let full = self.queue.len() >= self.cap;
+        let full = self.is_full();
         match event {
             Event::Sent(n) => {
                 self.queue.push_back(n);
                 !self.closed && !full
             }
+            Event::Chosen | Event::Put(_) => false,
             Event::Full => !self.closed && full,
             Event::SendClosed => self.closed,
             Event::Received(n) => self.queue.pop_front() == Some(n),
@@ -77,8 +113,8 @@ fn has_order(steps: &[Step], done: u64, model: &Model, seen: &mut HashSet<(u64, 
     let left = || (0..steps.len()).filter(|i| done & 1 << i == 0);
     let first_end = left().map(|i| steps[i].ended).min().expect("some are left");
     left().filter(|i| steps[*i].began <= first_end).any(|i| {
-        let mut next = model.clone();
-        next.step(steps[i].event) && has_order(steps, done | 1 << i, &next, seen)
+        let after = model.after(steps[i].event);
+        after.iter().any(|next| has_order(steps, done | 1 << i, next, seen))
     })
 }
 
@@ -118,7 +154,7 @@ fn act(kind: u64, msg: u32, tx: &Sender<u32>, rx: &Receiver<u32>) -> Event {
             false => TryRecvError::Disconnected,
         })),
         8 => select! {
-            send(tx, msg) -> r => sent(r.map_err(TrySendError::from)),
+            send(tx, msg) -> r => r.map_or(Event::SendClosed, |()| Event::Put(msg)),
             default => Event::Full,
         },
         9 => select! {
@@ -137,9 +173,11 @@ fn steps(seed: u64, task: u32, tx: &Sender<u32>, rx: &Receiver<u32>) -> Vec<Step
         let kind = random.below(11) + random.below(40) / 39;
         let began = Instant::now();
         let event = act(kind, task * 100 + i, tx, rx);
-        Step { event, began, ended: Instant::now() }
+        let step = Step { event, began, ended: Instant::now() };
+        let chosen = matches!(event, Event::Put(_)).then_some(Event::Chosen);
+        chosen.map(|event| Step { event, ..step }).into_iter().chain([step])
     };
-    (0..6).map(step).collect()
+    (0..6).flat_map(step).collect()
 }
 
 fn history(seed: u64) {
@@ -153,8 +191,7 @@ fn history(seed: u64) {
         })
         .collect();
     let steps: Vec<_> = tasks.into_iter().flat_map(Task::join).collect();
-    let cap = cap.unwrap_or(usize::MAX);
-    let model = Model { queue: VecDeque::new(), cap, closed: false };
+    let model = Model::new(cap.unwrap_or(usize::MAX));
     assert!(has_order(&steps, 0, &model, &mut HashSet::new()), "seed {seed}: {steps:#?}");
 }
 
@@ -174,10 +211,12 @@ fn the_search_refuses_what_no_queue_does() {
             Step { event: *event, began: at, ended: at }
         };
         let steps: Vec<_> = events.iter().enumerate().map(step).collect();
-        let model = Model { queue: VecDeque::new(), cap: 2, closed: false };
-        has_order(&steps, 0, &model, &mut HashSet::new())
+        has_order(&steps, 0, &Model::new(2), &mut HashSet::new())
     };
-    use Event::{Closed, Empty, Full, Received, RecvClosed, SendClosed, Sent};
+    use Event::{Chosen, Closed, Empty, Full, Put, Received, RecvClosed, SendClosed, Sent};
+    assert!(ordered(&[Chosen, Sent(1), Full, Put(2), Received(1), Received(2)]), "a kept place");
+    assert!(!ordered(&[Sent(1), Full]), "full without a reason");
+    assert!(!ordered(&[Chosen, Put(1), Sent(2), Received(2)]), "overtaken");
     assert!(ordered(&[Sent(1), Sent(2), Full, Received(1), Closed(true), SendClosed, Received(2)]));
     assert!(!ordered(&[Sent(1), Sent(2), Received(2)]), "overtaken");
     assert!(!ordered(&[Sent(1), Received(1), Received(1)]), "doubled");

@@ -30,6 +30,9 @@ pub(crate) const NO_OPERATIONS: &str = "no operations have been added to `Select
 /// [`SelectedOperation::send`] or [`SelectedOperation::recv`], which do not wait; or use the
 /// `ready` methods, and try the operation. crossbeam-channel: `Select`; Go: `reflect.Select`.
 ///
+/// A send that is chosen keeps its place in the channel until its message is there: others may find
+/// the channel full meanwhile, and what they send comes first.
+///
 /// ```
 /// use rt0::chan::{Select, bounded};
 ///
