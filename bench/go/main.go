@@ -24,6 +24,7 @@ var benches = map[string]func(args) *took{
 	"chan_mpmc":     chanMpmc,
 	"chan_prime":    chanPrime,
 	"select":        selectOfFour,
+	"mutex":         mutex,
 	"parked_mem":    parkedMem,
 	"timers":        timers,
 	"sleep_100us":   sleepShort,

@@ -85,6 +85,7 @@ ROWS = (
     Bench("chan_mpmc", "chan_mpmc", 4_000_000, 400_000),
     Bench("chan_prime", "chan_prime", 1000, 300),
     Bench("select", "select", 1_000_000, 100_000),
+    Bench("mutex", "mutex", 8_000_000, 1_000_000),
     Bench("parked_mem", "parked_mem", 100_000, 30_000, MEMORY, less={"may": 30_000}),
     Bench("parked_mem 1M", "parked_mem", 1_000_000, 0, MEMORY, less={"may": 0}),
     Bench("timers", "timers", 100_000, 20_000, LATENESS, less={"may": 30_000}),

@@ -1,6 +1,7 @@
 //! The benchmarks on rt0: `bench-rt0 BENCH N [workers=W] [key=value ...]`.
 
 mod chan;
+mod lock;
 mod park;
 mod spawn;
 mod time;
@@ -30,6 +31,7 @@ fn bench(args: &Args) -> Took {
         "chan_mpmc" => chan::mpmc(args),
         "chan_prime" => chan::prime(args),
         "select" => chan::select(args),
+        "mutex" => lock::mutex(args.n),
         "parked_mem" => park::memory(args.n),
         "timers" => time::timers(args.n),
         "sleep_100us" => time::sleeps(args.n),

@@ -1,5 +1,6 @@
 //! The benchmarks on smol: `bench-smol BENCH N [workers=W] [key=value ...]`.
 
+mod lock;
 mod park;
 mod spawn;
 mod time;
@@ -28,6 +29,7 @@ async fn bench(args: &Args) -> Took {
         "fib" => spawn::fib(args.n).await,
         "yield_pair" => yields::yields(args.n, 2).await,
         "yield_many" => yields::yields(args.n, 1000).await,
+        "mutex" => lock::mutex(args.n).await,
         "parked_mem" => park::memory(args.n).await,
         "timers" => time::timers(args.n).await,
         "sleep_100us" => time::sleeps(args.n).await,
