@@ -247,3 +247,15 @@ fn top_ten(dir: &Path) -> String {
     words.sort_by_key(|(_, count)| std::cmp::Reverse(*count)); // stable: equal counts stay in order
     words.iter().take(10).map(|(word, count)| format!("{count:>9} {word}\n")).collect()
 }
+
+#[test]
+fn examples_of_waiting_end_as_they_should() {
+    for (name, says) in [
+        ("dining_philosophers", "5000 meals, 10000 uses of forks\n"),
+        ("rate_limiter", "30 requests, never faster than allowed: true\n"),
+        ("pub_sub", "every subscriber knows of all 1000 messages\n"),
+    ] {
+        let out = run(&mut Command::new(example(name)));
+        assert_eq!((out.code, out.stdout.as_str(), out.stderr.as_str()), (Some(0), says, ""));
+    }
+}
