@@ -1,9 +1,13 @@
 //! The public face of a goroutine: identity, park and unpark.
 
+use crate::g::park_state::Notified;
+use crate::g::ticket::FIRST_OP;
 use crate::g::{G, WaitReason};
+use crate::sched::wait::{self, Wait, Why};
 use crate::sched::waiter::park_with;
 use std::fmt;
 use std::sync::Arc;
+use std::time::Duration;
 
 /// A handle to a goroutine, alive or ended. Cheap to clone.
 ///
@@ -46,10 +50,16 @@ impl Goroutine {
     /// For a goroutine that has ended it does nothing that can be seen: at worst an unrelated
     /// `park` returns early, which it may do at any time. std: `Thread::unpark`.
     pub fn unpark(&self) {
-        if let Some(gp) = self.g_if_not_reused()
-            && gp.park.notify()
-        {
-            crate::sched::park::goready(gp);
+        let Some(gp) = self.g_if_not_reused() else { return };
+        match gp.park.notify_any() {
+            Notified::Nobody => {}
+            Notified::Parked => crate::sched::park::goready(gp),
+            Notified::Timed(ticket) => {
+                let wait = Wait { parker: &gp.parker, ticket };
+                if wait.claim(FIRST_OP) {
+                    wait.wake();
+                }
+            }
         }
     }
 }
@@ -78,4 +88,20 @@ pub fn park() {
         Some(gp) => park_with(&gp.park, WaitReason::Park),
         None => std::thread::park(),
     }
+}
+
+/// The same for at most `dur`. std: `std::thread::park_timeout`.
+pub fn park_timeout(dur: Duration) {
+    let Some(gp) = crate::tls::getg() else { return std::thread::park_timeout(dur) };
+    if gp.park.consume() || dur.is_zero() {
+        return;
+    }
+    let wait = Wait::begin();
+    if gp.park.begin_timed(wait.ticket) {
+        let why = Why { reason: WaitReason::Park, on: 0 };
+        wait.wait(why, wait::after(dur));
+    } else {
+        wait.abort();
+    }
+    gp.park.resumed();
 }

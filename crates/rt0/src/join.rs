@@ -11,7 +11,7 @@
 //!   finds it listed wakes it, and it stays on that stack until then.
 //!
 //! JN2 and JN3 are kept by join/state.rs.
-//! * `JN4`: `goroutine` is written once, by the spawner, before the goroutine can run.
+//! * `JN4`: `thread` is written once, by the spawner, before the goroutine can run.
 
 #![allow(unsafe_code, reason = "JN1, JN3, JN4: the packet's parts")]
 
@@ -24,6 +24,7 @@ use crate::sched::newproc::{Ending, Spec, newproc};
 use crate::sched::waiter::Waiter;
 use crate::sched::{SCHED, park};
 use crate::stack::Class;
+use crate::thread::Thread;
 use state::JoinState;
 use std::any::Any;
 use std::cell::UnsafeCell;
@@ -59,9 +60,9 @@ pub fn goexit() -> ! {
 }
 
 pub(crate) struct Packet<T> {
-    state: JoinState<Waiter>,                 // JN2, JN3
-    result: UnsafeCell<Option<Result<T>>>,    // JN1
-    goroutine: UnsafeCell<Option<Goroutine>>, // JN4
+    state: JoinState<Waiter>,              // JN2, JN3
+    result: UnsafeCell<Option<Result<T>>>, // JN1
+    thread: UnsafeCell<Option<Thread>>,    // JN4
     /// Of a scope: set when the packet goes with a panic in it that nobody took.
     unobserved: Option<Arc<AtomicBool>>,
 }
@@ -76,7 +77,7 @@ impl<T> Packet<T> {
         Packet {
             state: JoinState::new(),
             result: UnsafeCell::new(None),
-            goroutine: UnsafeCell::new(None),
+            thread: UnsafeCell::new(None),
             unobserved,
         }
     }
@@ -84,14 +85,21 @@ impl<T> Packet<T> {
     /// JN4: the spawner, before the goroutine is queued and before a handle exists.
     fn set_goroutine(&self, gp: &'static G) {
         // SAFETY: JN4: nobody else has the packet yet but the closure that has not run.
-        unsafe { *self.goroutine.get() = Some(Goroutine::new(gp)) };
+        unsafe { *self.thread.get() = Some(Goroutine::new(gp).into()) };
+    }
+
+    pub(crate) fn thread(&self) -> &Thread {
+        // SAFETY: JN4: not written any more.
+        match unsafe { (*self.thread.get()).as_ref() } {
+            Some(t) => t,
+            None => crate::throw::throw("a join handle without its goroutine"),
+        }
     }
 
     pub(crate) fn goroutine(&self) -> &Goroutine {
-        // SAFETY: JN4: not written any more.
-        match unsafe { (*self.goroutine.get()).as_ref() } {
+        match self.thread().goroutine() {
             Some(g) => g,
-            None => crate::throw::throw("a join handle without its goroutine"),
+            None => crate::throw::throw("a join handle of a plain thread"),
         }
     }
 
@@ -267,6 +275,11 @@ impl<T> JoinHandle<T> {
     /// The goroutine.
     pub fn goroutine(&self) -> &Goroutine {
         self.packet().goroutine()
+    }
+
+    /// The goroutine, under the name that it has in std.
+    pub fn thread(&self) -> &Thread {
+        self.packet().thread()
     }
 }
 

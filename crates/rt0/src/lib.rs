@@ -146,6 +146,8 @@ pub mod sync;
 #[cfg(not(loom))]
 pub(crate) mod sys;
 #[cfg(not(loom))]
+pub mod thread;
+#[cfg(not(loom))]
 pub(crate) mod throw;
 #[cfg(not(loom))]
 pub mod time;

@@ -16,6 +16,7 @@ use crate::g::WaitReason;
 use crate::goroutine::Goroutine;
 use crate::join::{Builder, Packet};
 use crate::sched::waiter::Waiter;
+use crate::thread::Thread;
 use running::Running;
 use std::fmt;
 use std::io;
@@ -153,6 +154,11 @@ impl<T> ScopedJoinHandle<'_, T> {
     /// The goroutine.
     pub fn goroutine(&self) -> &Goroutine {
         self.packet.goroutine()
+    }
+
+    /// The goroutine, under the name that it has in std.
+    pub fn thread(&self) -> &Thread {
+        self.packet.thread()
     }
 }
 

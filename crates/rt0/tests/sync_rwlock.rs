@@ -2,7 +2,7 @@
 
 #![allow(clippy::disallowed_types, reason = "a test compares with std's locks")]
 
-use rt0::sync::{RwLock, RwLockWriteGuard, TryLockError};
+use rt0::sync::{RwLock, RwLockReadGuard, RwLockWriteGuard, TryLockError};
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
@@ -222,4 +222,15 @@ fn timeouts_race_with_unlocks() {
         gs.into_iter().for_each(|g| g.join().expect("no panic"));
         assert_eq!(*l.read().expect("not poisoned"), wrote.load(Ordering::Relaxed));
     }
+}
+
+/// As std's: a reader of something longer-lived is a reader of something shorter-lived.
+#[rt0::test]
+fn read_guards_are_covariant() {
+    fn first<'a>(guard: &RwLockReadGuard<'_, &'a u32>, other: &'a u32) -> u32 {
+        **guard + other
+    }
+    let lock: RwLock<&'static u32> = RwLock::new(&1);
+    let here = 2;
+    assert_eq!(first(&lock.read().unwrap(), &here), 3);
 }

@@ -13,22 +13,40 @@
 //! PARKED may run it on another thread at once. A notify before the commit makes the commit fail,
 //! and the goroutine is queued again instead: no wake-up is lost, none is doubled.
 //!
+//! A park that ends at a deadline waits with a ticket (ticket.rs), which the timer may claim. It is
+//! TIMED instead of PARKED, with the ticket beside it, before it waits; who notifies it claims the
+//! ticket to wake it. If the timer was faster, the token is taken by the end of the park all the
+//! same, as by any other park that ends.
+//!
 //! # Memory orderings
 //! * `notify` releases what the waker wrote to `consume`/`resumed` (Acquire).
 //! * `commit` releases the saved context to the `notify` that sees PARKED (its Acquire half).
 
-use crate::atomic::{AtomicU32, Ordering, const_unless_loom, mutated};
+use crate::atomic::{AtomicUsize, Ordering, const_unless_loom, mutated};
 
-const EMPTY: u32 = 0;
-const NOTIFIED: u32 = 1;
-const PARKED: u32 = 2;
+const EMPTY: usize = 0;
+const NOTIFIED: usize = 1;
+const PARKED: usize = 2;
+/// With the ticket above it.
+const TIMED: usize = 3;
+const TAG_BITS: u32 = 2;
 
-pub(crate) struct ParkState(AtomicU32);
+pub(crate) struct ParkState(AtomicUsize);
+
+/// What a notification met.
+pub(crate) enum Notified {
+    /// Nobody: the token is there for the next park.
+    Nobody,
+    /// A parked goroutine, which the notifier must ready.
+    Parked,
+    /// One that waits with this ticket.
+    Timed(usize),
+}
 
 impl ParkState {
     const_unless_loom! {
         pub(crate) fn new() -> Self {
-            ParkState(AtomicU32::new(EMPTY))
+            ParkState(AtomicUsize::new(EMPTY))
         }
     }
 
@@ -61,5 +79,26 @@ impl ParkState {
     pub(crate) fn notify(&self) -> bool {
         // ORDERING: pairs with consume, resumed and commit
         self.0.swap(NOTIFIED, Ordering::AcqRel) == PARKED
+    }
+
+    /// Parker, before it waits with `ticket`; false if the token is there already.
+    pub(crate) fn begin_timed(&self, ticket: usize) -> bool {
+        let timed = ticket << TAG_BITS | TIMED;
+        if mutated("park.timed") {
+            self.0.store(timed, Ordering::Release);
+            return true;
+        }
+        // ORDERING: publishes the ticket to notify_any
+        self.0.compare_exchange(EMPTY, timed, Ordering::Release, Ordering::Relaxed).is_ok()
+    }
+
+    /// Waker of a goroutine that may wait with a deadline: leaves the token.
+    pub(crate) fn notify_any(&self) -> Notified {
+        // ORDERING: as notify
+        match self.0.swap(NOTIFIED, Ordering::AcqRel) {
+            PARKED => Notified::Parked,
+            was if was & TIMED == TIMED => Notified::Timed(was >> TAG_BITS),
+            _ => Notified::Nobody,
+        }
     }
 }

@@ -13,7 +13,8 @@
 
 use super::{Token, check, leak, must_catch};
 use crate::atomic::{AtomicU32, Ordering};
-use crate::g::park_state::ParkState;
+use crate::g::park_state::{Notified, ParkState};
+use crate::g::ticket::{ABORTED, FIRST_OP, TIMEOUT, TicketWord};
 use loom::thread;
 
 struct Goroutine {
@@ -146,6 +147,63 @@ fn notify_last() {
     parker.join().expect("it does not panic");
     g.send();
     g.assert_ended_once();
+}
+
+/// A park with a deadline: two notifiers and the timer; one of them wakes it, and what was sent is
+/// seen unless the timer was first.
+fn timed() {
+    let g = goroutine();
+    let word = leak(TicketWord::new());
+    let ticket = word.begin();
+    let notifier = thread::spawn(move || {
+        g.message.use_alone();
+        match g.park.notify_any() {
+            Notified::Timed(t) => word.claim(t, FIRST_OP),
+            Notified::Nobody => false,
+            Notified::Parked => panic!("nobody parks without a deadline"),
+        }
+    });
+    let timer = thread::spawn(move || word.claim(ticket, TIMEOUT));
+    let waited = g.park.begin_timed(ticket);
+    if !waited {
+        word.claim(ticket, ABORTED);
+        assert!(g.park.consume(), "it did not wait, and there is no token");
+        g.message.use_alone();
+    }
+    let (notified, expired) = (notifier.join().expect("no"), timer.join().expect("no"));
+    if waited {
+        assert!(notified || expired, "nobody wakes it");
+        // The timer alone would have left it asleep for as long as it may sleep.
+        assert!(notified || word.op() == TIMEOUT);
+        g.park.resumed();
+    }
+    assert!(!(notified && expired), "woken twice");
+    assert!(!g.park.consume(), "the token is left over");
+}
+
+/// The same without a timer.
+fn timed_for_ever() {
+    let g = goroutine();
+    let word = leak(TicketWord::new());
+    let ticket = word.begin();
+    let notifier = thread::spawn(move || {
+        g.message.use_alone();
+        matches!(g.park.notify_any(), Notified::Timed(t) if word.claim(t, FIRST_OP))
+    });
+    let waited = g.park.begin_timed(ticket);
+    let woken = notifier.join().expect("no panic");
+    assert_eq!(waited, woken, "it waits, and nobody wakes it");
+}
+
+#[test]
+fn a_park_with_a_deadline_is_woken_once() {
+    check(timed);
+    check(timed_for_ever);
+}
+
+#[test]
+fn catches_a_timed_park_over_a_token() {
+    must_catch("park.timed", timed_for_ever);
 }
 
 #[test]

@@ -1,7 +1,8 @@
 //! Waiting for each other: std's locks and Go's, for goroutines and plain threads alike.
 //!
 //! What has a name of std's has std's signatures, behaviour and poisoning; only the goroutine
-//! waits, not its thread. Nothing here allocates to wait.
+//! waits, not its thread. Nothing here allocates to wait. What never waits is std's own (`Arc`,
+//! `atomic`), so that a program changes `std::sync` to `rt0::sync` and nothing else.
 
 mod barrier;
 pub mod broadcast;
@@ -32,5 +33,5 @@ pub use rwlock::{RwLock, RwLockReadGuard, RwLockWriteGuard};
 pub use semaphore::{
     AcquireError, OwnedSemaphorePermit, Semaphore, SemaphorePermit, TryAcquireError,
 };
-pub use std::sync::{LockResult, PoisonError, TryLockError, TryLockResult};
+pub use std::sync::{Arc, LockResult, PoisonError, TryLockError, TryLockResult, Weak, atomic};
 pub use wait_group::WaitGroup;

@@ -23,7 +23,9 @@ use std::fmt;
 use std::marker::PhantomData;
 use std::mem::ManuallyDrop;
 use std::ops::{Deref, DerefMut};
+
 use std::panic::{RefUnwindSafe, UnwindSafe};
+use std::ptr::NonNull;
 use std::sync::{LockResult, PoisonError, TryLockError, TryLockResult};
 use std::time::Duration;
 
@@ -123,7 +125,7 @@ impl<T: ?Sized> RwLock<T> {
 
     #[inline(always)]
     fn read_guard(&self) -> LockResult<RwLockReadGuard<'_, T>> {
-        self.poison.wrap(RwLockReadGuard { lock: self, not_send: PhantomData })
+        self.poison.wrap(RwLockReadGuard::new(self))
     }
 
     /// Waits until nobody has the lock.
@@ -223,8 +225,22 @@ impl<T: ?Sized + fmt::Debug> fmt::Debug for RwLock<T> {
 /// std: [`std::sync::RwLockReadGuard`].
 #[must_use = "the lock is given up at once if the guard is dropped"]
 pub struct RwLockReadGuard<'a, T: ?Sized + 'a> {
-    lock: &'a RwLock<T>,
-    not_send: PhantomData<*const ()>,
+    // Not the lock: a guard is covariant in T, as std's is, for it only reads. Also not Send.
+    data: NonNull<T>,
+    word: &'a RwWord,
+}
+
+impl<T: ?Sized> UnwindSafe for RwLockReadGuard<'_, T> {}
+impl<T: ?Sized> RefUnwindSafe for RwLockReadGuard<'_, T> {}
+
+impl<'a, T: ?Sized> RwLockReadGuard<'a, T> {
+    /// RL1: the caller is a reader.
+    #[inline(always)]
+    fn new(lock: &'a RwLock<T>) -> Self {
+        // SAFETY: it points into the lock.
+        let data = unsafe { NonNull::new_unchecked(lock.data.get()) };
+        RwLockReadGuard { data, word: &lock.word }
+    }
 }
 
 // SAFETY: RL1: it gives `&T` only.
@@ -234,15 +250,15 @@ impl<T: ?Sized> Deref for RwLockReadGuard<'_, T> {
     type Target = T;
     #[inline(always)]
     fn deref(&self) -> &T {
-        // SAFETY: RL1: no writer while there is a read guard.
-        unsafe { &*self.lock.data.get() }
+        // SAFETY: RL1: no writer while there is a read guard, which borrows the lock.
+        unsafe { self.data.as_ref() }
     }
 }
 
 impl<T: ?Sized> Drop for RwLockReadGuard<'_, T> {
     #[inline]
     fn drop(&mut self) {
-        self.lock.word.unlock_read(&Sema);
+        self.word.unlock_read(&Sema);
     }
 }
 
@@ -265,7 +281,7 @@ impl<'a, T: ?Sized> RwLockWriteGuard<'a, T> {
         let s = ManuallyDrop::new(s);
         s.lock.poison.done(s.since);
         s.lock.word.downgrade(&Sema);
-        RwLockReadGuard { lock: s.lock, not_send: PhantomData }
+        RwLockReadGuard::new(s.lock)
     }
 }
 

@@ -58,6 +58,7 @@ const LAYERS: &[(&str, u32)] = &[
     ("goroutine", 5),
     ("join", 5),
     ("scope", 5),
+    ("thread", 5),
     ("chan", 5),
     ("select", 5),
     ("sync", 5),
