@@ -31,6 +31,10 @@ var benches = map[string]func(args) *took{
 	"mix_none":      mixNone,
 	"mix_cpu":       mixCPU,
 	"mix_block":     mixBlock,
+	"mix_mutex":     mixMutex,
+	"mix_file":      mixFile,
+	"mix_dns":       mixDNS,
+	"mix_fault":     mixFault,
 }
 
 func main() {

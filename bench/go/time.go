@@ -1,6 +1,9 @@
 package main
 
 import (
+	"io"
+	"net"
+	"os"
 	"runtime"
 	"sync"
 	"sync/atomic"
@@ -95,12 +98,79 @@ func mixCPU(a args) *took {
 	})
 }
 
+// blockers is how many goroutines are in each other's or the kernel's way.
+const blockers = 8
+
+// blockFor takes the same path through the scheduler as a cgo call: entersyscall.
+func blockFor(d time.Duration) {
+	ts := syscall.NsecToTimespec(int64(d))
+	syscall.Syscall(syscall.SYS_NANOSLEEP, uintptr(unsafe.Pointer(&ts)), 0, 0)
+}
+
 func mixBlock(a args) *took {
-	return mix(a, 8, func(end time.Time) {
+	return mix(a, blockers, func(end time.Time) {
 		for time.Now().Before(end) {
-			// Same path through the scheduler as a cgo call: entersyscall.
-			ts := syscall.NsecToTimespec(50e6)
-			syscall.Syscall(syscall.SYS_NANOSLEEP, uintptr(unsafe.Pointer(&ts)), 0, 0)
+			blockFor(50 * time.Millisecond)
+		}
+	})
+}
+
+// One holds a mutex asleep, the others wait for it.
+func mixMutex(a args) *took {
+	var mu sync.Mutex
+	return mix(a, blockers, func(end time.Time) {
+		for time.Now().Before(end) {
+			mu.Lock()
+			blockFor(5 * time.Millisecond)
+			mu.Unlock()
+		}
+	})
+}
+
+// The program's own first megabyte: it is in the page cache.
+func mixFile(a args) *took {
+	path, err := os.Executable()
+	if err != nil {
+		panic(err)
+	}
+	return mix(a, blockers, func(end time.Time) {
+		for time.Now().Before(end) {
+			f, err := os.Open(path)
+			if err == nil {
+				_, err = io.ReadFull(f, make([]byte, 1<<20))
+				f.Close()
+			}
+			if err != nil {
+				panic(err)
+			}
+		}
+	})
+}
+
+// A name from the hosts file.
+func mixDNS(a args) *took {
+	return mix(a, blockers, func(end time.Time) {
+		for time.Now().Before(end) {
+			if found, err := net.LookupHost("localhost"); err != nil || len(found) == 0 {
+				panic("localhost has an address")
+			}
+		}
+	})
+}
+
+// Fresh memory, touched page by page and given back.
+func mixFault(a args) *took {
+	return mix(a, blockers, func(end time.Time) {
+		for time.Now().Before(end) {
+			const prot, flags = syscall.PROT_READ | syscall.PROT_WRITE, syscall.MAP_ANON | syscall.MAP_PRIVATE
+			fresh, err := syscall.Mmap(-1, 0, 40<<20, prot, flags)
+			if err != nil {
+				panic(err)
+			}
+			for i := 0; i < len(fresh) && time.Now().Before(end); i += 4096 {
+				fresh[i] = 1
+			}
+			syscall.Munmap(fresh)
 		}
 	})
 }

@@ -12,5 +12,5 @@ pub use args::{Args, exit_unsupported};
 pub use report::{Memory, Span, Took, percentiles};
 pub use work::{
     BLOCKERS, BLOCKING_CALL, TICKERS, Ticker, batches, block_for, burn_until, each_of, fib_spawns,
-    sieve_work, skynet_sum, sleep_of,
+    offender, sieve_work, skynet_sum, sleep_of,
 };

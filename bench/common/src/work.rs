@@ -1,8 +1,12 @@
 //! What the benchmarks do, as far as it does not depend on the runtime.
 
+use std::fs::File;
 use std::hint::black_box;
-use std::thread;
+use std::io::Read;
+use std::net::ToSocketAddrs;
+use std::sync::Mutex;
 use std::time::{Duration, Instant};
+use std::{env, thread};
 
 /// `n` in parts of at most 10,000, for `spawn_join`.
 pub fn batches(n: u64) -> impl Iterator<Item = u64> {
@@ -72,6 +76,59 @@ pub const BLOCKING_CALL: Duration = Duration::from_millis(50);
 /// A blocking call that no runtime is told of: libc's nanosleep, by way of std.
 pub fn block_for(time: Duration) {
     thread::sleep(time);
+}
+
+/// What each of [`BLOCKERS`] goroutines does until the end in a benchmark that is only about that.
+pub fn offender(bench: &str) -> Option<fn(Instant)> {
+    match bench {
+        "mix_mutex" => Some(hold_in_turn),
+        "mix_file" => Some(read_file),
+        "mix_dns" => Some(look_up),
+        "mix_fault" => Some(fault),
+        _ => None,
+    }
+}
+
+/// One holds a std Mutex asleep, the others wait for it.
+fn hold_in_turn(end: Instant) {
+    static LOCK: Mutex<()> = Mutex::new(());
+    while Instant::now() < end {
+        let _held = LOCK.lock();
+        block_for(Duration::from_millis(5));
+    }
+}
+
+/// The program's own first megabyte: it is in the page cache.
+fn read_file(end: Instant) {
+    let path = env::current_exe().expect("/proc is mounted");
+    while Instant::now() < end {
+        let mut bytes = vec![0; 1 << 20];
+        let read = File::open(&path).and_then(|mut file| file.read_exact(&mut bytes));
+        read.expect("it is longer than that");
+        black_box(bytes);
+    }
+}
+
+/// A name from the hosts file: some twenty short system calls, and no server is asked.
+fn look_up(end: Instant) {
+    while Instant::now() < end {
+        let found = ("localhost", 80).to_socket_addrs().map(Iterator::count);
+        assert!(found.is_ok_and(|n| n > 0), "localhost has an address");
+    }
+}
+
+/// Fresh memory, touched page by page and given back. Of this size malloc maps it every time.
+fn fault(end: Instant) {
+    while Instant::now() < end {
+        let mut fresh = vec![0_u8; 40 << 20];
+        for page in fresh.chunks_mut(4096) {
+            page[0] = 1;
+            if Instant::now() >= end {
+                break;
+            }
+        }
+        black_box(fresh);
+    }
 }
 
 /// How many tickers the `mix_*` benchmarks have.

@@ -7,7 +7,7 @@ mod spawn;
 mod time;
 mod yields;
 
-use bench_common::{Args, Took, exit_unsupported};
+use bench_common::{Args, Took, exit_unsupported, offender};
 use may::{config, coroutine, go};
 use std::io;
 use std::sync::Arc;
@@ -42,6 +42,9 @@ fn bench(args: &Args) -> Took {
         "mix_cpu" => time::mix_cpu(args),
         "mix_block" => time::mix_block(args),
         // It has no pool for blocking calls.
-        _ => exit_unsupported(),
+        bench => match offender(bench) {
+            Some(other) => time::mix_other(args, other),
+            None => exit_unsupported(),
+        },
     }
 }

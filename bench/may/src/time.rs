@@ -40,6 +40,10 @@ pub(crate) fn mix_cpu(args: &Args) -> Took {
     mix(args, 2 * args.workers(), burn_until)
 }
 
+pub(crate) fn mix_other(args: &Args, other: fn(Instant)) -> Took {
+    mix(args, BLOCKERS, other)
+}
+
 pub(crate) fn mix_block(args: &Args) -> Took {
     mix(args, BLOCKERS, |end| {
         while Instant::now() < end {

@@ -8,7 +8,7 @@ mod time;
 mod wait_group;
 mod yields;
 
-use bench_common::{Args, Took, exit_unsupported};
+use bench_common::{Args, Took, exit_unsupported, offender};
 use std::io;
 
 fn main() -> io::Result<()> {
@@ -40,6 +40,9 @@ fn bench(args: &Args) -> Took {
         "mix_cpu_offload" => time::mix_cpu_offload(args),
         "mix_block" => time::mix_block(args),
         "mix_block_offload" => time::mix_block_offload(args),
-        _ => exit_unsupported(),
+        bench => match offender(bench) {
+            Some(other) => time::mix_other(args, other),
+            None => exit_unsupported(),
+        },
     }
 }

@@ -41,6 +41,10 @@ pub(crate) fn mix_cpu_offload(args: &Args) -> Took {
     mix(args, 2 * args.workers(), |end| rt0::blocking(|| burn_until(end)))
 }
 
+pub(crate) fn mix_other(args: &Args, other: fn(Instant)) -> Took {
+    mix(args, BLOCKERS, other)
+}
+
 pub(crate) fn mix_block(args: &Args) -> Took {
     mix(args, BLOCKERS, |end| {
         while Instant::now() < end {

@@ -7,7 +7,7 @@ mod time;
 mod wait_group;
 mod yields;
 
-use bench_common::{Args, Took, exit_unsupported};
+use bench_common::{Args, Took, exit_unsupported, offender};
 use std::error::Error;
 use std::sync::Arc;
 
@@ -41,6 +41,9 @@ async fn bench(args: &Args) -> Took {
         "mix_cpu_offload" => time::mix_cpu_offload(args).await,
         "mix_block" => time::mix_block(args).await,
         "mix_block_offload" => time::mix_block_offload(args).await,
-        _ => exit_unsupported(),
+        bench => match offender(bench) {
+            Some(other) => time::mix_other(args, other).await,
+            None => exit_unsupported(),
+        },
     }
 }

@@ -53,6 +53,13 @@ pub(crate) async fn mix_cpu_offload(args: &Args) -> Took {
     .await
 }
 
+pub(crate) async fn mix_other(args: &Args, other: fn(Instant)) -> Took {
+    mix(args, BLOCKERS, move |end| {
+        spawn(async move { other(end) });
+    })
+    .await
+}
+
 pub(crate) async fn mix_block(args: &Args) -> Took {
     mix(args, BLOCKERS, |end| {
         spawn(async move {
@@ -76,7 +83,7 @@ pub(crate) async fn mix_block_offload(args: &Args) -> Took {
 }
 
 /// Tickers for N ms beside what `others` calls of `start_other` start.
-async fn mix(args: &Args, others: usize, start_other: fn(Instant)) -> Took {
+async fn mix(args: &Args, others: usize, start_other: impl Fn(Instant)) -> Took {
     let hop = args.number("hop", 0) != 0;
     let begin = Instant::now();
     let end = begin + Duration::from_millis(args.n);
