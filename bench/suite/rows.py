@@ -97,8 +97,8 @@ ROWS = (
     Bench("mix_block", "mix_block", 1500, 500, LATENESS),
     Bench("mix_block hop", "mix_block", 1500, 0, LATENESS, options=("hop=1",)),
     Bench("mix_block_offload", "mix_block_offload", 1500, 500, LATENESS),
-    Bench("mix_mutex", "mix_mutex", 1500, 500, LATENESS),
-    Bench("mix_file", "mix_file", 1500, 500, LATENESS),
-    Bench("mix_dns", "mix_dns", 1500, 500, LATENESS),
-    Bench("mix_fault", "mix_fault", 1500, 500, LATENESS),
+    Bench("mix_mutex hop", "mix_mutex", 1500, 500, LATENESS, options=("hop=1",)),
+    Bench("mix_file hop", "mix_file", 1500, 500, LATENESS, options=("hop=1",)),
+    Bench("mix_dns hop", "mix_dns", 1500, 500, LATENESS, options=("hop=1",)),
+    Bench("mix_fault hop", "mix_fault", 1500, 500, LATENESS, options=("hop=1",)),
 )
