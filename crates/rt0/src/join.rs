@@ -332,7 +332,8 @@ impl Builder {
         Builder::default()
     }
 
-    /// Names the goroutine, for dumps and for [`Goroutine::name`].
+    /// Names the goroutine, for dumps and for [`Goroutine::name`]. Starting it panics if there is a
+    /// null byte in the name, as in std.
     pub fn name(mut self, name: impl Into<String>) -> Builder {
         self.name = Some(name.into());
         self
@@ -352,6 +353,9 @@ impl Builder {
     /// `InvalidInput`: the stack size is beyond 1 GiB. `OutOfMemory`: no address space or mapping
     /// for the stack; the message says which limit. `Unsupported`: this libc lacks what
     /// goroutine-local TLS needs. `Other`: the runtime is not running, or main has returned.
+    ///
+    /// # Panics
+    /// There is a null byte in the name.
     #[track_caller]
     pub fn go<F, T>(self, f: F) -> io::Result<JoinHandle<T>>
     where
@@ -383,6 +387,9 @@ impl Builder {
             None => Class::DEFAULT,
             Some(bytes) => Class::for_bytes(bytes)?,
         };
+        if let Some(name) = &self.name {
+            assert!(!name.contains('\0'), "goroutine name may not contain interior null bytes");
+        }
         let packet = Arc::new(Packet::new(unobserved));
         let theirs = Arc::clone(&packet);
         let body = move || {

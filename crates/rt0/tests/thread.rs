@@ -62,6 +62,12 @@ fn builders_scopes_and_names() {
 }
 
 #[rt0::test]
+#[should_panic = "interior null bytes"]
+fn names_are_without_null_bytes() {
+    let _ = thread::Builder::new().name("a\0b").spawn(|| ());
+}
+
+#[rt0::test]
 fn goroutines_and_threads_are_told_apart() {
     let here = thread::current();
     assert!(here.goroutine().is_some());
