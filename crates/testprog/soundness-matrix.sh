@@ -4,8 +4,9 @@
 # thread's TLS and which must fail, as a whole and in each of the cases that are about per-thread
 # state.
 #
-# RT0_SOUNDNESS_SECS (5) is how long each run goes on. Prints a line for each combination
-# and `N passed, N failed`; the status is 1 if one that must pass fails or the control passes.
+# RT0_SOUNDNESS_SECS (5) is how long each run goes on. Prints a line for each combination, the ends
+# of the logs of those that failed, and `N passed, N failed`; the status is 1 if one that must pass
+# fails or the control passes.
 set -uo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/../.."
 
@@ -19,11 +20,19 @@ per_thread="thread-local-refcell thread-local-drop thread-local-const thread-loc
   thread-local-address thread-id pthread-self stdout-lock errno panic-catch panicking panic-nested
   thread-spawn pthread-errorcheck-mutex pthread-key ctype-strtod-strerror uselocale"
 mkdir -p "$log"
-passed=0 failed=0
+passed=0 failed=() # what failed: COMBINATION:LOG
 
-count() { # COMBINATION VERDICT DETAILS
+count() { # COMBINATION VERDICT DETAILS [LOG]
   printf '%-46s %-6s %s\n' "$1" "$2" "$3"
-  if [[ $2 == passed ]]; then passed=$((passed + 1)); else failed=$((failed + 1)); fi
+  if [[ $2 == passed ]]; then passed=$((passed + 1)); else failed+=("$1:$4"); fi
+}
+
+# Where only the end of the output is kept, as in CI, it has to say why.
+show_end() { # COMBINATION:LOG
+  printf '\n== %s\n' "${1%:*}"
+  grep -aE '^FAIL ' "${1##*:}" | head -n 20 | cut -c1-300
+  echo "-- the end of ${1##*:}"
+  tail -n 40 "${1##*:}" | cut -c1-300
 }
 
 # Prints the path of the program. With --target, RUSTFLAGS leave build scripts and macros alone.
@@ -60,7 +69,7 @@ for linkage in dynamic static; do
     name="${profile/dev/debug} $linkage"
     buildlog=$log/build-${name/ /-}.log
     if ! program=$(build "$buildlog" $profile $linkage "$own/$linkage"); then
-      count "$name" FAILED "it does not build (see $buildlog)"
+      count "$name" FAILED "it does not build" "$buildlog"
       continue
     fi
     for ps in 1 2 8; do
@@ -73,7 +82,7 @@ for linkage in dynamic static; do
         if run "$program" "$runlog" $ps $mix --secs "$secs" "${few[@]}"; then
           count "$name, GOMAXPROCS=$ps${mix:+, $mix}" passed "$(summary "$runlog")"
         else
-          count "$name, GOMAXPROCS=$ps${mix:+, $mix}" FAILED "$(why "$runlog" $?)"
+          count "$name, GOMAXPROCS=$ps${mix:+, $mix}" FAILED "$(why "$runlog" $?)" "$runlog"
         fi
       done
     done
@@ -84,23 +93,26 @@ done
 name="control (shared TLS)"
 if ! program=$(build "$log/build-control.log" dev dynamic "$own/control" \
   --features control-shared-tls); then
-  count "$name" FAILED "it does not build (see $log/build-control.log)"
+  count "$name" FAILED "it does not build" "$log/build-control.log"
 else
   for ps in 1 2 8; do
     if run "$program" "$log/control-$ps.log" $ps --secs 1 2>/dev/null; then
-      count "$name, GOMAXPROCS=$ps" FAILED "it passes: the suite does not see the fault"
+      count "$name, GOMAXPROCS=$ps" FAILED "it passes: the suite does not see the fault" \
+        "$log/control-$ps.log"
     else
       count "$name, GOMAXPROCS=$ps" passed "fails as it must: $(why "$log/control-$ps.log" $?)"
     fi
   done
   for case in $per_thread; do
     if run "$program" "$log/control-$case.log" 2 "$case" 2>/dev/null; then
-      count "$name, $case" FAILED "it passes: the case does not see the fault"
+      count "$name, $case" FAILED "it passes: the case does not see the fault" \
+        "$log/control-$case.log"
     else
       count "$name, $case" passed "fails as it must: $(why "$log/control-$case.log" $?)"
     fi
   done
 fi
 
-echo "$passed passed, $failed failed"
-((failed == 0))
+for one in "${failed[@]}"; do show_end "$one"; done
+echo "$passed passed, ${#failed[@]} failed"
+((${#failed[@]} == 0))
