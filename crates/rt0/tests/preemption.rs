@@ -106,6 +106,44 @@ fn many_hogs_do_not_mean_many_threads() {
     });
 }
 
+/// Eight goroutines make one short call after the other. One of them has the P when a timer falls
+/// due; the sleeper runs before the next of them, not after all.
+#[test]
+fn sleepers_beside_short_calls_wake_within_a_turn() {
+    const SLEEPS: u64 = 50;
+    if !is_child() {
+        for godebug in ["", "asyncpreemptoff=1"] {
+            let text = on_one_p("sleepers_beside_short_calls_wake_within_a_turn", godebug);
+            let turns = text.lines().find_map(|l| l.strip_prefix("turns: "));
+            let turns: u64 = turns.and_then(|n| n.parse().ok()).expect("the child counts turns");
+            assert!(turns < 4 * SLEEPS, "{turns} turns of readers during {SLEEPS} sleeps");
+        }
+        return;
+    }
+    rt0::run(|| {
+        let stop = Arc::new(AtomicBool::new(false));
+        let (last, turns) = (Arc::new(AtomicU64::new(0)), Arc::new(AtomicU64::new(0)));
+        for i in 1..=8 {
+            let (stop, last, turns) = (Arc::clone(&stop), Arc::clone(&last), Arc::clone(&turns));
+            rt0::go(move || {
+                let mut zero = std::fs::File::open("/dev/zero").expect("it is there");
+                let mut page = [1; 4096];
+                while !stop.load(Ordering::Relaxed) {
+                    std::io::Read::read_exact(&mut zero, &mut page).expect("it has no end");
+                    if last.swap(i, Ordering::Relaxed) != i {
+                        turns.fetch_add(1, Ordering::Relaxed);
+                    }
+                }
+            });
+        }
+        for _ in 0..SLEEPS {
+            sleep(Duration::from_millis(1));
+        }
+        println!("turns: {}", turns.load(Ordering::Relaxed));
+        stop.store(true, Ordering::Relaxed);
+    });
+}
+
 #[test]
 fn registers_survive_preemption() {
     if !is_child() {

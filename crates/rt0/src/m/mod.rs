@@ -95,6 +95,8 @@ pub(crate) struct M {
     pub(crate) handover: AtomicRef<G>,
     /// sysmon asked the goroutine to park (sched/preempt.rs).
     pub(crate) preempt: Request,
+    /// sysmon took the P from a system call that computes (sched/syscall.rs).
+    pub(crate) slice_over: AtomicU32,
     /// 1 between mstart and its return.
     pub(crate) scheduling: AtomicU32,
     pub(crate) g0: G,
@@ -144,6 +146,7 @@ impl M {
             locked_ext: AtomicU32::new(0),
             handover: AtomicRef::none(),
             preempt: Request::new(),
+            slice_over: AtomicU32::new(0),
             scheduling: AtomicU32::new(0),
             g0: G::new(),
             nextp: AtomicRef::none(),

@@ -14,7 +14,7 @@
 
 use super::{Token, leak, mutated};
 use crate::atomic::{AtomicU32, Ordering, fence};
-use crate::p::owner::Owner;
+use crate::p::owner::{Exit, Owner};
 use crate::sched::need_p::p_or_queue;
 use crate::sched::spinning::Spinning;
 use crate::sched::stop_the_world::world::{Ps, World};
@@ -142,7 +142,7 @@ pub(super) fn machine(ps: usize) -> &'static Machine {
     })
 }
 
-/// As p/owner.rs wants it: 4-aligned, not null.
+/// As p/owner.rs wants it: 8-aligned, not null.
 fn addr(id: usize) -> usize {
     (id + 1) << 4
 }
@@ -241,6 +241,9 @@ impl Machine {
 
     /// sysmon.rs `retake`, on one P and without its patience.
     pub(super) fn retake(&'static self, pp: usize) {
+        if let Some(m) = self.ps[pp].owner.holder() {
+            self.ps[pp].owner.ask(m);
+        }
         if self.take(pp) {
             self.handoffp(pp);
         }
@@ -458,11 +461,18 @@ impl M {
         self.owner(pp).enter_syscall(addr(self.id));
         self.leave();
         self.pin();
-        if self.owner(pp).exit_syscall(addr(self.id)) {
-            return true;
+        match self.owner(pp).exit_syscall(addr(self.id)) {
+            Exit::Kept => true,
+            Exit::Asked => {
+                g.context.use_alone(); // saved by the switch to g0
+                self.w.globrunqput(&mut self.w.lock(), g);
+                false
+            }
+            Exit::Lost => {
+                self.p = None;
+                self.regain_p(g)
+            }
         }
-        self.p = None;
-        self.regain_p(g)
     }
 
     /// stop_the_world.rs `set_gomaxprocs`, between enter and the end.

@@ -4,7 +4,7 @@
 //! one did. Thread M goes in and out of the runtime and through a system call; sysmon looks, and
 //! what it takes it gives to a second M at once.
 //!
-//! Covers: claim, barrier, take and unclaim against enter (`is`, `reclaim`) and leave;
+//! Covers: claim, barrier, take and unclaim against enter (`is`, `reclaim`) and leave; ask and
 //! retake_syscall against exit_syscall; a release with a claim in the way; the P on the idle list
 //! and with a new M. Abstracts away: *the barrier*. The M's way in is a store to `m.locks` and a
 //! load of the owner word with only the compiler kept from swapping them; sysmon pays for both
@@ -16,11 +16,11 @@
 
 use super::{Token, check, check_within, leak, must_catch, must_catch_within, mutated};
 use crate::atomic::{AtomicU32, AtomicUsize, Ordering, fence};
-use crate::p::owner::Owner;
+use crate::p::owner::{Exit, Owner};
 use loom::sync::Mutex;
 use loom::thread;
 
-/// Addresses of two Ms: 4-aligned, not null.
+/// Addresses of two Ms: 8-aligned, not null.
 const M1: usize = 0x1000;
 const M2: usize = 0x2000;
 
@@ -134,7 +134,7 @@ fn system_call(w: &'static World) -> bool {
     w.owner.enter_syscall(M1);
     w.leave();
     w.pin();
-    let mine = w.owner.exit_syscall(M1);
+    let mine = w.owner.exit_syscall(M1) != Exit::Lost;
     if mine {
         w.inside.use_alone();
     }
@@ -151,6 +151,24 @@ fn syscalls() {
         mine
     };
     account(w, kept, sysmon.join().expect("no panic"));
+}
+
+/// sysmon asks before it takes. In a call that goes on, the asked P can be taken.
+fn asked() {
+    let w = world();
+    let sysmon = thread::spawn(|| {
+        w.owner.ask(M1);
+        w.retake()
+    });
+    let kept = system_call(w);
+    account(w, kept, sysmon.join().expect("no panic"));
+
+    let w = world();
+    w.owner.enter_syscall(M1);
+    w.owner.ask(M1);
+    assert!(w.owner.in_syscall() && w.owner.holder() == Some(M1));
+    assert!(w.retake(), "the call goes on");
+    assert!(w.owner.exit_syscall(M1) == Exit::Lost);
 }
 
 /// sysmon and a stopper want the P of M1 at once.
@@ -207,6 +225,11 @@ fn a_system_call_keeps_its_p_or_loses_it_whole() {
 }
 
 #[test]
+fn a_system_call_that_is_asked_keeps_its_p_or_loses_it_whole() {
+    check(asked);
+}
+
+#[test]
 fn a_release_inside_the_runtime_always_succeeds() {
     check(release);
 }
@@ -219,6 +242,11 @@ fn catches_a_take_without_a_cas() {
 #[test]
 fn catches_an_exit_from_a_system_call_without_a_cas() {
     must_catch("owner.exit_syscall", syscalls);
+}
+
+#[test]
+fn catches_an_exit_from_an_asked_call_without_a_cas() {
+    must_catch("owner.exit_asked", asked);
 }
 
 #[test]

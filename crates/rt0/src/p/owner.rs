@@ -16,6 +16,8 @@
 //!      +--------------------------------------------------------------+
 //!                               retake_syscall
 //! ```
+//! SYSCALL(m) has a bit by which sysmon asks the goroutine to let others run when its call returns:
+//! `ask` sets it, `exit_syscall` and `retake_syscall` clear it.
 //!
 //! The M's way into the runtime is: raise `m.locks`; see RUNNING(m); use the P. Sysmon's way is:
 //! CLAIM; barrier; see `m.locks == 0`; take. The M's half is a store and a load without a fence, so
@@ -33,9 +35,22 @@ use crate::atomic::{AtomicUsize, Ordering, const_unless_loom, mutated};
 const SYSCALL: usize = 1;
 /// Tag of a P that sysmon is about to take.
 const CLAIMED: usize = 2;
+/// Beside SYSCALL: others shall run when the call returns.
+const ASKED: usize = 4;
 const IDLE: usize = 0;
 
-/// The owner word. `m` is the M's address: at least 4-aligned and not null.
+/// What became of the P during a system call.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Exit {
+    /// It is the M's still.
+    Kept,
+    /// The same, but others shall run now.
+    Asked,
+    /// It was taken.
+    Lost,
+}
+
+/// The owner word. `m` is the M's address: at least 8-aligned and not null.
 pub(crate) struct Owner(AtomicUsize);
 
 impl Owner {
@@ -102,21 +117,50 @@ impl Owner {
         }
     }
 
-    /// By the M on its way out: true if the P is still its own.
-    pub(crate) fn exit_syscall(&self, m: usize) -> bool {
+    /// By the M on its way out.
+    #[inline]
+    pub(crate) fn exit_syscall(&self, m: usize) -> Exit {
         if mutated("owner.exit_syscall") {
             let mine = self.0.load(Ordering::Acquire) == m | SYSCALL;
             self.0.store(m, Ordering::Release);
-            return mine;
+            return if mine { Exit::Kept } else { Exit::Lost };
         }
         // ORDERING: pairs with retake_syscall
-        self.0.compare_exchange(m | SYSCALL, m, Ordering::AcqRel, Ordering::Acquire).is_ok()
+        match self.0.compare_exchange(m | SYSCALL, m, Ordering::AcqRel, Ordering::Acquire) {
+            Ok(_) => Exit::Kept,
+            Err(seen) if seen == m | SYSCALL | ASKED => self.exit_asked(m),
+            Err(_) => Exit::Lost,
+        }
+    }
+
+    /// Sysmon may take what it has asked for.
+    #[cold]
+    fn exit_asked(&self, m: usize) -> Exit {
+        if mutated("owner.exit_asked") {
+            self.0.store(m, Ordering::Release);
+            return Exit::Asked;
+        }
+        let asked = m | SYSCALL | ASKED;
+        // ORDERING: pairs with retake_syscall
+        match self.0.compare_exchange(asked, m, Ordering::AcqRel, Ordering::Acquire) {
+            Ok(_) => Exit::Asked,
+            Err(_) => Exit::Lost,
+        }
+    }
+
+    /// Sysmon: others shall run when the call returns.
+    pub(crate) fn ask(&self, m: usize) {
+        let (old, new) = (m | SYSCALL, m | SYSCALL | ASKED);
+        // ORDERING: hands nothing over; it continues the release sequence of enter_syscall
+        let _ = self.0.compare_exchange(old, new, Ordering::Relaxed, Ordering::Relaxed);
     }
 
     /// Sysmon: takes the P of an M in a system call.
     pub(crate) fn retake_syscall(&self, m: usize) -> bool {
-        // ORDERING: pairs with enter_syscall
-        self.0.compare_exchange(m | SYSCALL, IDLE, Ordering::AcqRel, Ordering::Relaxed).is_ok()
+        [m | SYSCALL, m | SYSCALL | ASKED].into_iter().any(|word| {
+            // ORDERING: pairs with enter_syscall
+            self.0.compare_exchange(word, IDLE, Ordering::AcqRel, Ordering::Relaxed).is_ok()
+        })
     }
 
     /// Sysmon, or a stopper: takes the P if its M is outside the runtime. One at a time: the
@@ -166,7 +210,7 @@ impl Owner {
     /// The address of the M in the word, whatever its state.
     pub(crate) fn holder(&self) -> Option<usize> {
         // ORDERING: a hint; the CAS that follows decides
-        match self.0.load(Ordering::Relaxed) & !(SYSCALL | CLAIMED) {
+        match self.0.load(Ordering::Relaxed) & !(SYSCALL | CLAIMED | ASKED) {
             0 => None,
             m => Some(m),
         }

@@ -16,11 +16,12 @@
 //!   SA_NODEFER.
 
 use super::leave;
-use super::syscall::{Expect, is_own_thread, mark, pinned, regain_p};
+use super::syscall::{Expect, continue_with_p, is_own_thread, mark, pinned, unmark};
 use crate::atomic::Ordering;
 use crate::g::{G, Status};
 use crate::m::M;
 use crate::p::P;
+use crate::p::owner::Exit;
 
 /// CC1: goes into call number `call` of the C library (interpose/table.rs). True if [`exit_call`]
 /// has to follow.
@@ -54,18 +55,20 @@ pub(crate) fn exit_call(gp: &'static G) {
         return; // a call into the runtime, from a handler, ended the section
     }
     let mp = pinned();
-    if mp.p.get().is_some_and(|pp| pp.owner.exit_syscall(mp.addr())) {
-        gp.casgstatus(Status::Syscall, Status::Running);
-        return leave(mp);
+    match unmark(mp, gp) {
+        Exit::Kept => leave(mp),
+        exit => exit_slowly(mp, gp, exit),
     }
-    exit_without_p(mp, gp);
 }
 
 /// CC2.
 #[cold]
-fn exit_without_p(mp: &'static M, gp: &'static G) {
-    mp.p.set(None);
-    gp.casgstatus(Status::Syscall, Status::Running);
-    let movable = is_own_thread(mp) && crate::sys::signal::is_mask(crate::m::m0().sigmask.get());
-    leave(if movable { regain_p(mp, gp) } else { mp });
+fn exit_slowly(mp: &'static M, gp: &'static G, exit: Exit) {
+    if is_own_thread(mp) && crate::sys::signal::is_mask(crate::m::m0().sigmask.get()) {
+        return leave(continue_with_p(mp, gp, exit));
+    }
+    if exit == Exit::Lost {
+        mp.p.set(None);
+    }
+    leave(mp);
 }

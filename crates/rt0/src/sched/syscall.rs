@@ -4,7 +4,9 @@
 //!
 //! A goroutine that goes into a blocking call leaves its P wired to the M, marked so that sysmon
 //! may take it (p/owner.rs). Coming back it takes its own P if it is still there, else any idle
-//! one, else it queues like a yielded goroutine.
+//! one, else it queues like a yielded goroutine. A chain of short calls would so keep its P for
+//! ever: sysmon asks its goroutine, by a bit in the owner word that only the slow path of coming
+//! back looks at, to let others run.
 //!
 //! If other work waits already, a call that surely sleeps hands the P over at once
 //! ([`Expect::Long`]). One that may return at once leaves that to sysmon, which takes the P within
@@ -14,9 +16,11 @@
 use super::park::switch_away;
 use super::wake::{acquirep, handoffp, releasep};
 use super::{SCHED, enter, leave};
+use crate::atomic::Ordering;
 use crate::g::{G, Status};
 use crate::m::{Action, M};
 use crate::p::P;
+use crate::p::owner::Exit;
 
 /// How long a call is expected to take.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -91,15 +95,27 @@ pub(crate) fn exitsyscall() {
         return; // a call into the runtime ended the section already
     }
     let mp = pinned();
-    if let Some(pp) = mp.p.get() {
-        if pp.owner.exit_syscall(mp.addr()) {
-            gp.casgstatus(Status::Syscall, Status::Running);
-            return leave(mp);
-        }
-        mp.p.set(None);
-    }
+    leave(continue_with_p(mp, gp, unmark(mp, gp)));
+}
+
+/// The goroutine is back from its call.
+#[inline]
+pub(super) fn unmark(mp: &'static M, gp: &'static G) -> Exit {
+    let exit = mp.p.get().map_or(Exit::Lost, |pp| pp.owner.exit_syscall(mp.addr()));
     gp.casgstatus(Status::Syscall, Status::Running);
-    leave(regain_p(mp, gp));
+    exit
+}
+
+/// Lets others run if sysmon asked for that, and takes another P if it took the M's.
+pub(super) fn continue_with_p(mp: &'static M, gp: &'static G, exit: Exit) -> &'static M {
+    match exit {
+        Exit::Kept => mp,
+        Exit::Asked => switch_away(mp, gp, Action::Preempt),
+        Exit::Lost => {
+            mp.p.set(None);
+            take_another(mp, gp)
+        }
+    }
 }
 
 #[allow(unsafe_code, reason = "the caller is a goroutine")]
@@ -118,6 +134,7 @@ pub(crate) fn queue_without_p(mp: &'static M, gp: &'static G) -> &'static M {
         }
         mp.p.set(None);
     }
+    mp.slice_over.store(0, Ordering::Relaxed); // ORDERING: a hint
     switch_away(mp, gp, Action::NeedPreempt)
 }
 
@@ -127,10 +144,7 @@ pub(crate) fn queue_without_p(mp: &'static M, gp: &'static G) -> &'static M {
 pub(crate) fn regain_p(mp: &'static M, gp: &'static G) -> &'static M {
     if gp.status() == Status::Syscall as u32 {
         // A call into the runtime from within `blocking`: the section ends here.
-        gp.casgstatus(Status::Syscall, Status::Running);
-        if mp.p.get().is_some_and(|pp| pp.owner.exit_syscall(mp.addr())) {
-            return mp;
-        }
+        return continue_with_p(mp, gp, unmark(mp, gp));
     }
     if let Some(pp) = mp.p.get() {
         if pp.owner.reclaim(mp.addr()) {
@@ -141,12 +155,19 @@ pub(crate) fn regain_p(mp: &'static M, gp: &'static G) -> &'static M {
         }
         mp.p.set(None);
     }
+    take_another(mp, gp)
+}
+
+/// An M that has no P: it takes an idle one, or its goroutine queues, behind the others if it has
+/// had its time slice.
+fn take_another(mp: &'static M, gp: &'static G) -> &'static M {
+    let slice_over = mp.slice_over.swap(0, Ordering::Relaxed) != 0; // ORDERING: a hint
     let idle = SCHED.lock.lock().pidleget();
     match idle {
         Some(pp) => {
             acquirep(mp, pp);
             mp
         }
-        None => switch_away(mp, gp, Action::NeedP),
+        None => switch_away(mp, gp, if slice_over { Action::NeedPreempt } else { Action::NeedP }),
     }
 }

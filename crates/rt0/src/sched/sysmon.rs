@@ -24,6 +24,8 @@ const FORCE_PREEMPT_NS: i64 = 10_000_000;
 const TIMER_PREEMPT_NS: i64 = 1_000_000;
 /// A thread that was seen without progress this long is asked whether it sleeps.
 const LOOK_AT_THREAD_NS: i64 = 500_000;
+/// A call that was seen to last so long loses its P although it computes: it copies, or faults.
+const COMPUTING_CALL_NS: i64 = 500_000;
 /// First and longest pause between two rounds. Go's longest is 10 ms, and a goroutine that blocks
 /// in the middle of it keeps its P that much longer.
 const MIN_DELAY_NS: i64 = 20_000;
@@ -162,11 +164,16 @@ fn holder(pp: &'static P) -> Option<&'static M> {
     crate::m::allm().find(|m| m.addr() == addr)
 }
 
+/// A call that lasts loses its P while work waits. One that does not may be one of a chain: its
+/// goroutine is asked to let others run when it returns, if a timer is due, or if it has had its
+/// time slice.
 fn retake_syscall(pp: &'static P, mp: &'static M, now: i64) -> bool {
-    // A goroutine that makes one short call after the other has its time slice like any other.
     let slice_over = since_schedtick(pp, now) >= FORCE_PREEMPT_NS && work_waits(pp, now);
+    if slice_over || pp.timers.is_due(now) {
+        pp.owner.ask(mp.addr());
+    }
     let t = pp.syscalltick.get() | 1 << 63;
-    if !slice_over && pp.sysmon_call_tick.get() != t {
+    if pp.sysmon_call_tick.get() != t {
         pp.sysmon_call_tick.set(t);
         pp.sysmon_call_when.set(now as u64);
         return false;
@@ -176,8 +183,30 @@ fn retake_syscall(pp: &'static P, mp: &'static M, now: i64) -> bool {
     if !work_waits(pp, now) && others_care && since < FORCE_PREEMPT_NS {
         return false;
     }
-    if !pp.owner.retake_syscall(mp.addr()) {
+    let tid = mp.procid.get() as i32;
+    let computes = crate::sys::proc::thread_state(tid) == ThreadState::Running;
+    if computes && since < COMPUTING_CALL_NS {
+        return false; // another thread would only compete with it
+    }
+    take_and_hand_off(pp, mp, computes, || pp.owner.retake_syscall(mp.addr()))
+}
+
+/// Takes the P by `take` and gives it to another M. A goroutine that `computes` has had its turn:
+/// when it wants a P again it queues with those that were preempted.
+fn take_and_hand_off(
+    pp: &'static P,
+    mp: &'static M,
+    computes: bool,
+    take: impl FnOnce() -> bool,
+) -> bool {
+    // ORDERING: a hint; the take publishes it
+    mp.slice_over.store(u32::from(computes), Ordering::Relaxed);
+    if !take() {
+        mp.slice_over.store(0, Ordering::Relaxed); // ORDERING: a hint
         return false;
+    }
+    if computes {
+        pp.hog_ends();
     }
     handoffp(pp);
     true
@@ -205,7 +234,8 @@ fn retake_running(pp: &'static P, mp: &'static M, now: i64) -> bool {
         return false;
     }
     let tid = mp.procid.get() as i32;
-    if crate::sys::proc::thread_state(tid) != ThreadState::Blocked {
+    let computes = crate::sys::proc::thread_state(tid) != ThreadState::Blocked;
+    if computes {
         // A sleeper that is due has waited for its time already.
         let slice = if pp.timers.is_due(now) { TIMER_PREEMPT_NS } else { FORCE_PREEMPT_NS };
         if since < slice {
@@ -216,11 +246,7 @@ fn retake_running(pp: &'static P, mp: &'static M, now: i64) -> bool {
             return true;
         }
     }
-    if !take_from_running(pp, mp, tid) {
-        return false;
-    }
-    handoffp(pp);
-    true
+    take_and_hand_off(pp, mp, computes, || take_from_running(pp, mp, tid))
 }
 
 /// Goroutines that run without a P, because it was taken from them, are asked to park again and
