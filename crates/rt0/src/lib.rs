@@ -26,6 +26,7 @@
 mod atomic;
 #[cfg(loom)]
 mod chan {
+    pub(crate) mod alarm;
     pub(crate) mod core;
     pub(crate) mod lock;
     pub(crate) mod queue;

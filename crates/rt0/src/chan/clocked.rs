@@ -1,91 +1,217 @@
-//! Channels that nobody sends on: `after`, `at`, `tick`.
+//! Channels that nobody sends on: `after`, `at`, `tick`, those of timers, a context's `done`.
 //!
-//! Go: time.go `After`, `Tick`, `sendTime`. The message is made when it is received: between waits
-//! such a channel is two words and no timer runs for it. So nothing is stale either: a tick that
-//! nobody took has the time it was due, later ones are skipped until somebody looks.
+//! Go: time.go `After`, `Tick`, `sendTime`, and `timer.needsAdd`: a timer with a channel is in a
+//! heap only while somebody waits for it. Here no timer runs at all: the message is made when it is
+//! received, and who waits has a deadline of its own. So between waits such a channel is a few
+//! words, and nothing in it is stale: a tick that nobody took has the time it was due, later ones
+//! are skipped until somebody looks, and one that was stopped was never there. alarm.rs decides.
 //!
-//! Times are nanoseconds after the moment that the channel was made.
+//! # Invariants
+//! * `CK1`: `alarm` is locked inside [`Here`], and no code of the user's runs meanwhile.
 
-use crate::atomic::{AtomicI64, Ordering};
+#![allow(unsafe_code, reason = "QU1: entries of those who wait")]
+
+use super::alarm::{Alarm, Kind, LAST, OFF};
+use super::here::{Here, Until};
+use super::queue::{Chain, Entry};
+use super::shared::{Patience, Refused};
+use crate::g::WaitReason;
+use crate::g::parker::Wait;
+use crate::g::ticket::{CANCELLED, FIRST_OP};
+use crate::lock::mutex::{Guard, RtMutex};
+use crate::lock::rank::Rank;
+use crate::sched::wait::{self, Why};
+use core::ptr;
 use std::time::{Duration, Instant};
 
-/// No message will come any more.
-const NEVER: i64 = i64::MAX;
-
-/// What to do about a message.
-pub(crate) enum Due {
-    /// It is here.
-    Now(Instant),
-    /// Not before; `None`: never.
-    Later(Option<Instant>),
-}
-
 pub(crate) struct Clocked {
+    /// The alarm's times are nanoseconds after it.
     start: Instant,
-    /// When the next message is due.
-    next: AtomicI64,
-    /// Between messages; 0: there is one only.
-    period: i64,
+    alarm: RtMutex<Alarm<Wait>>, // CK1
 }
 
 impl Clocked {
+    fn new(start: Instant, next: i64, kind: Kind) -> Self {
+        Clocked { start, alarm: RtMutex::new(Rank::Alarm, Alarm::new(next, kind)) }
+    }
+
     /// One message at `when`.
     pub(crate) fn at(when: Instant) -> Self {
-        Clocked { start: when, next: AtomicI64::new(0), period: 0 }
+        Clocked::new(when, 0, Kind::Once)
     }
 
-    /// A message every `period`; `None` if that is longer than time goes on.
-    pub(crate) fn every(period: Duration) -> Option<Self> {
-        let ns = i64::try_from(period.as_nanos()).ok()?;
-        let start = Instant::now();
-        start.checked_add(period)?;
-        // No ticks at all would be none; as often as one looks is what 0 means.
-        Some(Clocked { start, next: AtomicI64::new(ns), period: ns.max(1) })
+    /// One message after `d`.
+    pub(crate) fn after(d: Duration) -> Self {
+        Clocked::new(Instant::now(), ns(d), Kind::Once)
     }
 
-    fn time(&self, ns: i64) -> Option<Instant> {
-        if ns == NEVER {
-            return None;
+    /// A message every `period`.
+    pub(crate) fn every(period: Duration) -> Self {
+        Clocked::new(Instant::now(), ns(period), Clocked::kind(period))
+    }
+
+    /// No ticks at all would be none; as often as one looks is what 0 means.
+    fn kind(period: Duration) -> Kind {
+        Kind::Every(ns(period).max(1))
+    }
+
+    #[allow(dead_code, reason = "contexts")]
+    /// Messages without end from `when` on, or from the moment that [`open`](Self::open) is called.
+    pub(crate) fn latch(when: Option<Instant>) -> Self {
+        let next = if when.is_some() { 0 } else { OFF };
+        Clocked::new(when.unwrap_or_else(Instant::now), next, Kind::Latch)
+    }
+
+    fn lock(&self, _here: &Here) -> Guard<'_, Alarm<Wait>> {
+        self.alarm.lock()
+    }
+
+    fn ns_at(&self, at: Instant) -> i64 {
+        match at.checked_duration_since(self.start) {
+            Some(later) => ns(later),
+            None => -ns(self.start.saturating_duration_since(at)),
         }
-        self.start.checked_add(Duration::from_nanos(ns as u64))
+    }
+
+    fn now(&self) -> i64 {
+        self.ns_at(Instant::now())
+    }
+
+    /// `None`: never.
+    fn time(&self, ns: i64) -> Option<Instant> {
+        match ns {
+            OFF => None,
+            0.. => self.start.checked_add(Duration::from_nanos(ns as u64)),
+            _ => self.start.checked_sub(Duration::from_nanos(ns.unsigned_abs())),
+        }
     }
 
     /// When the next message is due.
     pub(crate) fn next(&self) -> Option<Instant> {
-        self.time(self.next.load(Ordering::Relaxed)) // ORDERING: one word, nothing with it
+        let here = Here::enter();
+        let next = self.lock(&here).next();
+        self.time(next)
     }
 
     /// Whether a message is here.
     pub(crate) fn is_due(&self) -> bool {
-        self.next().is_some_and(|when| when <= Instant::now())
+        let now = self.now();
+        let here = Here::enter();
+        self.lock(&here).is_due(now)
     }
 
     /// Takes the message that is due.
-    pub(crate) fn take(&self) -> Due {
+    pub(crate) fn take(&self) -> Option<Instant> {
+        let now = self.now();
+        let here = Here::enter();
+        let due = self.lock(&here).take(now)?;
+        self.time(due)
+    }
+
+    pub(crate) fn recv(&self, patience: Patience<'_>) -> Result<Instant, Refused> {
         loop {
-            let next = self.next.load(Ordering::Relaxed); // ORDERING: the exchange decides
-            let Some(when) = self.time(next) else { return Due::Later(None) };
-            let now = Instant::now();
-            if now < when {
-                return Due::Later(Some(when));
+            if let Some(when) = self.take() {
+                return Ok(when);
             }
-            let after = match self.period {
-                0 => NEVER,
-                period => next_tick(next, now.duration_since(self.start), period),
-            };
-            // ORDERING: one word, nothing with it
-            let r = self.next.compare_exchange(next, after, Ordering::Relaxed, Ordering::Relaxed);
-            if r.is_ok() {
-                return Due::Now(when);
-            }
+            let until = patience.until().map_err(|()| Refused::TooLong)?;
+            self.wait_once(until);
         }
+    }
+
+    /// Waits until a message may be due, or the patience over.
+    fn wait_once(&self, until: Until<'_>) {
+        let now = self.now();
+        let why = Why { reason: WaitReason::ChanReceive, on: ptr::from_ref(self) as usize };
+        let mut here = Here::enter();
+        let entry = Entry::new(here.begin(), FIRST_OP, ptr::null_mut());
+        // SAFETY: QU1: taken out below, or by who claims it
+        let Some(next) = (unsafe { self.lock(&here).wait(now, &entry) }) else {
+            entry.wait.abort();
+            return;
+        };
+        let until = until.or_at(self.time(next));
+        if until.wait(&mut here, entry.wait, why) != FIRST_OP {
+            self.unregister(&here, &entry);
+        }
+    }
+
+    /// Links the entry of a select; false if a message is due.
+    pub(crate) fn register(&self, here: &Here, e: &Entry<Wait>) -> bool {
+        let now = self.now();
+        // SAFETY: QU1: the select unregisters before it returns
+        unsafe { self.lock(here).wait(now, e) }.is_some()
+    }
+
+    /// Takes it out, if nobody has.
+    pub(crate) fn unregister(&self, here: &Here, e: &Entry<Wait>) {
+        // SAFETY: it was linked here
+        unsafe { self.lock(here).leave(e) };
+    }
+
+    /// Waits as `here` does, or until this latch opens: `CANCELLED`, or `TIMEOUT` at its time. If
+    /// it is open, it may still be that a waker was faster.
+    pub(crate) fn wait_under(
+        &self,
+        here: &mut Here,
+        wait: Wait,
+        why: Why,
+        deadline_ns: Option<i64>,
+    ) -> usize {
+        let now = self.now();
+        let entry = Entry::new(wait, CANCELLED, ptr::null_mut());
+        // SAFETY: QU1: taken out below, or by who claims it
+        let Some(next) = (unsafe { self.lock(here).wait(now, &entry) }) else {
+            if wait.claim(CANCELLED) {
+                return CANCELLED;
+            }
+            return here.wait(wait, why, None); // the wake-up comes
+        };
+        let until = Until { deadline_ns, latch: None }.or_at(self.time(next));
+        let op = here.wait(wait, why, until.deadline_ns);
+        if op != CANCELLED {
+            self.unregister(here, &entry);
+        }
+        op
+    }
+
+    fn set(&self, next: i64, kind: Kind) -> bool {
+        let here = Here::enter();
+        let mut chain = Chain::new();
+        let was_on = self.lock(&here).set(next, kind, &mut chain);
+        chain.wake_each(|w| here.wake(w));
+        was_on
+    }
+
+    /// No more messages; true if one was to come.
+    pub(crate) fn stop(&self) -> bool {
+        self.set(OFF, Kind::Once)
+    }
+
+    /// One message at `when` (`None`: at the end of time), and no other; true if one was to come.
+    pub(crate) fn set_at(&self, when: Option<Instant>) -> bool {
+        self.set(when.map_or(LAST, |when| self.ns_at(when)), Kind::Once)
+    }
+
+    /// Messages every `period` from now on.
+    pub(crate) fn set_every(&self, period: Duration) {
+        self.set(self.now().saturating_add(ns(period)).min(LAST), Clocked::kind(period));
+    }
+
+    #[allow(dead_code, reason = "contexts")]
+    /// Opens a latch now.
+    pub(crate) fn open(&self) {
+        self.set(self.now(), Kind::Latch);
     }
 }
 
-/// On time, or late by less than a period: the ticks keep their rhythm. Later: the next one is a
-/// period from now, so that a slow receiver loses ticks instead of getting them all at once.
-fn next_tick(due: i64, now: Duration, period: i64) -> i64 {
-    let now = i64::try_from(now.as_nanos()).unwrap_or(NEVER);
-    let from = if now.saturating_sub(due) < period { due } else { now };
-    from.saturating_add(period)
+fn ns(d: Duration) -> i64 {
+    i64::try_from(d.as_nanos()).unwrap_or(LAST).min(LAST)
+}
+
+impl<'a> Until<'a> {
+    /// Also at `when`, if that is a time.
+    pub(crate) fn or_at(self, when: Option<Instant>) -> Until<'a> {
+        let Some(ns) = when.and_then(wait::at) else { return self };
+        Until { deadline_ns: Some(self.deadline_ns.map_or(ns, |own| own.min(ns))), ..self }
+    }
 }

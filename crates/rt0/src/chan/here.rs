@@ -3,6 +3,7 @@
 //! A channel's lock is taken between `enter` and the drop: no preemption, so no holder of a lock
 //! that does not run. No code of the user's runs meanwhile, its allocator included.
 
+use super::clocked::Clocked;
 use crate::g::G;
 use crate::g::parker::Wait;
 use crate::m::M;
@@ -43,6 +44,26 @@ impl Here {
                 wait.parker.ticket.op()
             }
             None => wait.wait(why, deadline_ns),
+        }
+    }
+}
+
+/// What ends a wait besides its wakers.
+#[derive(Clone, Copy)]
+pub(crate) struct Until<'a> {
+    /// On the runtime's clock; `None`: never.
+    pub(crate) deadline_ns: Option<i64>,
+    /// The end of the context that the wait is under.
+    pub(crate) latch: Option<&'a Clocked>,
+}
+
+impl Until<'_> {
+    /// As [`Here::wait`].
+    #[inline]
+    pub(crate) fn wait(self, here: &mut Here, wait: Wait, why: Why) -> usize {
+        match self.latch {
+            None => here.wait(wait, why, self.deadline_ns),
+            Some(latch) => latch.wait_under(here, wait, why, self.deadline_ns),
         }
     }
 }

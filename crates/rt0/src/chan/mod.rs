@@ -23,6 +23,7 @@
 //!
 //! core.rs has what a channel decides, queue.rs who waits, shared.rs how messages move.
 
+pub(crate) mod alarm;
 mod buffer;
 pub(crate) mod clocked;
 pub(crate) mod core;
@@ -97,10 +98,10 @@ pub fn at(when: Instant) -> Receiver<Instant> {
 /// At most one message is in it. Ticks keep their rhythm while they are received within a period; a
 /// slower receiver loses some. No timer runs while nobody waits. Go: `time.Tick`.
 pub fn tick(duration: Duration) -> Receiver<Instant> {
-    Clocked::every(duration).map_or_else(never, clocked)
+    clocked(Clocked::every(duration))
 }
 
-fn clocked(clocked: Clocked) -> Receiver<Instant> {
+pub(crate) fn clocked(clocked: Clocked) -> Receiver<Instant> {
     Receiver { flavor: Flavor::Clocked(Arc::new(clocked), |when| when) }
 }
 

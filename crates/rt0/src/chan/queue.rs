@@ -143,6 +143,9 @@ pub(crate) struct Queue<W> {
     tail: *const Entry<W>, // QU2
 }
 
+// SAFETY: QU2: the lock around a queue protects all entries that are linked from it.
+unsafe impl<W: Send> Send for Queue<W> {}
+
 impl<W: Ticket> Queue<W> {
     pub(crate) const fn new() -> Self {
         Queue { head: ptr::null(), tail: ptr::null() }

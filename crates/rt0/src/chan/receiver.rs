@@ -1,13 +1,13 @@
 //! The receiving half of a channel.
 
-use super::clocked::{Clocked, Due};
+use super::clocked::Clocked;
 use super::core::Core;
 use super::error::{RecvError, RecvTimeoutError, TryRecvError};
+use super::here::Here;
 use super::iter::{IntoIter, Iter, TryIter};
 use super::shared::{Patience, Refused, Shared};
 use crate::atomic::Ordering;
 use crate::g::WaitReason;
-use crate::g::parker::Wait;
 use crate::sched::wait::Why;
 use std::fmt;
 use std::panic::{RefUnwindSafe, UnwindSafe};
@@ -85,11 +85,11 @@ impl<T> Receiver<T> {
     }
 
     #[inline]
-    fn recv_patient(&self, patience: Patience) -> Result<T, Refused> {
+    pub(crate) fn recv_patient(&self, patience: Patience<'_>) -> Result<T, Refused> {
         match &self.flavor {
             Flavor::Chan(shared) => shared.recv(patience),
-            Flavor::Clocked(clocked, message) => recv_clocked(clocked, patience).map(message),
-            Flavor::Never => wait_until(None, patience, 0).map(|()| crate::throw::throw(ENDLESS)),
+            Flavor::Clocked(clocked, message) => clocked.recv(patience).map(message),
+            Flavor::Never => Err(never(patience)),
         }
     }
 
@@ -177,35 +177,15 @@ impl<T> Receiver<T> {
     }
 }
 
-const ENDLESS: &str = "chan: the end of time has come";
-
-fn recv_clocked(clocked: &Arc<Clocked>, patience: Patience) -> Result<Instant, Refused> {
-    loop {
-        match clocked.take() {
-            Due::Now(when) => return Ok(when),
-            Due::Later(when) => wait_until(when, patience, Arc::as_ptr(clocked) as usize)?,
-        }
+/// Waits until the patience is over.
+fn never(patience: Patience<'_>) -> Refused {
+    let why = Why { reason: WaitReason::ChanReceiveNilChan, on: 0 };
+    while let Ok(until) = patience.until() {
+        let mut here = Here::enter();
+        let wait = here.begin();
+        until.wait(&mut here, wait, why);
     }
-}
-
-/// Waits until `when` (`None`: for ever) if `patience` lasts so long.
-fn wait_until(when: Option<Instant>, patience: Patience, on: usize) -> Result<(), Refused> {
-    let (until, outlasts) = match (when, patience) {
-        (_, Patience::None) => return Err(Refused::TooLong),
-        (Some(when), Patience::Until(deadline)) => (Some(when.min(deadline)), deadline < when),
-        (None, Patience::Until(deadline)) => (Some(deadline), true),
-        (when, Patience::Forever) => (when, false),
-    };
-    let reason = if when.is_some() || on != 0 {
-        WaitReason::ChanReceive
-    } else {
-        WaitReason::ChanReceiveNilChan
-    };
-    let until = until.map_or(Patience::Forever, Patience::Until);
-    if let Ok(deadline_ns) = until.deadline_ns() {
-        Wait::begin().wait(Why { reason, on }, deadline_ns);
-    }
-    if outlasts { Err(Refused::TooLong) } else { Ok(()) }
+    Refused::TooLong
 }
 
 impl<T> Clone for Receiver<T> {

@@ -23,8 +23,9 @@
 #![allow(unsafe_code, reason = "SH1, SH2, SH3: who owns a message, and where")]
 
 use super::buffer::{Block, Buffer};
+use super::clocked::Clocked;
 use super::core::{Core, Receiving, Sending};
-use super::here::Here;
+use super::here::{Here, Until};
 use super::lock::Lock;
 use super::queue::{Chain, Claimed, Entry, Outcome, Ticket};
 use crate::atomic::{AtomicUsize, Ordering};
@@ -53,23 +54,29 @@ impl Ticket for Wait {
 
 /// How long an operation may wait.
 #[derive(Clone, Copy)]
-pub(crate) enum Patience {
+pub(crate) enum Patience<'a> {
     None,
     Forever,
     Until(Instant),
+    #[allow(dead_code, reason = "contexts")]
+    /// Until the context ends that has this latch.
+    Under(&'a Clocked),
 }
 
-impl Patience {
-    /// The deadline on the runtime's clock; `Err` if it has passed.
-    pub(crate) fn deadline_ns(self) -> Result<Option<i64>, ()> {
-        match self {
-            Patience::None => Err(()),
-            Patience::Forever => Ok(None),
+impl<'a> Patience<'a> {
+    /// What ends a wait; `Err` if it is over.
+    pub(crate) fn until(self) -> Result<Until<'a>, ()> {
+        let (deadline_ns, latch) = match self {
+            Patience::None => return Err(()),
+            Patience::Forever => (None, None),
             Patience::Until(at) => match wait::at(at) {
-                Some(ns) if ns <= nanotime() => Err(()),
-                ns => Ok(ns),
+                Some(ns) if ns <= nanotime() => return Err(()),
+                ns => (ns, None),
             },
-        }
+            Patience::Under(latch) if latch.is_due() => return Err(()),
+            Patience::Under(latch) => (None, Some(latch)),
+        };
+        Ok(Until { deadline_ns, latch })
     }
 }
 
@@ -175,14 +182,14 @@ impl<T> Shared<T> {
 
     /// Sends `msg`, or gives it back.
     #[inline]
-    pub(crate) fn send(&self, msg: T, patience: Patience) -> Result<(), (Refused, T)> {
+    pub(crate) fn send(&self, msg: T, patience: Patience<'_>) -> Result<(), (Refused, T)> {
         let mut msg = ManuallyDrop::new(msg);
         let r = self.send_from((&raw mut msg).cast(), patience);
         // SH3: on an error it is still this frame's.
         r.map_err(|why| (why, ManuallyDrop::into_inner(msg)))
     }
 
-    fn send_from(&self, src: *mut T, patience: Patience) -> Result<(), Refused> {
+    fn send_from(&self, src: *mut T, patience: Patience<'_>) -> Result<(), Refused> {
         let mut block = None;
         loop {
             let here = Here::enter();
@@ -201,8 +208,8 @@ impl<T> Shared<T> {
                 },
                 Sending::Closed => return Err(Refused::Closed),
                 Sending::Full => {
-                    let deadline = patience.deadline_ns().map_err(|()| Refused::TooLong)?;
-                    match self.send_waiting(here, inner, src, deadline) {
+                    let until = patience.until().map_err(|()| Refused::TooLong)?;
+                    match self.send_waiting(here, inner, src, until) {
                         Outcome::Done => return Ok(()),
                         Outcome::Closed => return Err(Refused::Closed),
                         Outcome::Retry => {}
@@ -257,14 +264,14 @@ impl<T> Shared<T> {
         mut here: Here,
         mut inner: Guard<'_, T>,
         src: *mut T,
-        deadline: Option<i64>,
+        until: Until<'_>,
     ) -> Outcome {
         let entry = Entry::new(here.begin(), FIRST_OP, src.cast());
         // SAFETY: QU1: taken out below, or by who claims it
         let chain = unsafe { inner.core.wait_send(&entry) };
         drop(inner);
         chain.wake_each(|w| here.wake(w));
-        if here.wait(entry.wait, self.why(WaitReason::ChanSend), deadline) != FIRST_OP {
+        if until.wait(&mut here, entry.wait, self.why(WaitReason::ChanSend)) != FIRST_OP {
             // SAFETY: it was linked here
             unsafe { self.lock(&here).core.sendq.remove(&entry) };
         }
@@ -273,14 +280,14 @@ impl<T> Shared<T> {
 
     /// Receives a message.
     #[inline]
-    pub(crate) fn recv(&self, patience: Patience) -> Result<T, Refused> {
+    pub(crate) fn recv(&self, patience: Patience<'_>) -> Result<T, Refused> {
         let mut msg = MaybeUninit::uninit();
         self.recv_into(msg.as_mut_ptr(), patience)?;
         // SAFETY: SH3: it is this frame's now
         Ok(unsafe { msg.assume_init() })
     }
 
-    fn recv_into(&self, dst: *mut T, patience: Patience) -> Result<(), Refused> {
+    fn recv_into(&self, dst: *mut T, patience: Patience<'_>) -> Result<(), Refused> {
         loop {
             let _spent; // freed after leaving
             let here = Here::enter();
@@ -298,8 +305,8 @@ impl<T> Shared<T> {
                 }
                 Receiving::Closed => return Err(Refused::Closed),
                 Receiving::Empty => {
-                    let deadline = patience.deadline_ns().map_err(|()| Refused::TooLong)?;
-                    self.recv_waiting(here, inner, dst, deadline)
+                    let until = patience.until().map_err(|()| Refused::TooLong)?;
+                    self.recv_waiting(here, inner, dst, until)
                 }
             };
             match outcome {
@@ -364,14 +371,14 @@ impl<T> Shared<T> {
         mut here: Here,
         mut inner: Guard<'_, T>,
         dst: *mut T,
-        deadline: Option<i64>,
+        until: Until<'_>,
     ) -> Outcome {
         let entry = Entry::new(here.begin(), FIRST_OP, dst.cast());
         // SAFETY: QU1: taken out below, or by who claims it
         let chain = unsafe { inner.core.wait_recv(&entry) };
         drop(inner);
         chain.wake_each(|w| here.wake(w));
-        if here.wait(entry.wait, self.why(WaitReason::ChanReceive), deadline) != FIRST_OP {
+        if until.wait(&mut here, entry.wait, self.why(WaitReason::ChanReceive)) != FIRST_OP {
             // SAFETY: it was linked here
             unsafe { self.lock(&here).core.recvq.remove(&entry) };
         }

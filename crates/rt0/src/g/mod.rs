@@ -80,6 +80,7 @@ pub(crate) enum WaitReason {
     Select = 23,
     ChanReceiveNilChan = 24,
     SelectNoCases = 25,
+    TimerWait = 26,
 }
 
 impl WaitReason {
@@ -111,11 +112,12 @@ impl WaitReason {
             WaitReason::Select => "select",
             WaitReason::ChanReceiveNilChan => "chan receive (nil chan)",
             WaitReason::SelectNoCases => "select (no cases)",
+            WaitReason::TimerWait => "timer wait",
         }
     }
     fn from_u32(v: u32) -> WaitReason {
         use WaitReason as W;
-        const ALL: [WaitReason; 26] = [
+        const ALL: [WaitReason; 27] = [
             W::None,
             W::Sleep,
             W::Join,
@@ -142,6 +144,7 @@ impl WaitReason {
             W::Select,
             W::ChanReceiveNilChan,
             W::SelectNoCases,
+            W::TimerWait,
         ];
         ALL.get(v as usize).copied().unwrap_or(W::None)
     }

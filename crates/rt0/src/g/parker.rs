@@ -46,7 +46,6 @@ impl Parker {
         self.on.store(address, Ordering::Relaxed); // ORDERING: a report
     }
 
-    #[allow(dead_code, reason = "channels and contexts wait with it")]
     /// The address of what is waited for.
     pub(crate) fn waits_on(&self) -> usize {
         self.on.load(Ordering::Relaxed) // ORDERING: a report

@@ -29,7 +29,7 @@ const WAITING: usize = 0;
 pub(crate) const TIMEOUT: usize = 1;
 /// The waiter itself: there is no need to wait any more.
 pub(crate) const ABORTED: usize = 2;
-#[allow(dead_code, reason = "channels and contexts wait with it")]
+/// The context that the wait was under has ended.
 pub(crate) const CANCELLED: usize = 3;
 pub(crate) const FIRST_OP: usize = 4;
 #[cfg_attr(loom, allow(dead_code, reason = "no model has so many"))]

@@ -15,18 +15,22 @@ pub(crate) enum Rank {
     Claim = 0,
     /// The scheduler's lists: `SCHED.lock`.
     Sched = 1,
+    /// Whether a timer's function is to be run.
+    FuncTimer = 2,
     /// A P's timer heap.
-    Timers = 2,
+    Timers = 3,
     /// The table of all goroutines.
-    Allg = 3,
+    Allg = 4,
     /// Free stacks and dead goroutines shared by all Ps.
-    GFree = 4,
+    GFree = 5,
     /// Stack arenas.
-    StackArena = 5,
+    StackArena = 6,
     /// The runtime's slabs.
-    Slab = 6,
+    Slab = 7,
     /// A bucket of the semaphore table.
-    Sema = 7,
+    Sema = 8,
+    /// When a clocked channel's message is due, and who waits for it.
+    Alarm = 9,
     /// What background tasks share: exit hooks and the like.
-    Misc = 8,
+    Misc = 10,
 }

@@ -111,6 +111,18 @@ pub(crate) fn newproc_system(
     newg
 }
 
+/// The goroutine that runs is the runtime's own from now on: neither counted nor shown. It has a
+/// block, unlike those of [`newproc_system`], so it may allocate; it never ends.
+pub(crate) fn become_system() {
+    let Some((mp, gp)) = enter() else {
+        crate::throw::throw("become_system: not a goroutine");
+    };
+    gp.system.store(1, Ordering::Relaxed); // ORDERING: its own
+    p_of(mp).gdead.bump();
+    add_scannable_stack(p_of(mp), -(stack::limit_bytes(gp) as i64));
+    leave(mp);
+}
+
 /// Goroutine 1, made at boot on g0: nothing allocates, and no M is woken. The closure runs before
 /// `boot` returns, so it may borrow from the boot thread's stack.
 pub(crate) fn newproc_first(

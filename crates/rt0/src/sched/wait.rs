@@ -67,8 +67,9 @@ impl Wait {
             return false;
         }
         let Some(gp) = self.parker.g() else {
-            self.parker.key.wake();
-            return false;
+            // A timer's: the deadlines of plain threads are in no heap (time/fired.rs).
+            let runner = crate::time::fired::push(self.parker.waits_on());
+            return runner.is_some_and(|runner| runner.expire(pp));
         };
         if !self.parker.park.notify() {
             return false;
@@ -119,7 +120,7 @@ impl Wait {
         if let Some(pp) = armed
             && self.parker.ticket.op() != TIMEOUT
         {
-            pp.timers.one_is_stale();
+            pp.timers.one_is_stale(pp.id());
         }
         mp
     }

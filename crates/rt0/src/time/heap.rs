@@ -3,18 +3,19 @@
 //! Go: time.go `timers`, `siftUp`, `siftDown`. Four children a node: half the depth of a binary
 //! heap, and the children share a cache line or two.
 //!
-//! A timer is a waiter's deadline, and its entry holds the waiter's ticket (g/ticket.rs). Nobody
-//! takes an entry out when its waiter was woken by something else, for to find it would take an
-//! index in memory that every sift would touch: it is stale from then on, as its ticket tells. When
-//! a quarter of the entries may be stale they are swept out, at the cost of the additions that made
-//! them. Go: zombies.
+//! A timer is a waiter's deadline, and its entry holds the waiter's ticket (g/ticket.rs); what
+//! waits may also be a function to be run (fired.rs). Nobody takes an entry out when its waiter was
+//! woken by something else, for to find it would take an index in memory that every sift would
+//! touch: it is stale from then on, as its ticket tells. When a quarter of the entries may be stale
+//! they are swept out, at the cost of the additions that made them, by who made the last one stale:
+//! so their memory goes also when nothing is added any more. Go: zombies.
 //!
 //! # Invariants
 //! * `TH1`: `entries` is touched under the lock only; no entry is later than its children.
 //! * `TH2`: `when0` is the first entry's deadline, 0 without entries; it changes under the lock and
 //!   is read without.
 
-use crate::atomic::{AtomicI64, AtomicU32, Ordering};
+use crate::atomic::{AtomicI64, AtomicUsize, Ordering};
 use crate::g::parker::Wait;
 use crate::lock::{mutex::RtMutex, rank::Rank};
 use crate::malloc::vec::RtVec;
@@ -41,19 +42,22 @@ struct Heap {
 pub(crate) struct Timers {
     heap: RtMutex<Heap>,
     when0: AtomicI64, // TH2
+    /// How many entries there are; changes under the lock.
+    len: AtomicUsize,
     /// How many entries have become stale since the last sweep; about, for timers move.
-    stale: AtomicU32,
+    stale: AtomicUsize,
 }
 
 /// Fewer stale entries than this are not worth a sweep.
-const STALE_MIN: u32 = 64;
+const STALE_MIN: usize = 64;
 
 impl Timers {
     pub(crate) const fn new() -> Self {
         Timers {
             heap: RtMutex::new(Rank::Timers, Heap { entries: RtVec::new(), seq: 0 }),
             when0: AtomicI64::new(0),
-            stale: AtomicU32::new(0),
+            len: AtomicUsize::new(0),
+            stale: AtomicUsize::new(0),
         }
     }
 
@@ -66,7 +70,7 @@ impl Timers {
 
     /// How many there are, for reports.
     pub(crate) fn len(&self) -> usize {
-        self.heap.lock().entries.len()
+        self.len.load(Ordering::Relaxed) // ORDERING: a report, or a hint
     }
 
     pub(crate) fn is_due(&self, now: i64) -> bool {
@@ -74,9 +78,22 @@ impl Timers {
         when != 0 && when <= now
     }
 
-    /// An entry's waiter was woken by something else.
-    pub(crate) fn one_is_stale(&self) {
-        self.stale.fetch_add(1, Ordering::Relaxed); // ORDERING: a hint
+    /// An entry's waiter was woken by something else, or does not wait any more.
+    #[inline]
+    pub(crate) fn one_is_stale(&self, id: usize) {
+        let stale = self.stale.fetch_add(1, Ordering::Relaxed) + 1; // ORDERING: a hint
+        if stale >= STALE_MIN && stale >= self.len() / 4 {
+            self.sweep(id);
+        }
+    }
+
+    /// Takes the stale entries out.
+    #[cold]
+    fn sweep(&self, id: usize) {
+        let mut heap = self.heap.lock();
+        self.stale.store(0, Ordering::Relaxed); // ORDERING: a hint
+        sweep(&mut heap.entries);
+        self.update(id, &heap);
     }
 
     /// Whether somebody's deadline is here: not only stale entries.
@@ -88,15 +105,11 @@ impl Timers {
     pub(crate) fn add(&self, id: usize, when: i64, wait: Wait) -> bool {
         let when = when.max(1);
         let mut heap = self.heap.lock();
-        let stale = self.stale.load(Ordering::Relaxed); // ORDERING: a hint
-        if stale >= STALE_MIN && stale as usize >= heap.entries.len() / 4 {
-            self.stale.store(0, Ordering::Relaxed); // ORDERING: a hint
-            sweep(&mut heap.entries);
-        }
         heap.seq += 1;
         let seq = heap.seq;
         let at = heap.entries.len();
         heap.entries.push(Entry { when, seq, wait });
+        self.len.store(at + 1, Ordering::Relaxed); // ORDERING: a hint
         sift_up(&mut heap.entries, at);
         let first = heap.entries[0].seq == seq;
         if first {
@@ -123,11 +136,11 @@ impl Timers {
             pop_first(&mut heap.entries);
             n += 1;
         }
-        self.update_when0(id, &heap);
+        self.update(id, &heap);
         n
     }
 
-    /// Empties the heap into `f`.
+    /// Empties the heap into `f`; stale entries go.
     pub(crate) fn drain(&self, id: usize, mut f: impl FnMut(i64, Wait)) {
         loop {
             let taken = {
@@ -136,17 +149,20 @@ impl Timers {
                 if e.is_some() {
                     pop_first(&mut heap.entries);
                 }
-                self.update_when0(id, &heap);
+                self.update(id, &heap);
                 e
             };
             match taken {
-                Some(e) => f(e.when, e.wait),
+                Some(e) if e.wait.is_waiting() => f(e.when, e.wait),
+                Some(_) => {}
                 None => return,
             }
         }
     }
 
-    fn update_when0(&self, id: usize, heap: &Heap) {
+    /// Entries were taken out.
+    fn update(&self, id: usize, heap: &Heap) {
+        self.len.store(heap.entries.len(), Ordering::Relaxed); // ORDERING: a hint
         let when = heap.entries.first().map_or(0, |e| e.when);
         self.when0.store(when, Ordering::Release); // ORDERING: TH2
         if when == 0 {

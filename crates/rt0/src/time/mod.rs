@@ -1,13 +1,17 @@
-//! Time: sleeping without a thread.
+//! Time: sleeping without a thread, timers and tickers.
 //!
 //! Go: time.go `timeSleep`, `resetForSleep`, `checkTimers`, `runtimer`, `moveTimers`. A sleeper is
 //! an entry in its P's heap (heap.rs). Timers are run by the P's own M between goroutines, by an M
 //! that steals, or by the idle M that waits for the next one (netpoll).
 
 pub(crate) mod batch;
+pub(crate) mod fired;
+pub(crate) mod func;
 pub(crate) mod heap;
+mod timer;
 
 pub use std::time::{Duration, Instant};
+pub use timer::{Ticker, Timer};
 
 use crate::g::WaitReason;
 use crate::m::M;
@@ -58,7 +62,7 @@ pub(crate) fn check_timers(mp: &'static M, pp: &'static P) {
     }
 }
 
-/// Readies every sleeper of `from` that is due, on the P of `mp`.
+/// Readies every sleeper of `from` that is due, on the P of `mp`, and fires timers.
 pub(crate) fn run_due(mp: &'static M, from: &'static P) {
     let mut due: [Option<Wait>; BATCH] = [None; BATCH];
     loop {
@@ -73,7 +77,7 @@ pub(crate) fn run_due(mp: &'static M, from: &'static P) {
     }
 }
 
-/// Moves all timers of a P that goes away. Go: moveTimers.
+/// Moves all timers of a P that goes away, but for stale ones. Go: moveTimers.
 pub(crate) fn move_timers(from: &'static P, to: &'static P) {
     from.timers.drain(from.id(), |when, wait| {
         to.timers.add(to.id(), when, wait);

@@ -32,6 +32,7 @@ const LAYERS: &[(&str, u32)] = &[
     ("sync/raw", 1),
     ("netpoll/poller", 1),
     ("join/state", 1),
+    ("chan/alarm", 1),
     ("chan/lock", 1),
     ("chan/queue", 1),
     ("chan/core", 1),
@@ -50,6 +51,8 @@ const LAYERS: &[(&str, u32)] = &[
     // L4: who runs when, and the timers that are part of that question.
     ("sched", 4),
     ("time", 4),
+    ("time/func", 5),
+    ("time/timer", 5),
     ("netpoll", 4),
     ("debug", 4),
     ("interpose", 4),

@@ -7,7 +7,6 @@
 #![allow(unsafe_code, reason = "ST1; and a select may be sent to other threads")]
 
 use super::storage::Storage;
-use crate::chan::clocked::Due;
 use crate::chan::core::Core;
 use crate::chan::here::Here;
 use crate::chan::queue::Entry;
@@ -35,7 +34,7 @@ pub(crate) trait Handle {
     fn choose(&self, storage: &mut Storage) -> Option<Chosen>;
     /// Whether it is ready.
     fn is_ready(&self) -> bool;
-    /// When it becomes ready by itself.
+    /// When it becomes ready by itself; once it is registered, a change of that wakes the select.
     fn deadline(&self) -> Option<Instant> {
         None
     }
@@ -98,7 +97,7 @@ impl<T> Handle for Receiver<T> {
         match &self.flavor {
             Flavor::Chan(shared) => shared.choose_recv(storage.place()),
             Flavor::Clocked(clocked, message) => {
-                let Due::Now(when) = clocked.take() else { return None };
+                let when = clocked.take()?;
                 // SAFETY: ST1: reserved for a `T`
                 unsafe { storage.place::<T>().write(message(when)) };
                 Some(Chosen::Taken)
@@ -123,12 +122,18 @@ impl<T> Handle for Receiver<T> {
     }
 
     fn register(&self, here: &Here, e: &Entry<Wait>, purpose: Purpose) -> bool {
-        self.shared().is_none_or(|shared| shared.register(here, e, recv_line(purpose)))
+        match &self.flavor {
+            Flavor::Chan(shared) => shared.register(here, e, recv_line(purpose)),
+            Flavor::Clocked(clocked, _) => clocked.register(here, e),
+            Flavor::Never => true,
+        }
     }
 
     fn unregister(&self, here: &Here, e: &Entry<Wait>, purpose: Purpose) {
-        if let Some(shared) = self.shared() {
-            shared.unregister(here, e, recv_line(purpose));
+        match &self.flavor {
+            Flavor::Chan(shared) => shared.unregister(here, e, recv_line(purpose)),
+            Flavor::Clocked(clocked, _) => clocked.unregister(here, e),
+            Flavor::Never => {}
         }
     }
 

@@ -19,7 +19,7 @@ use super::op::{Op, Purpose};
 use super::random;
 use super::selected::SelectedOperation;
 use super::storage::Storage;
-use crate::chan::here::Here;
+use crate::chan::here::{Here, Until};
 use crate::chan::queue::{Entry, Outcome};
 use crate::chan::selecting::Chosen;
 use crate::chan::shared::Patience;
@@ -34,22 +34,24 @@ const FEW: usize = 4;
 const SOME: usize = 16;
 
 /// What a select of no operations does: its deadline passes.
-fn wait_for_nothing(patience: Patience) {
-    if let Ok(deadline_ns) = patience.deadline_ns() {
+fn wait_for_nothing(patience: Patience<'_>) {
+    if let Ok(until) = patience.until() {
         let why = Why { reason: WaitReason::SelectNoCases, on: 0 };
-        Wait::begin().wait(why, deadline_ns);
+        let mut here = Here::enter();
+        let wait = here.begin();
+        until.wait(&mut here, wait, why);
     }
 }
 
 /// For `timeout` from now; a time beyond time is for ever.
-pub(crate) fn patience(timeout: Duration) -> Patience {
+pub(crate) fn patience(timeout: Duration) -> Patience<'static> {
     Instant::now().checked_add(timeout).map_or(Patience::Forever, Patience::Until)
 }
 
 /// Chooses an operation; `None` when the patience is over.
 pub(crate) fn choose<'a>(
     ops: &mut [Op<'a>],
-    patience: Patience,
+    patience: Patience<'_>,
     biased: bool,
 ) -> Option<SelectedOperation<'a>> {
     if ops.is_empty() {
@@ -69,7 +71,7 @@ pub(crate) fn choose<'a>(
                 return Some(SelectedOperation::new(*op, chosen, storage));
             }
         }
-        let limit = limit(ops, patience);
+        let limit = patience.until();
         let slot = |op: &Op<'_>| op.handle.slot(&mut storage);
         match with_entries(ops, slot, limit, Purpose::Choose) {
             Waited::For(at, chosen) => {
@@ -82,7 +84,7 @@ pub(crate) fn choose<'a>(
 }
 
 /// The number of an operation that is ready; `None` when the patience is over.
-pub(crate) fn ready(ops: &mut [Op<'_>], patience: Patience, biased: bool) -> Option<usize> {
+pub(crate) fn ready(ops: &mut [Op<'_>], patience: Patience<'_>, biased: bool) -> Option<usize> {
     if ops.is_empty() {
         wait_for_nothing(patience);
         return None;
@@ -94,22 +96,12 @@ pub(crate) fn ready(ops: &mut [Op<'_>], patience: Patience, biased: bool) -> Opt
         if let Some(op) = ops.iter().find(|op| op.handle.is_ready()) {
             return Some(op.index);
         }
-        let limit = limit(ops, patience);
+        let limit = patience.until();
         let waited = with_entries(ops, |_| core::ptr::null_mut(), limit, Purpose::Watch);
         if let Waited::Nothing = waited {
             return None;
         }
     }
-}
-
-/// How long to wait.
-#[derive(Clone, Copy)]
-enum Limit {
-    /// The patience is over.
-    Over,
-    /// An operation is due by now.
-    Due,
-    Wait(Option<i64>),
 }
 
 /// What came of it.
@@ -122,30 +114,19 @@ enum Waited {
     Nothing,
 }
 
-fn limit(ops: &[Op<'_>], patience: Patience) -> Limit {
-    let Ok(own) = patience.deadline_ns() else { return Limit::Over };
-    let Some(first) = ops.iter().filter_map(|op| op.handle.deadline()).min() else {
-        return Limit::Wait(own);
-    };
-    match Patience::Until(first).deadline_ns() {
-        Err(()) => Limit::Due,
-        Ok(None) => Limit::Wait(own),
-        Ok(Some(ns)) => Limit::Wait(Some(own.map_or(ns, |own| own.min(ns)))),
-    }
-}
+/// How long to wait; `Err`: the patience is over.
+type Limit<'a> = Result<Until<'a>, ()>;
 
 /// Waits with an entry for each operation.
 fn with_entries(
     ops: &[Op<'_>],
     mut slot: impl FnMut(&Op<'_>) -> *mut u8,
-    limit: Limit,
+    limit: Limit<'_>,
     purpose: Purpose,
 ) -> Waited {
     let n = ops.len();
-    match limit {
-        Limit::Due => return Waited::Again,
-        Limit::Over if n == 1 => return Waited::Nothing,
-        Limit::Over | Limit::Wait(_) => {}
+    if limit.is_err() && n == 1 {
+        return Waited::Nothing;
     }
     assert!(n <= LAST_OP - FIRST_OP, "too many operations in a select");
     // Before the ticket: the program's allocator may be one that waits.
@@ -174,31 +155,32 @@ fn wait_on(
     ops: &[Op<'_>],
     entries: &[Entry<Wait>],
     wait: Wait,
-    limit: Limit,
+    limit: Limit<'_>,
     purpose: Purpose,
 ) -> Waited {
     let mut here = Here::enter();
     let pairs = || ops.iter().zip(entries);
     let registered = pairs().take_while(|(op, e)| op.handle.register(&here, e, purpose)).count();
     let ready = registered < ops.len();
-    let until = match limit {
-        Limit::Wait(until) if !ready => Some(until),
-        _ => None,
-    };
-    if until.is_some() || !wait.abort() {
-        let on = if let [op] = ops { op.handle.on() } else { 0 };
-        let why = Why { reason: WaitReason::Select, on };
-        // If somebody was faster than `abort`, the wake-up comes.
-        here.wait(wait, why, until.flatten());
+    let on = if let [op] = ops { op.handle.on() } else { 0 };
+    let why = Why { reason: WaitReason::Select, on };
+    match limit {
+        Ok(until) if !ready => {
+            let first = ops.iter().filter_map(|op| op.handle.deadline()).min();
+            until.or_at(first).wait(&mut here, wait, why);
+        }
+        // If somebody was faster, the wake-up comes.
+        _ => {
+            if !wait.abort() {
+                here.wait(wait, why, None);
+            }
+        }
     }
     for (op, e) in pairs().take(registered) {
         op.handle.unregister(&here, e, purpose);
     }
     let Some(at) = wait.parker.ticket.op().checked_sub(FIRST_OP) else {
-        return match limit {
-            Limit::Over if !ready => Waited::Nothing,
-            _ => Waited::Again,
-        };
+        return if limit.is_err() && !ready { Waited::Nothing } else { Waited::Again };
     };
     let entry = &entries[at];
     match entry.outcome() {

@@ -1,0 +1,150 @@
+//! Timers that run a function. Go: time.go `AfterFunc`, `Timer.Stop`, `Timer.Reset`.
+//!
+//! An armed timer is a ticket in a P's heap. Firing and stopping compete for it (g/ticket.rs), so
+//! that exactly one happens, and stopping is one exchange: the entry stays in the heap as a stale
+//! one. fired.rs says how the function gets its goroutine.
+//!
+//! # Invariants
+//! * `TF1`: while it is armed, and from firing until the runner has taken it, the timer owns a
+//!   reference to itself, which goes to who claims the ticket.
+//! * `TF2`: tickets of `parker` are begun and aborted under `armed`.
+
+#![allow(unsafe_code, reason = "TF1: a reference to itself, held by a number")]
+
+use super::fired;
+use crate::atomic::{AtomicBool, Ordering};
+use crate::g::WaitReason;
+use crate::g::parker::{Parker, Wait};
+use crate::g::ticket::ABORTED;
+use crate::join::Builder;
+use crate::lock::mutex::RtMutex;
+use crate::lock::rank::Rank;
+use crate::p::P;
+use crate::sched::wait::Why;
+use crate::sched::{enter, leave, p_of, procresize};
+use std::io;
+use std::sync::Arc;
+
+pub(crate) struct FuncTimer {
+    parker: &'static Parker,
+    /// The ticket, and the P whose heap has it.
+    armed: RtMutex<Option<(Wait, &'static P)>>,
+    f: Box<dyn Fn() + Send + Sync>,
+}
+
+impl FuncTimer {
+    /// One that is not armed.
+    pub(crate) fn new(f: impl Fn() + Send + Sync + 'static) -> io::Result<Arc<FuncTimer>> {
+        start_runner()?;
+        let f = Box::new(f);
+        let parker = {
+            let _pin = crate::tls::pin::pin();
+            fired::parker()
+        };
+        let timer = Arc::new(FuncTimer { parker, armed: RtMutex::new(Rank::FuncTimer, None), f });
+        parker.set_waits_on(Arc::as_ptr(&timer).expose_provenance());
+        Ok(timer)
+    }
+
+    /// To be run at `when`, not at another time; true if it was to be run.
+    pub(crate) fn arm(self: &Arc<Self>, when: i64) -> bool {
+        let here = enter();
+        let mut armed = self.armed.lock();
+        let was_armed = self.claim_back(&mut armed);
+        if !was_armed {
+            core::mem::forget(Arc::clone(self)); // TF1
+        }
+        let wait = Wait::of(self.parker);
+        // A plain thread's timers are those of P 0, which is always there.
+        let Some(pp) = here.map(|(mp, _)| p_of(mp)).or_else(|| procresize::p_at(0)) else {
+            crate::throw::throw("a timer before there are Ps");
+        };
+        *armed = Some((wait, pp));
+        let first = pp.timers.add(pp.id(), when, wait);
+        drop(armed);
+        if first {
+            crate::netpoll::wake_net_poller(when);
+        }
+        if let Some((mp, _)) = here {
+            leave(mp);
+        }
+        was_armed
+    }
+
+    /// Not to be run; true if it was to be.
+    pub(crate) fn disarm(self: &Arc<Self>) -> bool {
+        let was_armed = {
+            let _pin = crate::tls::pin::pin();
+            self.claim_back(&mut self.armed.lock())
+        };
+        if was_armed {
+            // SAFETY: TF1: the claim got the timer's own reference. `self` is another one.
+            unsafe { Arc::decrement_strong_count(Arc::as_ptr(self)) };
+        }
+        was_armed
+    }
+
+    /// TF2. True: the ticket was claimed, and with it the timer's own reference.
+    fn claim_back(&self, armed: &mut Option<(Wait, &'static P)>) -> bool {
+        let Some((wait, pp)) = armed.take() else { return false };
+        let claimed = wait.claim(ABORTED);
+        if claimed {
+            pp.timers.one_is_stale(pp.id());
+        }
+        claimed
+    }
+}
+
+impl Drop for FuncTimer {
+    fn drop(&mut self) {
+        // It is not armed, by TF1.
+        let _pin = crate::tls::pin::pin();
+        fired::give_back(self.parker);
+    }
+}
+
+/// Whether the runner is there.
+static STARTED: AtomicBool = AtomicBool::new(false);
+static STARTING: crate::sync::Mutex<()> = crate::sync::Mutex::new(());
+
+fn start_runner() -> io::Result<()> {
+    // ORDERING: a look; the lock decides
+    if STARTED.load(Ordering::Relaxed) {
+        return Ok(());
+    }
+    let _starting = STARTING.lock();
+    // ORDERING: under the lock
+    if !STARTED.load(Ordering::Relaxed) {
+        drop(Builder::new().name("timers").go(runner)?);
+        STARTED.store(true, Ordering::Relaxed); // ORDERING: under the lock
+    }
+    Ok(())
+}
+
+/// The runtime's own goroutine that starts one for each timer that has fired.
+fn runner() {
+    crate::sched::newproc::become_system();
+    let why = Why { reason: WaitReason::TimerWait, on: 0 };
+    loop {
+        let next = {
+            let _pin = crate::tls::pin::pin();
+            fired::pop_or_note(Wait::begin)
+        };
+        match next {
+            Ok(timer) => run(timer),
+            Err(wait) => drop(wait.wait(why, None)),
+        }
+    }
+}
+
+fn run(timer: usize) {
+    let timer = core::ptr::with_exposed_provenance::<FuncTimer>(timer);
+    // SAFETY: TF1: firing got the timer's own reference.
+    let timer = unsafe { Arc::from_raw(timer) };
+    let theirs = Arc::clone(&timer);
+    match Builder::new().go(move || (theirs.f)()) {
+        Ok(handle) => drop(handle),
+        // No memory for a goroutine: better late for others than never.
+        Err(_) => (timer.f)(),
+    }
+}
