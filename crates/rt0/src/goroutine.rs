@@ -85,7 +85,7 @@ pub fn current() -> Option<Goroutine> {
 /// `std::thread::park`.
 pub fn park() {
     match crate::tls::getg() {
-        Some(gp) => park_with(&gp.park, WaitReason::Park),
+        Some(gp) => park_with(&gp.park, Why { reason: WaitReason::Park, on: 0 }),
         None => std::thread::park(),
     }
 }

@@ -21,6 +21,7 @@ use crate::atomic::{AtomicBool, Ordering};
 use crate::g::{G, WaitReason};
 use crate::goroutine::Goroutine;
 use crate::sched::newproc::{Ending, Spec, newproc};
+use crate::sched::wait::Why;
 use crate::sched::waiter::Waiter;
 use crate::sched::{SCHED, park};
 use crate::stack::Class;
@@ -141,7 +142,8 @@ impl<T> Packet<T> {
         }
         let w = Waiter::new();
         if self.state.enlist(core::ptr::from_ref(&w).cast_mut()) {
-            w.wait(WaitReason::Join);
+            let on = core::ptr::from_ref(self.goroutine().g()) as usize;
+            w.wait(Why { reason: WaitReason::Join, on });
         }
     }
 

@@ -15,6 +15,7 @@ use crate::atomic::{AtomicBool, Ordering};
 use crate::g::WaitReason;
 use crate::goroutine::Goroutine;
 use crate::join::{Builder, Packet};
+use crate::sched::wait::Why;
 use crate::sched::waiter::Waiter;
 use crate::thread::Thread;
 use running::Running;
@@ -68,7 +69,8 @@ where
         env: PhantomData,
     };
     let result = catch_unwind(AssertUnwindSafe(|| f(&scope)));
-    scope.data.running.wait_for_none(|| scope.data.waiter.wait(WaitReason::Scope));
+    let why = Why { reason: WaitReason::Scope, on: Arc::as_ptr(&scope.data) as usize };
+    scope.data.running.wait_for_none(|| scope.data.waiter.wait(why));
     match result {
         Err(payload) => resume_unwind(payload),
         // ORDERING: pairs with the drop of a packet (join.rs)

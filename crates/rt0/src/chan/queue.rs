@@ -69,6 +69,8 @@ pub(crate) struct Entry<W> {
     queued: Cell<bool>,
     outcome: Cell<Outcome>,
     partner: Cell<*const Entry<W>>,
+    /// The address of the channel, of a select's entry: for reports.
+    pub(crate) on: Cell<usize>,
 }
 
 impl<W: Ticket> Entry<W> {
@@ -82,6 +84,7 @@ impl<W: Ticket> Entry<W> {
             queued: Cell::new(false),
             outcome: Cell::new(Outcome::Waiting),
             partner: Cell::new(ptr::null()),
+            on: Cell::new(0),
         }
     }
 

@@ -147,6 +147,7 @@ impl<T> Shared<T> {
         if ready {
             return false;
         }
+        e.on.set(core::ptr::from_ref(self) as usize);
         let mut chain = Chain::new();
         match line {
             // SAFETY: QU1: the select unregisters before it returns

@@ -20,6 +20,7 @@ pub(crate) fn goroutine(gp: &'static G, state: &str) {
     let mut out = Stderr::new();
     let _ = header(&mut out, gp, state);
     let _ = created_by(&mut out, gp);
+    let _ = super::waits::line(&mut out, gp);
 }
 
 /// Who a panic report is about: a goroutine that may have ended, and its G if that is still its
@@ -56,6 +57,7 @@ pub(crate) fn user_goroutines() {
         }
         let _ = writeln!(out, " [{}{}]:", state_text(gp), locked_text(gp));
         let _ = created_by(&mut out, gp);
+        let _ = super::waits::line(&mut out, gp);
         let _ = writeln!(out);
     }
     elided();

@@ -115,7 +115,7 @@ impl WaitReason {
             WaitReason::TimerWait => "timer wait",
         }
     }
-    fn from_u32(v: u32) -> WaitReason {
+    pub(crate) fn from_u32(v: u32) -> WaitReason {
         use WaitReason as W;
         const ALL: [WaitReason; 27] = [
             W::None,

@@ -9,6 +9,9 @@ use super::park_state::ParkState;
 use super::ticket::{ABORTED, TicketWord};
 use crate::atomic::{AtomicRef, AtomicUsize, Ordering};
 
+/// The wait has a deadline: the low bit, which no object's address has.
+const TIMED: usize = 1;
+
 pub(crate) struct Parker {
     pub(crate) ticket: TicketWord,
     /// A goroutine's way to wait.
@@ -17,7 +20,8 @@ pub(crate) struct Parker {
     pub(crate) key: Key,
     /// The goroutine it belongs to; constant.
     gp: AtomicRef<G>,
-    /// The address of what is waited for, for reports: 0 between waits.
+    /// What is waited for, for reports: an address, 0 between waits and where there is none, and
+    /// [`TIMED`].
     on: AtomicUsize,
 }
 
@@ -42,13 +46,19 @@ impl Parker {
         self.gp.get()
     }
 
-    pub(crate) fn set_waits_on(&self, address: usize) {
-        self.on.store(address, Ordering::Relaxed); // ORDERING: a report
+    pub(crate) fn set_waits_on(&self, address: usize, timed: bool) {
+        self.on.store(address | usize::from(timed), Ordering::Relaxed); // ORDERING: a report
     }
 
-    /// The address of what is waited for.
-    pub(crate) fn waits_on(&self) -> usize {
-        self.on.load(Ordering::Relaxed) // ORDERING: a report
+    /// The wait is over.
+    pub(crate) fn waits_no_more(&self) {
+        self.on.store(0, Ordering::Relaxed); // ORDERING: a report
+    }
+
+    /// The address of what is waited for, and whether the wait has a deadline.
+    pub(crate) fn waits_on(&self) -> (usize, bool) {
+        let on = self.on.load(Ordering::Relaxed); // ORDERING: a report
+        (on & !TIMED, on & TIMED != 0)
     }
 }
 
@@ -78,11 +88,5 @@ impl Wait {
     /// The waiter need not wait. False: a waker was faster, and it must wait for that one.
     pub(crate) fn abort(self) -> bool {
         self.claim(ABORTED)
-    }
-
-    #[allow(dead_code, reason = "channels and contexts wait with it")]
-    /// The goroutine that waits; `None`: a plain thread.
-    pub(crate) fn g(self) -> Option<&'static G> {
-        self.parker.g()
     }
 }

@@ -79,6 +79,20 @@ impl TicketWord {
         self.0.load(Ordering::Relaxed) == ticket << OP_BITS | WAITING // ORDERING: a hint
     }
 
+    #[cfg_attr(loom, allow(dead_code, reason = "no model looks from outside"))]
+    /// The ticket that nobody has claimed yet, if there is one. While the same one is returned, the
+    /// waiter has not gone on.
+    pub(crate) fn unclaimed(&self) -> Option<usize> {
+        let word = self.0.load(Ordering::Acquire); // ORDERING: a look from outside
+        (word & OP_MASK == WAITING).then_some(word >> OP_BITS)
+    }
+
+    /// Waiter: the ticket was only to show that it waits, and nobody else knows it.
+    pub(crate) fn retire(&self, ticket: usize) {
+        // ORDERING: owner-only, but for looks from outside
+        self.0.store(ticket << OP_BITS | ABORTED, Ordering::Release);
+    }
+
     /// Waiter, after the claim: who it was.
     pub(crate) fn op(&self) -> usize {
         self.0.load(Ordering::Acquire) & OP_MASK // ORDERING: pairs with claim

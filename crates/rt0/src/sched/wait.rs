@@ -23,8 +23,17 @@ use std::time::{Duration, Instant};
 #[derive(Clone, Copy)]
 pub(crate) struct Why {
     pub(crate) reason: WaitReason,
-    /// The address of what is waited for, or 0.
+    /// The address of what is waited for, or 0; of a [`Several`] for a select.
     pub(crate) on: usize,
+}
+
+/// Words that lie at equal distances: the addresses of what a select waits for, each 0 if there is
+/// nothing behind it. On the waiter's stack: debug/waits.rs reads it there.
+#[repr(C)]
+pub(crate) struct Several {
+    pub(crate) first: *const usize,
+    pub(crate) stride_bytes: usize,
+    pub(crate) count: usize,
 }
 
 impl Wait {
@@ -33,7 +42,7 @@ impl Wait {
     pub(crate) fn begin() -> Wait {
         match crate::tls::getg() {
             Some(gp) => Wait::of(&gp.parker),
-            None => Wait::of(super::thread_parker::own()),
+            None => Wait::of(&super::thread_parker::own().parker),
         }
     }
 
@@ -68,7 +77,7 @@ impl Wait {
         }
         let Some(gp) = self.parker.g() else {
             // A timer's: the deadlines of plain threads are in no heap (time/fired.rs).
-            let runner = crate::time::fired::push(self.parker.waits_on());
+            let runner = crate::time::fired::push(self.parker.waits_on().0);
             return runner.is_some_and(|runner| runner.expire(pp));
         };
         if !self.parker.park.notify() {
@@ -109,14 +118,14 @@ impl Wait {
             }
             pp
         });
-        self.parker.set_waits_on(why.on);
+        self.parker.set_waits_on(why.on, deadline_ns.is_some());
         let park = &self.parker.park;
         let mut mp = mp;
         if !park.consume() {
             mp = park_on(mp, gp, why.reason, commit, core::ptr::from_ref(park) as usize);
             park.resumed();
         }
-        self.parker.set_waits_on(0);
+        self.parker.waits_no_more();
         if let Some(pp) = armed
             && self.parker.ticket.op() != TIMEOUT
         {
@@ -126,7 +135,9 @@ impl Wait {
     }
 
     fn wait_thread(self, why: Why, deadline_ns: Option<i64>) {
-        self.parker.set_waits_on(why.on);
+        let own = super::thread_parker::own();
+        own.set_reason(why.reason);
+        self.parker.set_waits_on(why.on, deadline_ns.is_some());
         let woken = match deadline_ns {
             None => false,
             Some(when) => self.parker.key.wait_until(when) || self.claim(TIMEOUT),
@@ -135,7 +146,8 @@ impl Wait {
         if !woken {
             self.parker.key.wait();
         }
-        self.parker.set_waits_on(0);
+        self.parker.waits_no_more();
+        own.set_reason(WaitReason::None);
     }
 }
 

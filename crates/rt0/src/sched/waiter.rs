@@ -4,8 +4,10 @@
 //! is out: see `wake`.
 
 use super::park::{gopark, goready};
+use super::wait::Why;
 use crate::g::key::Key;
 use crate::g::park_state::ParkState;
+use crate::g::parker::Parker;
 use crate::g::{G, WaitReason};
 use crate::m::M;
 
@@ -22,12 +24,14 @@ impl Waiter {
     }
 
     /// Waits for one `wake`; one that came before makes it return at once.
-    pub(crate) fn wait(&self, reason: WaitReason) {
+    pub(crate) fn wait(&self, why: Why) {
         if self.gp.is_some() {
-            park_with(&self.park, reason);
-            return;
+            return park_with(&self.park, why);
         }
-        self.key.wait();
+        let own = super::thread_parker::own();
+        own.set_reason(why.reason);
+        show_wait(&own.parker, why, || self.key.wait());
+        own.set_reason(WaitReason::None);
     }
 
     /// Wakes the waiter, from anywhere.
@@ -44,12 +48,24 @@ impl Waiter {
 }
 
 /// Parks the running goroutine until `state` is notified.
-pub(crate) fn park_with(state: &ParkState, reason: WaitReason) {
+pub(crate) fn park_with(state: &ParkState, why: Why) {
     if state.consume() {
         return;
     }
-    gopark(reason, commit, core::ptr::from_ref(state) as usize);
+    let Some(gp) = crate::tls::getg() else { return };
+    show_wait(&gp.parker, why, || {
+        gopark(why.reason, commit, core::ptr::from_ref(state) as usize);
+    });
     state.resumed();
+}
+
+/// Around a wait that no ticket is claimed for: others can see that it lasts, and for what.
+fn show_wait(parker: &Parker, why: Why, wait: impl FnOnce()) {
+    let ticket = parker.ticket.begin();
+    parker.set_waits_on(why.on, false);
+    wait();
+    parker.waits_no_more();
+    parker.ticket.retire(ticket);
 }
 
 #[allow(unsafe_code, reason = "the park state lives on the parked goroutine's stack or in its G")]

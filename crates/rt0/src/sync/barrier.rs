@@ -30,6 +30,7 @@ impl Barrier {
     }
 
     /// Waits until `n` have called it. One of them, the last, is told that it is the leader.
+    #[track_caller]
     pub fn wait(&self) -> BarrierWaitResult {
         let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
         let generation = state.generation;

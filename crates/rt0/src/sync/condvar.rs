@@ -41,6 +41,7 @@ impl Condvar {
     ///
     /// # Errors
     /// If the mutex is poisoned by then; the guard is in the error.
+    #[track_caller]
     pub fn wait<'a, T>(&self, guard: MutexGuard<'a, T>) -> LockResult<MutexGuard<'a, T>> {
         self.wait_until(guard, None).0
     }
@@ -49,6 +50,7 @@ impl Condvar {
     ///
     /// # Errors
     /// As [`wait`](Condvar::wait).
+    #[track_caller]
     pub fn wait_while<'a, T, F>(
         &self,
         mut guard: MutexGuard<'a, T>,
@@ -67,6 +69,7 @@ impl Condvar {
     ///
     /// # Errors
     /// As [`wait`](Condvar::wait).
+    #[track_caller]
     pub fn wait_timeout<'a, T>(
         &self,
         guard: MutexGuard<'a, T>,
@@ -85,6 +88,7 @@ impl Condvar {
     ///
     /// # Errors
     /// As [`wait`](Condvar::wait).
+    #[track_caller]
     pub fn wait_timeout_while<'a, T, F>(
         &self,
         mut guard: MutexGuard<'a, T>,
@@ -106,6 +110,7 @@ impl Condvar {
         }
     }
 
+    #[track_caller]
     fn wait_until<'a, T>(
         &self,
         guard: MutexGuard<'a, T>,
@@ -117,6 +122,7 @@ impl Condvar {
 
     /// For what is made of condition variables: says why it waits. The second value is false when
     /// the deadline came first.
+    #[track_caller]
     pub(super) fn wait_for<'a, T>(
         &self,
         guard: MutexGuard<'a, T>,

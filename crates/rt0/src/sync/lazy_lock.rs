@@ -47,6 +47,7 @@ impl<T, F: FnOnce() -> T> LazyLock<T, F> {
     /// # Panics
     /// If the closure panics or has panicked.
     #[inline]
+    #[track_caller]
     pub fn force(this: &LazyLock<T, F>) -> &T {
         match LazyLock::get(this) {
             Some(value) => value,
@@ -55,6 +56,7 @@ impl<T, F: FnOnce() -> T> LazyLock<T, F> {
     }
 
     #[cold]
+    #[track_caller]
     fn force_slow(&self) -> &T {
         self.once.call("LazyLock", Poison::Minds, |_| {
             // SAFETY: LL1: this is the closure that `once` runs.

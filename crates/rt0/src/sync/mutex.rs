@@ -23,7 +23,7 @@ use std::cell::UnsafeCell;
 use std::fmt;
 use std::marker::PhantomData;
 use std::ops::{Deref, DerefMut};
-use std::panic::{RefUnwindSafe, UnwindSafe};
+use std::panic::{Location, RefUnwindSafe, UnwindSafe};
 use std::sync::{LockResult, PoisonError, TryLockError, TryLockResult};
 use std::time::Duration;
 
@@ -34,10 +34,11 @@ use std::time::Duration;
 /// when the lock is freed; but once one has waited for a millisecond, the lock is handed to it, so
 /// nobody waits for ever. Locking it twice from one goroutine waits for ever, and is reported as a
 /// deadlock if nothing else can run.
+#[repr(C)]
 pub struct Mutex<T: ?Sized> {
+    owner: Owner, // OW2
     word: MutexWord,
     poison: Flag,
-    owner: Owner,
     data: UnsafeCell<T>, // MU1
 }
 
@@ -52,9 +53,9 @@ impl<T> Mutex<T> {
     /// A mutex that is not locked.
     pub const fn new(t: T) -> Mutex<T> {
         Mutex {
+            owner: Owner::new(),
             word: MutexWord::new(),
             poison: Flag::new(),
-            owner: Owner::new(),
             data: UnsafeCell::new(t),
         }
     }
@@ -76,6 +77,7 @@ impl<T: ?Sized> Mutex<T> {
     /// # Errors
     /// If a holder panicked; the guard is in the error.
     #[inline]
+    #[track_caller]
     pub fn lock(&self) -> LockResult<MutexGuard<'_, T>> {
         if !self.word.try_fast() {
             self.lock_slow(None);
@@ -85,7 +87,7 @@ impl<T: ?Sized> Mutex<T> {
 
     #[cold]
     fn lock_slow(&self, until: Option<i64>) -> bool {
-        let on = core::ptr::from_ref(&self.word) as usize;
+        let on = core::ptr::from_ref(&self.owner) as usize;
         self.word.lock_slow(&Sema, Why { reason: WaitReason::MutexLock, on }, until)
     }
 
@@ -93,6 +95,7 @@ impl<T: ?Sized> Mutex<T> {
     ///
     /// # Errors
     /// `WouldBlock` if it is not free, `Poisoned` if a holder panicked.
+    #[track_caller]
     pub fn try_lock(&self) -> TryLockResult<MutexGuard<'_, T>> {
         if !self.word.try_lock() {
             return Err(TryLockError::WouldBlock);
@@ -104,6 +107,7 @@ impl<T: ?Sized> Mutex<T> {
     ///
     /// # Errors
     /// `WouldBlock` if the time is over, `Poisoned` if a holder panicked.
+    #[track_caller]
     pub fn try_lock_for(&self, timeout: Duration) -> TryLockResult<MutexGuard<'_, T>> {
         if !self.word.try_lock() && (timeout.is_zero() || !self.lock_slow(wait::after(timeout))) {
             return Err(TryLockError::WouldBlock);
@@ -113,8 +117,9 @@ impl<T: ?Sized> Mutex<T> {
 
     /// MU1: the caller has just got the lock.
     #[inline(always)]
+    #[track_caller]
     fn guard(&self) -> LockResult<MutexGuard<'_, T>> {
-        self.owner.set();
+        self.owner.set(Location::caller());
         let since = self.poison.since();
         self.poison.wrap(MutexGuard { lock: self, since, not_send: PhantomData })
     }
@@ -205,6 +210,7 @@ impl<T: ?Sized> Drop for MutexGuard<'_, T> {
     #[inline]
     fn drop(&mut self) {
         self.lock.poison.done(self.since);
+        self.lock.owner.clear();
         self.lock.word.unlock(&Sema);
     }
 }

@@ -1,17 +1,21 @@
 //! Initialisation that happens once. std: `sync::Once`; Go: `sync.Once`.
 
+use super::owner::Owner;
 use super::raw::once::{Begin, COMPLETE, OnceWord, POISONED, Poison};
 use crate::g::WaitReason;
 use crate::sched::wait::Why;
 use crate::sema::Sema;
 use std::fmt;
-use std::panic::{RefUnwindSafe, UnwindSafe};
+use std::panic::{Location, RefUnwindSafe, UnwindSafe};
 
 /// Runs a closure once, whoever comes first; the others wait until it is done.
 ///
 /// std: [`std::sync::Once`]; Go: `sync.Once`. A closure that calls the same `Once` again waits for
 /// itself, for ever.
+#[repr(C)]
 pub struct Once {
+    /// Who runs the closure. OW2
+    owner: Owner,
     word: OnceWord,
 }
 
@@ -38,13 +42,14 @@ impl fmt::Debug for OnceState {
 
 /// Ends what was begun, also when the closure unwinds.
 struct Finish<'a> {
-    word: &'a OnceWord,
+    once: &'a Once,
     state: u32,
 }
 
 impl Drop for Finish<'_> {
     fn drop(&mut self) {
-        self.word.finish(&Sema, self.state);
+        self.once.owner.clear();
+        self.once.word.finish(&Sema, self.state);
     }
 }
 
@@ -52,11 +57,11 @@ impl Once {
     /// One whose closure has not run.
     #[allow(clippy::new_without_default, reason = "std's has no Default either")]
     pub const fn new() -> Once {
-        Once { word: OnceWord::new() }
+        Once { owner: Owner::new(), word: OnceWord::new() }
     }
 
     pub(super) const fn completed() -> Once {
-        Once { word: OnceWord::complete() }
+        Once { owner: Owner::new(), word: OnceWord::complete() }
     }
 
     /// Runs `f` unless a closure has run; returns when one is done.
@@ -73,6 +78,7 @@ impl Once {
 
     /// The same, also if an earlier closure panicked.
     #[inline]
+    #[track_caller]
     pub fn call_once_force<F: FnOnce(&OnceState)>(&self, f: F) {
         if !self.word.is_complete() {
             self.call("Once", Poison::Ignores, f);
@@ -86,7 +92,8 @@ impl Once {
             Begin::Done => {}
             Begin::Poisoned => panic!("{what} instance has previously been poisoned"),
             Begin::Run { poisoned } => {
-                let mut finish = Finish { word: &self.word, state: POISONED };
+                let mut finish = Finish { once: self, state: POISONED };
+                self.owner.set(Location::caller());
                 f(&OnceState { poisoned });
                 finish.state = COMPLETE;
             }

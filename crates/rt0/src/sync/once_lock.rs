@@ -67,6 +67,7 @@ impl<T> OnceLock<T> {
     ///
     /// # Errors
     /// If there is one; the new one is in the error.
+    #[track_caller]
     pub fn set(&self, value: T) -> Result<(), T> {
         let mut value = Some(value);
         self.fill(|| value.take());
@@ -76,6 +77,7 @@ impl<T> OnceLock<T> {
     /// The value; that of `f`, if there is none yet. Waits if somebody else is about to write it.
     /// If `f` panics there still is none.
     #[inline]
+    #[track_caller]
     pub fn get_or_init<F: FnOnce() -> T>(&self, f: F) -> &T {
         if let Some(value) = self.get() {
             return value;
@@ -85,6 +87,7 @@ impl<T> OnceLock<T> {
     }
 
     #[cold]
+    #[track_caller]
     fn fill(&self, f: impl FnOnce() -> Option<T>) {
         self.once.call("OnceLock", Poison::Ignores, |_| {
             let value = f();

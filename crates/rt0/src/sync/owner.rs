@@ -1,26 +1,44 @@
-//! Who holds a lock, for reports.
+//! Who holds a lock and where it was taken: for reports, and for the graph of who waits for whom.
 //!
-//! The holder leaves its number when it has got the lock; nothing is written when it gives it up,
-//! so the number means something while the lock is held.
+//! The holder leaves its name when it has got the lock and takes it away before it gives the lock
+//! up: plain stores to a line that the lock has just made its own.
+//!
+//! # Invariants
+//! * `OW1`: while `who` is somebody's name, that one holds the lock: it is written after the lock
+//!   was got and cleared before the lock can be another's.
+//! * `OW2`: it lies at the lock's address, `who` first. Who waits for the lock records that
+//!   address, and debug/waits.rs reads the two words there.
 
-use crate::atomic::Word;
+use crate::atomic::{AtomicUsize, Ordering, Word};
+use core::panic::Location;
 
-/// A plain thread: goroutines have numbers from 1.
-const THREAD: u64 = u64::MAX;
-
-pub(crate) struct Owner(Word);
+#[repr(C)]
+pub(crate) struct Owner {
+    /// OW1. The number of a goroutine, or `thread_parker::me` of a plain thread; 0: nobody's.
+    who: Word,
+    /// A `&'static Location`, or 0 before the first holder.
+    at: AtomicUsize,
+}
 
 impl Owner {
     pub(crate) const fn new() -> Owner {
-        Owner(Word::new(0))
+        Owner { who: Word::new(0), at: AtomicUsize::new(0) }
     }
 
-    /// The caller has got the lock.
+    /// OW1: the caller has got the lock.
     #[inline(always)]
-    pub(crate) fn set(&self) {
-        self.0.set(match crate::tls::getg() {
+    pub(crate) fn set(&self, at: &'static Location<'static>) {
+        // ORDERING: a report
+        self.at.store(core::ptr::from_ref(at) as usize, Ordering::Relaxed);
+        self.who.set(match crate::tls::getg() {
             Some(gp) => gp.goid.get(),
-            None => THREAD,
+            None => crate::sched::thread_parker::me(),
         });
+    }
+
+    /// OW1: the caller is about to give the lock up; its release follows.
+    #[inline(always)]
+    pub(crate) fn clear(&self) {
+        self.who.set(0);
     }
 }

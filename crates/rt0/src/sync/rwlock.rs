@@ -24,7 +24,7 @@ use std::marker::PhantomData;
 use std::mem::ManuallyDrop;
 use std::ops::{Deref, DerefMut};
 
-use std::panic::{RefUnwindSafe, UnwindSafe};
+use std::panic::{Location, RefUnwindSafe, UnwindSafe};
 use std::ptr::NonNull;
 use std::sync::{LockResult, PoisonError, TryLockError, TryLockResult};
 use std::time::Duration;
@@ -34,11 +34,12 @@ use std::time::Duration;
 /// std: [`std::sync::RwLock`], with its poisoning; Go: `sync.RWMutex`. A writer that waits keeps
 /// new readers out, and those all come in before the next writer, so neither waits for ever. Hence
 /// a goroutine that reads must not ask to read again: with a writer in between it waits for itself.
+#[repr(C)]
 pub struct RwLock<T: ?Sized> {
+    /// The writer. OW2
+    owner: Owner,
     word: RwWord,
     poison: Flag,
-    /// The last writer.
-    owner: Owner,
     data: UnsafeCell<T>, // RL1
 }
 
@@ -53,9 +54,9 @@ impl<T> RwLock<T> {
     /// A lock that nobody has.
     pub const fn new(t: T) -> RwLock<T> {
         RwLock {
+            owner: Owner::new(),
             word: RwWord::new(),
             poison: Flag::new(),
-            owner: Owner::new(),
             data: UnsafeCell::new(t),
         }
     }
@@ -95,7 +96,7 @@ impl<T: ?Sized> RwLock<T> {
     }
 
     fn why(&self, reason: WaitReason) -> Why {
-        Why { reason, on: core::ptr::from_ref(&self.word) as usize }
+        Why { reason, on: core::ptr::from_ref(&self.owner) as usize }
     }
 
     /// Reads if no writer has the lock or waits for it. Never blocks.
@@ -133,6 +134,7 @@ impl<T: ?Sized> RwLock<T> {
     /// # Errors
     /// If a writer panicked; the guard is in the error.
     #[inline]
+    #[track_caller]
     pub fn write(&self) -> LockResult<RwLockWriteGuard<'_, T>> {
         if !self.word.try_write_fast() {
             self.write_slow(None);
@@ -149,6 +151,7 @@ impl<T: ?Sized> RwLock<T> {
     ///
     /// # Errors
     /// `WouldBlock` if somebody does, `Poisoned` if a writer panicked.
+    #[track_caller]
     pub fn try_write(&self) -> TryLockResult<RwLockWriteGuard<'_, T>> {
         if !self.word.try_write() {
             return Err(TryLockError::WouldBlock);
@@ -160,6 +163,7 @@ impl<T: ?Sized> RwLock<T> {
     ///
     /// # Errors
     /// `WouldBlock` if the time is over, `Poisoned` if a writer panicked.
+    #[track_caller]
     pub fn try_write_for(&self, timeout: Duration) -> TryLockResult<RwLockWriteGuard<'_, T>> {
         if !self.word.try_write() && (timeout.is_zero() || !self.write_slow(wait::after(timeout))) {
             return Err(TryLockError::WouldBlock);
@@ -169,8 +173,9 @@ impl<T: ?Sized> RwLock<T> {
 
     /// RL1: the caller is the writer.
     #[inline(always)]
+    #[track_caller]
     fn write_guard(&self) -> LockResult<RwLockWriteGuard<'_, T>> {
-        self.owner.set();
+        self.owner.set(Location::caller());
         let since = self.poison.since();
         self.poison.wrap(RwLockWriteGuard { lock: self, since, not_send: PhantomData })
     }
@@ -280,6 +285,7 @@ impl<'a, T: ?Sized> RwLockWriteGuard<'a, T> {
     pub fn downgrade(s: Self) -> RwLockReadGuard<'a, T> {
         let s = ManuallyDrop::new(s);
         s.lock.poison.done(s.since);
+        s.lock.owner.clear();
         s.lock.word.downgrade(&Sema);
         RwLockReadGuard::new(s.lock)
     }
@@ -306,6 +312,7 @@ impl<T: ?Sized> Drop for RwLockWriteGuard<'_, T> {
     #[inline]
     fn drop(&mut self) {
         self.lock.poison.done(self.since);
+        self.lock.owner.clear();
         self.lock.word.unlock_write(&Sema);
     }
 }

@@ -42,7 +42,7 @@ impl FuncTimer {
             fired::parker()
         };
         let timer = Arc::new(FuncTimer { parker, armed: RtMutex::new(Rank::FuncTimer, None), f });
-        parker.set_waits_on(Arc::as_ptr(&timer).expose_provenance());
+        parker.set_waits_on(Arc::as_ptr(&timer).expose_provenance(), false);
         Ok(timer)
     }
 

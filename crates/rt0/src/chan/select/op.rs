@@ -46,8 +46,6 @@ pub(crate) trait Handle {
     fn abandon(&self, chosen: Chosen);
     /// Where an entry's message is to go; null for a send.
     fn slot(&self, storage: &mut Storage) -> *mut u8;
-    /// What is waited for, in reports.
-    fn on(&self) -> usize;
 }
 
 fn send_line(purpose: Purpose) -> Line {
@@ -81,10 +79,6 @@ impl<T> Handle for Sender<T> {
 
     fn slot(&self, _: &mut Storage) -> *mut u8 {
         core::ptr::null_mut()
-    }
-
-    fn on(&self) -> usize {
-        core::ptr::from_ref(&*self.shared) as usize
     }
 }
 
@@ -141,10 +135,6 @@ impl<T> Handle for Receiver<T> {
 
     fn slot(&self, storage: &mut Storage) -> *mut u8 {
         storage.place()
-    }
-
-    fn on(&self) -> usize {
-        self.shared().map_or(0, |shared| core::ptr::from_ref(shared) as usize)
     }
 }
 

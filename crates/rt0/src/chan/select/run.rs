@@ -26,7 +26,7 @@ use crate::chan::shared::Patience;
 use crate::g::WaitReason;
 use crate::g::parker::Wait;
 use crate::g::ticket::{FIRST_OP, LAST_OP};
-use crate::sched::wait::Why;
+use crate::sched::wait::{Several, Why};
 use std::time::{Duration, Instant};
 
 /// Entries on the stack: for a few operations, for some.
@@ -162,8 +162,12 @@ fn wait_on(
     let pairs = || ops.iter().zip(entries);
     let registered = pairs().take_while(|(op, e)| op.handle.register(&here, e, purpose)).count();
     let ready = registered < ops.len();
-    let on = if let [op] = ops { op.handle.on() } else { 0 };
-    let why = Why { reason: WaitReason::Select, on };
+    let several = Several {
+        first: entries[0].on.as_ptr(),
+        stride_bytes: size_of::<Entry<Wait>>(),
+        count: ops.len(),
+    };
+    let why = Why { reason: WaitReason::Select, on: core::ptr::from_ref(&several) as usize };
     match limit {
         Ok(until) if !ready => {
             let first = ops.iter().filter_map(|op| op.handle.deadline()).min();

@@ -1,0 +1,264 @@
+//! Who waits for what, seen from outside.
+//!
+//! Whoever waits leaves the reason and the address of what it waits for in its G or parker, and a
+//! ticket that nobody has claimed (sched/wait.rs). Others look while it may go on at any moment, so
+//! a look is two readings: [`Seen::of_g`] takes down ticket, reason and address, and
+//! [`Seen::lasts`] says whether it is the same wait still. Tickets are never used twice: if it is,
+//! the waiter has been in that wait all the time between the two.
+//!
+//! What a lock says of its holder is read where the lock lies, which may be anybody's memory by
+//! then, or nobody's. So it is read by the kernel (`raw::peek`), and counts only if the wait lasted
+//! beyond: the lock was alive then, for its waiter uses it. No lock is taken and nothing allocated:
+//! this may run anywhere.
+
+#![allow(unsafe_code, reason = "a location that a lock had when its waiter waited")]
+
+use crate::g::parker::Parker;
+use crate::g::{G, Status, WaitReason};
+use crate::sched::thread_parker::{self, ThreadParker, tid_of};
+use crate::sched::wait::Several;
+use crate::sys::raw::peek;
+use core::fmt;
+use core::panic::Location;
+
+/// A goroutine, or a thread that is none.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+#[non_exhaustive]
+pub enum Party {
+    /// By its number.
+    Goroutine(u64),
+    /// By the kernel's number for it.
+    Thread(u32),
+}
+
+impl fmt::Display for Party {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Party::Goroutine(id) => write!(f, "goroutine {id}"),
+            Party::Thread(tid) => write!(f, "thread {tid}"),
+        }
+    }
+}
+
+/// Whom a wait is for: the holder of a lock, the goroutine to be joined.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[non_exhaustive]
+pub struct Holder {
+    /// Who it is.
+    pub party: Party,
+    /// Where it took the lock.
+    pub at: Option<&'static Location<'static>>,
+}
+
+/// A wait that goes on. See [`waits`].
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub struct Waiting {
+    /// Who waits.
+    pub party: Party,
+    /// Why, in Go's words; of a blocking call its name.
+    pub reason: &'static str,
+    /// The addresses of what it waits for: a lock, a channel, all channels of a select. Nothing for
+    /// a sleep, `park` and blocking calls.
+    pub on: Vec<usize>,
+    /// Whether the wait ends by itself at some time.
+    pub timed: bool,
+    /// The only one that can end it, where that is known: the holder of a mutex, the writer of an
+    /// `RwLock`, the one that runs a `Once`, the goroutine to be joined.
+    pub holder: Option<Holder>,
+}
+
+/// What all goroutines wait for that wait now, and all plain threads that wait in a function of
+/// rt0's. Never blocks; from any thread. While others run it is a picture of the past.
+pub fn waits() -> Vec<Waiting> {
+    let goroutines = crate::g::allgs().filter(|gp| !gp.is_system()).filter_map(|gp| {
+        if gp.status() == Status::Syscall as u32 {
+            return Some(Waiting {
+                party: Party::Goroutine(gp.goid.get()),
+                reason: crate::interpose::call_text(gp.call()),
+                on: Vec::new(),
+                timed: false,
+                holder: None,
+            });
+        }
+        Seen::of_g(gp)?.in_words()
+    });
+    let threads = thread_parker::all().filter_map(|tp| Seen::of_thread(tp)?.in_words());
+    goroutines.chain(threads).collect()
+}
+
+/// The address of a `G`, or what a plain thread waits with.
+#[derive(Clone, Copy)]
+enum Waiter {
+    G(&'static G),
+    Thread(&'static ThreadParker),
+}
+
+/// A wait, as it was found.
+#[derive(Clone, Copy)]
+pub(crate) struct Seen {
+    waiter: Waiter,
+    pub(crate) party: Party,
+    ticket: usize,
+    pub(crate) reason: WaitReason,
+    on: usize,
+    pub(crate) timed: bool,
+}
+
+impl Seen {
+    /// What the goroutine waits for, if it is parked.
+    pub(crate) fn of_g(gp: &'static G) -> Option<Seen> {
+        if gp.status() != Status::Waiting as u32 {
+            return None;
+        }
+        let party = Party::Goroutine(gp.goid.get());
+        Seen::find(Waiter::G(gp), party, &gp.parker, || gp.wait_reason())
+    }
+
+    /// What the thread waits for, if it does.
+    pub(crate) fn of_thread(tp: &'static ThreadParker) -> Option<Seen> {
+        Seen::find(Waiter::Thread(tp), Party::Thread(tp.tid()), &tp.parker, || tp.reason())
+    }
+
+    fn find(
+        waiter: Waiter,
+        party: Party,
+        parker: &Parker,
+        reason: impl FnOnce() -> WaitReason,
+    ) -> Option<Seen> {
+        let ticket = parker.ticket.unclaimed()?;
+        let (on, timed) = parker.waits_on();
+        let seen = Seen { waiter, party, ticket, reason: reason(), on, timed };
+        (seen.reason != WaitReason::None && seen.lasts()).then_some(seen)
+    }
+
+    /// Whether it has been waiting since, and nobody has made it go on.
+    pub(crate) fn lasts(&self) -> bool {
+        match self.waiter {
+            Waiter::G(gp) => {
+                gp.parker.ticket.unclaimed() == Some(self.ticket)
+                    && gp.status() == Status::Waiting as u32
+            }
+            Waiter::Thread(tp) => tp.parker.ticket.unclaimed() == Some(self.ticket),
+        }
+    }
+
+    /// Whom it waits for, if that is known and it still waits.
+    pub(crate) fn holder(&self) -> Option<Holder> {
+        let holder = match self.reason {
+            WaitReason::Join => Holder { party: Party::Goroutine(self.joined()?), at: None },
+            WaitReason::MutexLock
+            | WaitReason::RwLockRead
+            | WaitReason::RwLockWrite
+            | WaitReason::OnceDo => {
+                // sync/owner.rs OW2
+                let [who, at] = peek::<2>(self.on).filter(|words| words[0] != 0)?;
+                if !self.lasts() {
+                    return None;
+                }
+                let party = match tid_of(who as u64) {
+                    Some(tid) => Party::Thread(tid),
+                    None => Party::Goroutine(who as u64),
+                };
+                // SAFETY: the wait lasted beyond the reading, so this was the lock's word: null, or
+                // of a `'static` location.
+                Holder { party, at: unsafe { (at as *const Location<'static>).as_ref() } }
+            }
+            _ => return None,
+        };
+        self.lasts().then_some(holder)
+    }
+
+    /// The number of the goroutine whose end is waited for.
+    fn joined(&self) -> Option<u64> {
+        // SAFETY: join.rs waits for a G, which is never freed; 0 at a wait's beginning.
+        let gp = unsafe { (self.on as *const G).as_ref() };
+        gp.map(|gp| gp.goid.get())
+    }
+
+    /// Calls `f` for each object, while it waits.
+    fn each_object(&self, mut f: impl FnMut(usize)) {
+        if self.reason != WaitReason::Select {
+            return if self.on != 0 && self.reason != WaitReason::Join {
+                f(self.on)
+            };
+        }
+        const WORDS: usize = size_of::<Several>() / size_of::<usize>();
+        let Some([first, stride_bytes, count]) = peek::<WORDS>(self.on) else { return };
+        if !self.lasts() {
+            return;
+        }
+        for i in 0..count {
+            let at = first.wrapping_add(i * stride_bytes);
+            match peek::<1>(at).filter(|_| self.lasts()) {
+                Some([on]) if on != 0 => f(on),
+                Some(_) => {}
+                None => return,
+            }
+        }
+    }
+
+    fn in_words(&self) -> Option<Waiting> {
+        let mut on = Vec::new();
+        self.each_object(|object| on.push(object));
+        let (party, timed, holder) = (self.party, self.timed, self.holder());
+        let waiting = Waiting { party, reason: self.reason.text(), on, timed, holder };
+        self.lasts().then_some(waiting)
+    }
+}
+
+/// What kind of thing a wait with this reason is for.
+fn kind(reason: WaitReason) -> &'static str {
+    use WaitReason as W;
+    match reason {
+        W::MutexLock => "sync.Mutex",
+        W::RwLockRead | W::RwLockWrite => "sync.RWMutex",
+        W::CondWait => "sync.Cond",
+        W::WaitGroupWait => "sync.WaitGroup",
+        W::SemAcquire => "semaphore",
+        W::OnceDo => "sync.Once",
+        W::NotifyWait => "notify",
+        W::OneshotReceive => "oneshot",
+        W::BroadcastReceive => "broadcast",
+        W::WatchWait => "watch",
+        W::BarrierWait => "barrier",
+        W::ChanReceive | W::ChanSend | W::Select => "chan",
+        W::Scope => "scope",
+        _ => "object",
+    }
+}
+
+impl fmt::Display for Seen {
+    /// `waits for sync.Mutex 0x7f00, held by goroutine 7, locked at src/main.rs:31`; nothing if it
+    /// waits for nothing that has an address.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (mut any, mut result) = (false, Ok(()));
+        self.each_object(|object| {
+            let r = match core::mem::replace(&mut any, true) {
+                false => write!(f, "waits for {} {object:#x}", kind(self.reason)),
+                true => write!(f, ", {object:#x}"),
+            };
+            result = result.and(r);
+        });
+        result?;
+        let Some(holder) = self.holder() else { return Ok(()) };
+        match self.reason {
+            WaitReason::Join => return write!(f, "waits for the end of {}", holder.party),
+            WaitReason::OnceDo => write!(f, ", which {} runs", holder.party)?,
+            _ => write!(f, ", held by {}", holder.party)?,
+        }
+        match holder.at {
+            Some(at) => write!(f, " since {}:{}", at.file(), at.line()),
+            None => Ok(()),
+        }
+    }
+}
+
+/// A line for the goroutine's part of a dump: what it waits for and who has it. Nothing if there is
+/// no such thing.
+pub(crate) fn line(out: &mut impl fmt::Write, gp: &'static G) -> fmt::Result {
+    match Seen::of_g(gp) {
+        Some(seen) if seen.on != 0 => writeln!(out, "{seen}"),
+        _ => Ok(()),
+    }
+}
