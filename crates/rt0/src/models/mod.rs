@@ -27,6 +27,7 @@ mod chan;
 mod condvar;
 mod coverage;
 mod fresh;
+mod gate;
 mod handoff;
 mod join;
 mod locked;
