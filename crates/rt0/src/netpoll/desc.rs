@@ -13,8 +13,8 @@
 //!
 //! # Invariants
 //! * `PD1`: never freed; a late event finds another `seq` and does nothing.
-//! * `PD2`: `state` protects owners, registration and waiters; `seq`, the counts of the gates, flags and
-//!   limits change under it and are read without.
+//! * `PD2`: `state` protects owners, registration and waiters; `seq`, the counts of the gates, flags
+//!   and limits change under it and are read without.
 //! * `PD3`: when it is given back nobody waits: waiters borrow the owner of the descriptor.
 
 use super::gate::{Gate, Waiters};
@@ -217,7 +217,8 @@ impl PollDesc {
         }
         // ORDERING: no older than the count that `seen` has returned
         let deadline = self.deadlines[dir as usize].load(Ordering::Relaxed);
-        let timeout = self.timeouts[dir as usize].load(Ordering::Relaxed); // ORDERING: as above
+        // ORDERING: no older than the count that `seen` has returned
+        let timeout = self.timeouts[dir as usize].load(Ordering::Relaxed);
         let deadline = (deadline != 0).then_some(deadline);
         if timeout == 0 {
             return deadline;

@@ -64,11 +64,12 @@ impl Poller {
         }
     }
 
-    /// Waits until the first timer is due, an earlier one is there, a descriptor is ready, or `stop`
-    /// holds. `first`: the first deadline of all, [`FOREVER`] if somebody waits for descriptors
-    /// only, 0 if there is nothing to wait for. The caller has a fence between giving up its P and
-    /// this. `poll` waits for descriptors, at most so long (`None`: for ever); true if one is ready.
-    /// False: the M may sleep, for nothing is to be waited for or another M does that.
+    /// Waits until the first timer is due, an earlier one is there, a descriptor is ready, or
+    /// `stop` holds. `first`: the first deadline of all, [`FOREVER`] if somebody waits for
+    /// descriptors only, 0 if there is nothing to wait for. `poll` waits for descriptors, at most
+    /// so long (`None`: for ever); true if one is ready. The caller has a fence between giving up
+    /// its P and this. False: the M may sleep, for nothing is to be waited for or another M does
+    /// that.
     pub(crate) fn wait(
         &self,
         net: &impl Net,

@@ -82,7 +82,7 @@ fn park(wait: Wait, targets: &[Target<'_>], deadline_ns: Option<i64>) -> usize {
     // ORDERING: the M has a fence on its way to idle
     WAITERS.fetch_add(1, Ordering::Relaxed);
     let op = wait.wait(why(targets), deadline_ns);
-    WAITERS.fetch_sub(1, Ordering::Relaxed); // ORDERING: as above
+    WAITERS.fetch_sub(1, Ordering::Relaxed); // ORDERING: too many for a moment does no harm
     op
 }
 
