@@ -13,8 +13,8 @@
 //!
 //! # Invariants
 //! * `PD1`: never freed; a late event finds another `seq` and does nothing.
-//! * `PD2`: `state` protects owners, registration and waiters; `seq`, the counts of the gates, flags
-//!   and limits change under it and are read without.
+//! * `PD2`: `state` protects owners, registration and waiters; `seq`, the counts of the gates,
+//!   flags and limits change under it and are read without.
 //! * `PD3`: when it is given back nobody waits: waiters borrow the owner of the descriptor.
 
 use super::gate::{Gate, Waiters};
