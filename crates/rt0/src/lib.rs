@@ -57,7 +57,6 @@ mod m {
 mod models;
 #[cfg(loom)]
 mod netpoll {
-    pub(crate) mod gate;
     pub(crate) mod poller;
 }
 #[cfg(loom)]
@@ -122,8 +121,6 @@ pub(crate) mod goroutine;
 #[cfg(not(loom))]
 pub(crate) mod interpose;
 #[cfg(not(loom))]
-pub mod io;
-#[cfg(not(loom))]
 pub(crate) mod itab;
 #[cfg(not(loom))]
 pub(crate) mod join;
@@ -133,8 +130,6 @@ pub(crate) mod lock;
 pub(crate) mod m;
 #[cfg(not(loom))]
 pub(crate) mod malloc;
-#[cfg(not(loom))]
-pub mod net;
 #[cfg(not(loom))]
 pub(crate) mod netpoll;
 #[cfg(not(loom))]

@@ -81,7 +81,6 @@ pub(crate) enum WaitReason {
     ChanReceiveNilChan = 24,
     SelectNoCases = 25,
     TimerWait = 26,
-    IoWait = 27,
 }
 
 impl WaitReason {
@@ -114,12 +113,11 @@ impl WaitReason {
             WaitReason::ChanReceiveNilChan => "chan receive (nil chan)",
             WaitReason::SelectNoCases => "select (no cases)",
             WaitReason::TimerWait => "timer wait",
-            WaitReason::IoWait => "IO wait",
         }
     }
     pub(crate) fn from_u32(v: u32) -> WaitReason {
         use WaitReason as W;
-        const ALL: [WaitReason; 28] = [
+        const ALL: [WaitReason; 27] = [
             W::None,
             W::Sleep,
             W::Join,
@@ -147,7 +145,6 @@ impl WaitReason {
             W::ChanReceiveNilChan,
             W::SelectNoCases,
             W::TimerWait,
-            W::IoWait,
         ];
         ALL.get(v as usize).copied().unwrap_or(W::None)
     }

@@ -13,26 +13,24 @@
 pub(crate) enum Rank {
     /// Claiming a P from the M that holds it.
     Claim = 0,
-    /// Who waits for a descriptor; what its events ready is queued under it.
-    PollDesc = 1,
     /// The scheduler's lists: `SCHED.lock`.
-    Sched = 2,
+    Sched = 1,
     /// Whether a timer's function is to be run.
-    FuncTimer = 3,
+    FuncTimer = 2,
     /// A P's timer heap.
-    Timers = 4,
+    Timers = 3,
     /// The table of all goroutines.
-    Allg = 5,
+    Allg = 4,
     /// Free stacks and dead goroutines shared by all Ps.
-    GFree = 6,
+    GFree = 5,
     /// Stack arenas.
-    StackArena = 7,
+    StackArena = 6,
     /// The runtime's slabs.
-    Slab = 8,
+    Slab = 7,
     /// A bucket of the semaphore table.
-    Sema = 9,
+    Sema = 8,
     /// When a clocked channel's message is due, and who waits for it.
-    Alarm = 10,
+    Alarm = 9,
     /// What background tasks share: exit hooks and the like.
-    Misc = 11,
+    Misc = 10,
 }

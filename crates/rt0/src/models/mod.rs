@@ -27,7 +27,6 @@ mod chan;
 mod condvar;
 mod coverage;
 mod fresh;
-mod gate;
 mod handoff;
 mod join;
 mod locked;

@@ -1,5 +1,0 @@
-//! Input and output.
-
-pub(crate) mod pollable;
-
-pub use pollable::Closed;

@@ -1,0 +1,119 @@
+//! The operations.
+
+use super::step;
+use rt0::chan::{bounded, unbounded};
+use rt0::sync::Mutex;
+use std::hint::black_box;
+
+/// How often an operation runs before it is counted, and while it is.
+const WARM_UP: u32 = 5000;
+pub(crate) const ROUNDS: usize = 31;
+
+pub(crate) const NAMES: [&str; 9] = [
+    "yield_pair",
+    "spawn_join",
+    "spawn_scoped",
+    "chan_buffered",
+    "chan_unbounded",
+    "chan_round_trip",
+    "select_of_4_ready",
+    "mutex",
+    "park_timeout_token",
+];
+
+/// The child: runs `op`, with something added to it if `plant`.
+pub(crate) fn run(op: &str, plant: bool) {
+    let op = op.to_owned();
+    rt0::run(move || match &op[..] {
+        "yield_pair" => {
+            drop(rt0::go(|| {
+                loop {
+                    rt0::gosched();
+                }
+            }));
+            repeat(plant, rt0::gosched);
+        }
+        "spawn_join" => repeat(plant, || assert!(rt0::go(|| ()).join().is_ok())),
+        "spawn_scoped" => repeat(plant, || {
+            rt0::scope(|s| drop(s.go(|| ())));
+        }),
+        "chan_buffered" => {
+            let (tx, rx) = bounded(8);
+            repeat(plant, || {
+                assert!(tx.send(1).is_ok());
+                assert_eq!(rx.recv(), Ok(1));
+            });
+        }
+        "chan_unbounded" => {
+            let (tx, rx) = unbounded();
+            repeat(plant, || {
+                assert!(tx.send(1).is_ok());
+                assert_eq!(rx.recv(), Ok(1));
+            });
+        }
+        "chan_round_trip" => {
+            let ((ping, pinged), (pong, ponged)) = (bounded(0), bounded(0));
+            drop(rt0::go(move || while pinged.recv().is_ok() && pong.send(()).is_ok() {}));
+            repeat(plant, || {
+                assert!(ping.send(()).is_ok());
+                assert!(ponged.recv().is_ok());
+            });
+        }
+        "select_of_4_ready" => select_of_4(plant),
+        "mutex" => {
+            let lock = Mutex::new(0_u64);
+            repeat(plant, || *lock.lock().expect("nobody panics") += 1);
+        }
+        "park_timeout_token" => {
+            let me = rt0::current().expect("a goroutine");
+            repeat(plant, || {
+                me.unpark();
+                rt0::park_timeout(std::time::Duration::from_secs(1));
+            });
+        }
+        _ => panic!("no operation {op}"),
+    });
+}
+
+fn select_of_4(plant: bool) {
+    let chans: [_; 4] = std::array::from_fn(|_| bounded::<u32>(1));
+    let [(a, ra), (b, rb), (c, rc), (d, rd)] = &chans;
+    let senders = [a, b, c, d];
+    let mut turn = 0;
+    repeat(plant, || {
+        turn = (turn + 1) % 4;
+        assert!(senders[turn].send(7).is_ok());
+        let got = rt0::select! {
+            recv(ra) -> m => m,
+            recv(rb) -> m => m,
+            recv(rc) -> m => m,
+            recv(rd) -> m => m,
+        };
+        assert_eq!(got, Ok(7));
+    });
+}
+
+/// Passes `mark` before each round, and after the last.
+#[inline(always)]
+fn repeat(plant: bool, mut op: impl FnMut()) {
+    for _ in 0..WARM_UP {
+        op();
+    }
+    step::begin();
+    for _ in 0..ROUNDS {
+        step::mark();
+        op();
+        if plant {
+            planted();
+        }
+    }
+    step::mark();
+}
+
+/// What a careless change might add: more than 5% of the longest operation.
+#[inline(never)]
+fn planted() {
+    for i in 0..100 {
+        black_box(i);
+    }
+}

@@ -1,0 +1,141 @@
+//! Steps a child process and counts its instructions.
+//!
+//! # Safety
+//! `PT1`: ptrace on the child that this process started and that asked for it, from the one thread
+//! that there is; no request passes a pointer that the kernel writes to.
+
+#![allow(unsafe_code, reason = "PT1: ptrace")]
+
+use super::ops::ROUNDS;
+use std::io::{BufRead, BufReader, Write};
+use std::process::{Child, Command, Stdio};
+
+/// Beyond this a round is no operation any more.
+const MOST_STEPS: u64 = 2_000_000;
+const TRIES: u32 = 5;
+
+/// Where the parent counts. It must stay a function with an address of its own.
+#[inline(never)]
+pub(crate) extern "C" fn mark() {
+    std::hint::black_box(());
+}
+
+/// The child: tells the parent where `mark` is, and stops until the parent steps it.
+pub(crate) fn begin() {
+    println!("{}", mark as extern "C" fn() as usize);
+    std::io::stdout().flush().expect("the parent reads");
+    // SAFETY: PT1: no pointers
+    let traced = unsafe { libc::ptrace(libc::PTRACE_TRACEME, 0, 0, 0) };
+    assert_eq!(traced, 0, "ptrace: {}", std::io::Error::last_os_error());
+    // SAFETY: no memory is involved.
+    unsafe { libc::raise(libc::SIGSTOP) };
+}
+
+/// The instructions of `op`: the median of its rounds.
+pub(crate) fn median(op: &str, plant: bool) -> Result<u64, String> {
+    let mut why = String::new();
+    for _ in 0..TRIES {
+        match rounds(op, plant) {
+            Ok(mut counts) => {
+                counts.sort_unstable();
+                return Ok(counts[counts.len() / 2]);
+            }
+            Err(e) => why = e,
+        }
+    }
+    Err(format!("{op} cannot be counted: {why}"))
+}
+
+fn rounds(op: &str, plant: bool) -> Result<Vec<u64>, String> {
+    let me = std::env::current_exe().map_err(|e| e.to_string())?;
+    let mut child = Command::new(me)
+        .args(["run", op, if plant { "plant" } else { "" }])
+        .env("GOMAXPROCS", "1")
+        .env("GODEBUG", "randseed=1") // a select tries its channels in the same order each time
+        .stdout(Stdio::piped())
+        .spawn()
+        .map_err(|e| e.to_string())?;
+    let mut frozen = Vec::new();
+    let counted = step_all(&mut child, &mut frozen);
+    let _ = child.kill(); // it may have ended
+    for tid in frozen {
+        while stopped_by(tid).is_ok() {}
+    }
+    let _ = child.wait(); // step_all may have had its status
+    counted
+}
+
+fn step_all(child: &mut Child, frozen: &mut Vec<i32>) -> Result<Vec<u64>, String> {
+    let out = child.stdout.take().ok_or("no pipe")?;
+    let mut line = String::new();
+    BufReader::new(out).read_line(&mut line).map_err(|e| e.to_string())?;
+    let mark: u64 = line.trim().parse().map_err(|_| format!("not an address: {line:?}"))?;
+    let pid = child.id().cast_signed();
+    let (mut counts, mut steps, mut started) = (Vec::with_capacity(ROUNDS), 0, false);
+    let mut signal = stopped_by(pid)?;
+    if signal == libc::SIGSTOP {
+        signal = 0;
+    }
+    freeze_others(pid, frozen)?;
+    while counts.len() < ROUNDS {
+        // SAFETY: PT1: the signal is passed by value
+        if unsafe { libc::ptrace(libc::PTRACE_SINGLESTEP, pid, 0, signal) } != 0 {
+            return Err(std::io::Error::last_os_error().to_string());
+        }
+        signal = stopped_by(pid)?;
+        if signal == libc::SIGTRAP {
+            signal = 0;
+        }
+        steps += 1;
+        if rip(pid) == mark {
+            if started {
+                counts.push(steps);
+            }
+            (started, steps) = (true, 0);
+        }
+        if steps > MOST_STEPS {
+            return Err(format!("{} rounds were counted, then {steps} steps", counts.len()));
+        }
+    }
+    Ok(counts)
+}
+
+/// Stops the child's other threads for good: to sysmon a goroutine that is stepped is one that
+/// computes for seconds.
+fn freeze_others(pid: i32, frozen: &mut Vec<i32>) -> Result<(), String> {
+    let tasks = std::fs::read_dir(format!("/proc/{pid}/task")).map_err(|e| e.to_string())?;
+    for task in tasks.flatten() {
+        let tid: i32 = task.file_name().to_string_lossy().parse().unwrap_or(pid);
+        if tid == pid {
+            continue;
+        }
+        frozen.push(tid);
+        for request in [libc::PTRACE_SEIZE, libc::PTRACE_INTERRUPT] {
+            // SAFETY: PT1: no pointers
+            if unsafe { libc::ptrace(request, tid, 0, 0) } != 0 {
+                return Err(std::io::Error::last_os_error().to_string());
+            }
+        }
+        stopped_by(tid)?;
+    }
+    Ok(())
+}
+
+fn stopped_by(pid: i32) -> Result<i32, String> {
+    let mut status = 0;
+    // SAFETY: a local for the status
+    if unsafe { libc::waitpid(pid, &raw mut status, libc::__WALL) } != pid {
+        return Err(std::io::Error::last_os_error().to_string());
+    }
+    if libc::WIFSTOPPED(status) {
+        Ok(libc::WSTOPSIG(status))
+    } else {
+        Err(format!("it ended with status {status:#x}"))
+    }
+}
+
+fn rip(pid: i32) -> u64 {
+    let at = std::mem::offset_of!(libc::user_regs_struct, rip);
+    // SAFETY: PT1: an offset into the child's registers, no pointer
+    unsafe { libc::ptrace(libc::PTRACE_PEEKUSER, pid, at, 0) }.cast_unsigned()
+}
