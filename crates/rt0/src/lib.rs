@@ -57,6 +57,7 @@ mod m {
 mod models;
 #[cfg(loom)]
 mod netpoll {
+    pub(crate) mod gate;
     pub(crate) mod poller;
 }
 #[cfg(loom)]
@@ -113,8 +114,6 @@ pub(crate) mod boot;
 #[cfg(not(loom))]
 pub mod chan;
 #[cfg(not(loom))]
-pub mod context;
-#[cfg(not(loom))]
 pub mod debug;
 #[cfg(not(loom))]
 pub(crate) mod g;
@@ -122,6 +121,8 @@ pub(crate) mod g;
 pub(crate) mod goroutine;
 #[cfg(not(loom))]
 pub(crate) mod interpose;
+#[cfg(not(loom))]
+pub mod io;
 #[cfg(not(loom))]
 pub(crate) mod itab;
 #[cfg(not(loom))]
@@ -132,6 +133,8 @@ pub(crate) mod lock;
 pub(crate) mod m;
 #[cfg(not(loom))]
 pub(crate) mod malloc;
+#[cfg(not(loom))]
+pub mod net;
 #[cfg(not(loom))]
 pub(crate) mod netpoll;
 #[cfg(not(loom))]

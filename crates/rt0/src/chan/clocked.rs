@@ -55,6 +55,7 @@ impl Clocked {
         Kind::Every(ns(period).max(1))
     }
 
+    #[allow(dead_code, reason = "contexts")]
     /// Messages without end from `when` on, or from the moment that [`open`](Self::open) is called.
     pub(crate) fn latch(when: Option<Instant>) -> Self {
         let next = if when.is_some() { 0 } else { OFF };
@@ -196,6 +197,7 @@ impl Clocked {
         self.set(self.now().saturating_add(ns(period)).min(LAST), Clocked::kind(period));
     }
 
+    #[allow(dead_code, reason = "contexts")]
     /// Opens a latch now.
     pub(crate) fn open(&self) {
         self.set(self.now(), Kind::Latch);

@@ -224,6 +224,7 @@ fn kind(reason: WaitReason) -> &'static str {
         W::BarrierWait => "barrier",
         W::ChanReceive | W::ChanSend | W::Select => "chan",
         W::Scope => "scope",
+        W::IoWait => "descriptor",
         _ => "object",
     }
 }

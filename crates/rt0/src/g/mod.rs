@@ -81,6 +81,7 @@ pub(crate) enum WaitReason {
     ChanReceiveNilChan = 24,
     SelectNoCases = 25,
     TimerWait = 26,
+    IoWait = 27,
 }
 
 impl WaitReason {
@@ -113,11 +114,12 @@ impl WaitReason {
             WaitReason::ChanReceiveNilChan => "chan receive (nil chan)",
             WaitReason::SelectNoCases => "select (no cases)",
             WaitReason::TimerWait => "timer wait",
+            WaitReason::IoWait => "IO wait",
         }
     }
     pub(crate) fn from_u32(v: u32) -> WaitReason {
         use WaitReason as W;
-        const ALL: [WaitReason; 27] = [
+        const ALL: [WaitReason; 28] = [
             W::None,
             W::Sleep,
             W::Join,
@@ -145,6 +147,7 @@ impl WaitReason {
             W::ChanReceiveNilChan,
             W::SelectNoCases,
             W::TimerWait,
+            W::IoWait,
         ];
         ALL.get(v as usize).copied().unwrap_or(W::None)
     }

@@ -8,6 +8,7 @@ use super::key::Key;
 use super::park_state::ParkState;
 use super::ticket::{ABORTED, TicketWord};
 use crate::atomic::{AtomicRef, AtomicUsize, Ordering};
+use crate::sys::eventfd::EventFd;
 
 /// The wait has a deadline: the low bit, which no object's address has.
 const TIMED: usize = 1;
@@ -18,6 +19,8 @@ pub(crate) struct Parker {
     pub(crate) park: ParkState,
     /// A plain thread's.
     pub(crate) key: Key,
+    /// The same for one that waits in poll(2).
+    pub(crate) eventfd: EventFd,
     /// The goroutine it belongs to; constant.
     gp: AtomicRef<G>,
     /// What is waited for, for reports: an address, 0 between waits and where there is none, and
@@ -31,6 +34,7 @@ impl Parker {
             ticket: TicketWord::new(),
             park: ParkState::new(),
             key: Key::new(),
+            eventfd: EventFd::new(),
             gp: AtomicRef::none(),
             on: AtomicUsize::new(0),
         }
@@ -46,6 +50,12 @@ impl Parker {
         self.gp.get()
     }
 
+    /// Wakes the plain thread it belongs to.
+    pub(crate) fn wake_thread(&self) {
+        self.key.wake();
+        self.eventfd.wake();
+    }
+
     pub(crate) fn set_waits_on(&self, address: usize, timed: bool) {
         self.on.store(address | usize::from(timed), Ordering::Relaxed); // ORDERING: a report
     }
@@ -59,6 +69,12 @@ impl Parker {
     pub(crate) fn waits_on(&self) -> (usize, bool) {
         let on = self.on.load(Ordering::Relaxed); // ORDERING: a report
         (on & !TIMED, on & TIMED != 0)
+    }
+}
+
+impl PartialEq for Wait {
+    fn eq(&self, other: &Wait) -> bool {
+        core::ptr::eq(self.parker, other.parker) && self.ticket == other.ticket
     }
 }
 

@@ -13,24 +13,26 @@
 pub(crate) enum Rank {
     /// Claiming a P from the M that holds it.
     Claim = 0,
+    /// Who waits for a descriptor; what its events ready is queued under it.
+    PollDesc = 1,
     /// The scheduler's lists: `SCHED.lock`.
-    Sched = 1,
+    Sched = 2,
     /// Whether a timer's function is to be run.
-    FuncTimer = 2,
+    FuncTimer = 3,
     /// A P's timer heap.
-    Timers = 3,
+    Timers = 4,
     /// The table of all goroutines.
-    Allg = 4,
+    Allg = 5,
     /// Free stacks and dead goroutines shared by all Ps.
-    GFree = 5,
+    GFree = 6,
     /// Stack arenas.
-    StackArena = 6,
+    StackArena = 7,
     /// The runtime's slabs.
-    Slab = 7,
+    Slab = 8,
     /// A bucket of the semaphore table.
-    Sema = 8,
+    Sema = 9,
     /// When a clocked channel's message is due, and who waits for it.
-    Alarm = 9,
+    Alarm = 10,
     /// What background tasks share: exit hooks and the like.
-    Misc = 10,
+    Misc = 11,
 }

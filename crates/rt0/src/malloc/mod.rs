@@ -101,6 +101,11 @@ impl<T: Sync + 'static> Table<T> {
     }
 
     pub(crate) fn push(&self, v: &'static T) {
+        self.push_numbered(v, |_| ());
+    }
+
+    /// Adds `v` with the number that is told to `numbered`.
+    pub(crate) fn push_numbered(&self, v: &'static T, numbered: impl FnOnce(usize)) {
         let _grow = self.grow.lock();
         // ORDERING: under the lock
         let i = self.len.load(Ordering::Relaxed);
@@ -118,6 +123,7 @@ impl<T: Sync + 'static> Table<T> {
         let slot = unsafe { &*base.wrapping_add(i % TABLE_CHUNK) };
         // ORDERING: published by len
         slot.store(as_ptr(Some(v)), Ordering::Relaxed);
+        numbered(i);
         // ORDERING: pairs with iter
         self.len.store(i + 1, Ordering::Release);
     }
@@ -125,13 +131,22 @@ impl<T: Sync + 'static> Table<T> {
     pub(crate) fn iter(&self) -> impl Iterator<Item = &'static T> + '_ {
         // ORDERING: pairs with push
         let n = self.len.load(Ordering::Acquire);
-        (0..n).filter_map(move |i| {
-            // ORDERING: pairs with push
-            let base = self.chunks[i / TABLE_CHUNK].load(Ordering::Acquire);
-            // SAFETY: MA1: index below len, so the chunk is there.
-            let slot = unsafe { &*base.wrapping_add(i % TABLE_CHUNK) };
-            // ORDERING: published by len
-            as_static(slot.load(Ordering::Relaxed))
-        })
+        (0..n).filter_map(move |i| self.below(i))
+    }
+
+    /// The entry with this number, the first being 0.
+    pub(crate) fn get(&self, i: usize) -> Option<&'static T> {
+        // ORDERING: pairs with push
+        if i < self.len.load(Ordering::Acquire) { self.below(i) } else { None }
+    }
+
+    /// `i` is below a length that was loaded.
+    fn below(&self, i: usize) -> Option<&'static T> {
+        // ORDERING: pairs with push
+        let base = self.chunks[i / TABLE_CHUNK].load(Ordering::Acquire);
+        // SAFETY: MA1: index below len, so the chunk is there.
+        let slot = unsafe { &*base.wrapping_add(i % TABLE_CHUNK) };
+        // ORDERING: published by len
+        as_static(slot.load(Ordering::Relaxed))
     }
 }

@@ -25,9 +25,9 @@
 
 mod chan;
 mod condvar;
-mod context;
 mod coverage;
 mod fresh;
+mod gate;
 mod handoff;
 mod join;
 mod locked;

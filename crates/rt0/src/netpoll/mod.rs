@@ -1,34 +1,122 @@
-//! The one idle M that waits for the next timer.
+//! Waiting for descriptors and for the next timer.
 //!
-//! Go: netpoll.go, proc.go `wakeNetPoller`, `netpollBreak`, fields `lastpoll` and `pollUntil`.
-//! There is nothing to poll besides timers yet: the wait is a futex with a deadline in ns, and
-//! "break" wakes it early. poller.rs has the protocol.
+//! Go: netpoll.go, netpoll_epoll.go, proc.go `wakeNetPoller`, `netpollBreak`; `sched.lastpoll`,
+//! `pollUntil`, `netpollWaiters`, `pollingNet`.
+//!
+//! Descriptors that somebody had to wait for are in one epoll set, edge-triggered for both
+//! directions, so waiting costs no system call of its own (desc.rs). Who looks at the set:
+//! an M that finds its queues empty, before it steals; the idle M that waits for the next timer
+//! (poller.rs), which sleeps in `epoll_pwait2`; and sysmon, when nobody did for a while. Goroutines
+//! that are ready are queued in one go. A plain thread that waits asks the kernel itself, with
+//! `ppoll`: it needs nobody's help for that, and none of it needs the runtime to run.
 //!
 //! # Invariants
-//! * `NP1`: one M at a time is the poller.
+//! * `NP1`: one M at a time is the poller; one thread at a time looks without waiting.
 //! * `NP2`: who makes a timer earlier than the poller's deadline breaks the poller; who makes one
 //!   while nobody polls wakes an M (wakep), which will look at all timers before it becomes the
-//!   poller.
+//!   poller. The same for an M that goes idle with goroutines waiting for descriptors.
+//! * `NP3`: `WAITERS` counts goroutines in `wait_io`. The last M to go idle sees all of them, and
+//!   waits for descriptors if there are any.
+//! * `NP4`: after fork the child shares the set with its parent, whose registrations it must not
+//!   touch: it never uses it ([`in_child`]).
 
+pub(crate) mod desc;
+pub(crate) mod gate;
 pub(crate) mod poller;
+pub(crate) mod wait_io;
 
-use crate::atomic::{AtomicI64, Ordering};
+use crate::atomic::{AtomicBool, AtomicI64, AtomicRef, AtomicU32, AtomicUsize, Ordering};
+use crate::g::G;
+use crate::lock::{mutex::RtMutex, rank::Rank};
 use crate::m::M;
+use crate::p::P;
+use crate::sched::wait::Wait;
+use crate::sched::{SCHED, global_queue::runqput, p_of, runq::Place, wake};
+use crate::sys::epoll::{self, EventFlags, Events};
+use crate::sys::eventfd::{EventFd, LastingFd};
 use crate::sys::nanotime;
-use poller::Poller;
+use poller::{FOREVER, Net, Poller};
+use rustix::fd::BorrowedFd;
 
 static POLLER: Poller = Poller::new();
+static EPOLL: LastingFd = LastingFd::new();
+/// Breaks a poller that waits in epoll; registered under [`BREAK`].
+static BREAK_FD: EventFd = EventFd::new();
+/// The word that events of `BREAK_FD` carry: no descriptor has this number.
+const BREAK: u64 = u64::MAX;
+/// NP3.
+static WAITERS: AtomicUsize = AtomicUsize::new(0);
+/// NP1.
+static LOOKING: AtomicBool = AtomicBool::new(false);
+/// When somebody last looked. Go: lastpoll.
+static LAST_POLL: AtomicI64 = AtomicI64::new(0);
+/// 0 in a child of fork; NP4.
+static OWN: AtomicRef<AtomicU32> = AtomicRef::none();
 
-/// An M without a P waits for the next timer of all, whose deadline `first` tells (0: none). True:
-/// it waited, or is owed a look for a timer: the caller looks for work again, if it gets a P.
-pub(crate) fn wait(mp: &'static M, first: fn() -> i64) -> bool {
+/// The set of descriptors, opened by the first caller. Go: netpollinit.
+fn set() -> rustix::io::Result<BorrowedFd<'static>> {
+    static OPENING: RtMutex<()> = RtMutex::new(Rank::Misc, ());
+    if let Some(ep) = EPOLL.get() {
+        return Ok(ep);
+    }
+    let _one = OPENING.lock();
+    if let Some(ep) = EPOLL.get() {
+        return Ok(ep);
+    }
+    let ep = epoll::create()?;
+    let broken = BREAK_FD.make()?;
+    epoll::add(rustix::fd::AsFd::as_fd(&ep), broken, BREAK, EventFlags::IN)?;
+    OWN.store(crate::sys::mem::own_of_process(), Ordering::Release); // ORDERING: before EPOLL is
+    EPOLL.set(ep);
+    POLLER.opened(&Set);
+    set()
+}
+
+/// Whether this is the child of a fork, after the parent has opened the set (NP4).
+pub(crate) fn in_child() -> bool {
+    // ORDERING: a word of this process, written before the set was opened
+    OWN.get().is_some_and(|own| own.load(Ordering::Relaxed) == 0)
+}
+
+struct Set;
+
+impl Net for Set {
+    fn is_open(&self) -> bool {
+        EPOLL.get().is_some()
+    }
+
+    fn wake(&self) {
+        BREAK_FD.wake();
+    }
+}
+
+/// Waits for events; true if there are some.
+fn poll(events: &mut Events, left_ns: Option<i64>) -> bool {
+    let Some(ep) = EPOLL.get() else { return false };
+    epoll::wait(ep, events, left_ns);
+    if events.iter().any(|(data, _)| data == BREAK) {
+        BREAK_FD.drain();
+        return events.len() > 1;
+    }
+    events.len() > 0
+}
+
+/// An M without a P waits for descriptors and for the next timer of all, whose deadline `timers`
+/// tells (0: none). True: it waited, or is owed a look for a timer: the caller looks for work
+/// again, if it gets a P, and runs what `events` holds.
+pub(crate) fn wait(mp: &'static M, timers: fn() -> i64, events: &mut Events) -> bool {
     let earliest = LAST_WAKE.load(Ordering::Relaxed) + SPACING_NS; // ORDERING: a heuristic
-    let spaced = || match first() {
+    let first = || match timers() {
+        // ORDERING: NP3: the poller's fence, or that of an M which goes idle, comes first
+        0 if WAITERS.load(Ordering::Relaxed) > 0 => FOREVER,
         0 => 0,
         when => when.max(earliest),
     };
-    let waited = POLLER.wait(spaced, || mp.is_special_on_g0(), nanotime);
-    LAST_WAKE.store(nanotime(), Ordering::Relaxed); // ORDERING: a heuristic
+    let stop = || mp.is_special_on_g0();
+    let waited = POLLER.wait(&Set, |left| poll(events, left), first, stop, nanotime);
+    let now = nanotime();
+    LAST_WAKE.store(now, Ordering::Relaxed); // ORDERING: a heuristic
+    LAST_POLL.store(now, Ordering::Relaxed); // ORDERING: a heuristic
     waited
 }
 
@@ -41,14 +129,120 @@ const SPACING_NS: i64 = 100_000;
 /// When the poller last woke.
 static LAST_WAKE: AtomicI64 = AtomicI64::new(0);
 
+/// Whether looking at the set could find something: goroutines wait for descriptors, and nobody
+/// sleeps on the set, whom the kernel would wake.
+#[inline]
+pub(crate) fn is_worth_a_look() -> bool {
+    // ORDERING: a hint
+    WAITERS.load(Ordering::Relaxed) > 0 && !POLLER.is_on_net()
+}
+
+/// An M with a P looks at the set without waiting, and queues what is ready on its P. True if there
+/// was something. Go: netpoll(0) in findRunnable.
+pub(crate) fn look(mp: &'static M) -> bool {
+    let mut events = Events::new();
+    look_into(&mut events) && {
+        run_on(p_of(mp), &events);
+        true
+    }
+}
+
+/// NP1. False: there is nothing, or another thread looks.
+fn look_into(events: &mut Events) -> bool {
+    if LOOKING.swap(true, Ordering::Acquire) {
+        return false; // ORDERING: pairs with the store below
+    }
+    if let Some(ep) = EPOLL.get() {
+        epoll::wait(ep, events, Some(0));
+    }
+    LAST_POLL.store(nanotime(), Ordering::Relaxed); // ORDERING: a heuristic
+    LOOKING.store(false, Ordering::Release); // ORDERING: pairs with the swap above
+    events.len() > 0
+}
+
+/// Wakes those who wait for these events: goroutines are queued on `pp`, the M's own. Go:
+/// injectglist.
+pub(crate) fn run_on(pp: &'static P, events: &Events) {
+    let mut woken = 0;
+    desc::fire(events, |wait: Wait| {
+        if let Some(gp) = wait.unpark() {
+            runqput(pp, gp, Place::Tail);
+            woken += 1;
+        }
+    });
+    if woken > 0 && pp.batch.begin(woken) {
+        wake::wakep();
+    }
+}
+
+/// The same without a P: they are queued globally.
+pub(crate) fn run_globally(events: &Events) {
+    let mut ready = Ready { gs: [None; Ready::MAX], len: 0 };
+    desc::fire(events, |wait: Wait| {
+        if let Some(gp) = wait.unpark() {
+            ready.push(gp);
+        }
+    });
+    ready.flush();
+}
+
+/// Goroutines on their way to the global queue.
+struct Ready {
+    gs: [Option<&'static G>; Self::MAX],
+    len: usize,
+}
+
+impl Ready {
+    const MAX: usize = 64;
+
+    fn push(&mut self, gp: &'static G) {
+        if self.len == Self::MAX {
+            self.flush();
+        }
+        self.gs[self.len] = Some(gp);
+        self.len += 1;
+    }
+
+    fn flush(&mut self) {
+        if self.len == 0 {
+            return;
+        }
+        let mut sched = SCHED.lock.lock();
+        for gp in self.gs[..self.len].iter().flatten() {
+            sched.globrunqput(gp);
+        }
+        drop(sched);
+        self.len = 0;
+        wake::wakep();
+    }
+}
+
+/// sysmon looks when nobody did for so long; Go's. While a P idles it looks earlier: the M that
+/// counted on finding out itself is busy with something else.
+const STALE_NS: i64 = 10_000_000;
+const STALE_IDLE_NS: i64 = 1_000_000;
+
+/// sysmon's part.
+pub(crate) fn look_if_stale(now: i64) {
+    if !is_worth_a_look() {
+        return;
+    }
+    let limit = if SCHED.spin.npidle() > 0 { STALE_IDLE_NS } else { STALE_NS };
+    let since = now - LAST_POLL.load(Ordering::Relaxed); // ORDERING: a heuristic
+    let mut events = Events::new();
+    if since >= limit && look_into(&mut events) {
+        run_globally(&events);
+    }
+}
+
 /// Wakes the poller, if there is one. Go: netpollBreak.
 pub(crate) fn break_poller() {
-    POLLER.break_poller();
+    POLLER.break_poller(&Set);
 }
 
 /// A timer for `when` was added. Go: wakeNetPoller. NP2.
 pub(crate) fn wake_net_poller(when: i64) {
-    if !POLLER.wakes_for(when) {
-        crate::sched::wake::wakep();
+    if !POLLER.wakes_for(&Set, when) {
+        wake::wakep();
     }
 }

@@ -1,9 +1,9 @@
 //! What runs next.
 //!
 //! Go: proc.go `findRunnable`, `checkTimers`, `checkRunqsNoP`, `checkTimersNoP`. The order is Go's:
-//! own timers; every 61st time the global queue; the local queue; a batch of the global queue; four
-//! rounds of stealing; then the P goes idle, everything is looked at once more, and the M waits for
-//! the next timer or sleeps.
+//! own timers; every 61st time the global queue; the local queue; a batch of the global queue; the
+//! descriptors that are ready; four rounds of stealing; then the P goes idle, everything is looked
+//! at once more, and the M waits for the next timer and for descriptors, or sleeps.
 
 use super::park::GLOBAL_LOOK;
 use super::wake::{acquirep, releasep, stopm, wakep};
@@ -13,7 +13,7 @@ use crate::g::G;
 use crate::m::M;
 use crate::netpoll;
 use crate::p::P;
-use crate::sys::nanotime;
+use crate::sys::{epoll::Events, nanotime};
 
 /// Finds a goroutine for an M with a P; blocks until there is one. `None`: the M has to return, or
 /// lost its P on the way; the caller looks again.
@@ -28,6 +28,9 @@ pub(crate) fn find_runnable(mp: &'static M) -> Option<&'static G> {
             return Some(gp);
         }
         pp.batch.end();
+        if netpoll::is_worth_a_look() && netpoll::look(mp) {
+            continue;
+        }
         if let Some(gp) = steal_if_allowed(mp) {
             return Some(gp);
         }
@@ -39,7 +42,7 @@ pub(crate) fn find_runnable(mp: &'static M) -> Option<&'static G> {
         if mp.is_special_on_g0() {
             return None;
         }
-        if wait_for_timer(mp) {
+        if wait_for_events(mp) {
             continue;
         }
         stopm(mp);
@@ -145,23 +148,30 @@ pub(crate) fn check_timers_no_p() -> i64 {
     procresize::allp().map(|pp| pp.timers.next_when()).filter(|w| *w != 0).min().unwrap_or(0)
 }
 
-/// One idle M waits for the next timer of all Ps. True: look for work again, with a P.
-fn wait_for_timer(mp: &'static M) -> bool {
-    if !netpoll::wait(mp, check_timers_no_p) {
+/// One idle M waits for the next timer of all Ps and for descriptors. True: look for work again,
+/// with a P.
+fn wait_for_events(mp: &'static M) -> bool {
+    let mut events = Events::new();
+    if !netpoll::wait(mp, check_timers_no_p, &mut events) {
         return false;
     }
     if mp.is_special_on_g0() {
-        wakep(); // somebody else has to wait for the timers
+        netpoll::run_globally(&events);
+        wakep(); // somebody else has to wait for the rest
         return false;
     }
     let pp = SCHED.lock.lock().pidleget();
     match pp {
         Some(pp) => {
             spin_again(mp, pp);
+            netpoll::run_on(pp, &events);
             true
         }
         // Every P is busy; those look at their timers, and sysmon at those that do not.
-        None => false,
+        None => {
+            netpoll::run_globally(&events);
+            false
+        }
     }
 }
 

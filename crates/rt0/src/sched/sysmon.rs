@@ -79,6 +79,7 @@ pub(crate) extern "C" fn sysmon(_: *mut c_void) -> *mut c_void {
         if super::find_runnable::timers_overdue() || (waiting && SCHED.spin.npidle() > 0) {
             super::wake::wakep();
         }
+        crate::netpoll::look_if_stale(nanotime());
         preempt_without_p(nanotime());
         if retake(nanotime()) {
             idle_rounds = 0;

@@ -56,7 +56,7 @@ impl Wait {
         match self.parker.g() {
             Some(gp) if self.parker.park.notify() => goready(gp),
             Some(_) => {}
-            None => self.parker.key.wake(),
+            None => self.parker.wake_thread(),
         }
     }
 
@@ -65,7 +65,7 @@ impl Wait {
         match self.parker.g() {
             Some(gp) if self.parker.park.notify() => ready(mp, gp),
             Some(_) => {}
-            None => self.parker.key.wake(),
+            None => self.parker.wake_thread(),
         }
     }
 
@@ -75,17 +75,28 @@ impl Wait {
         if !self.claim(TIMEOUT) {
             return false;
         }
-        let Some(gp) = self.parker.g() else {
+        if self.parker.g().is_none() {
             // A timer's: the deadlines of plain threads are in no heap (time/fired.rs).
             let runner = crate::time::fired::push(self.parker.waits_on().0);
             return runner.is_some_and(|runner| runner.expire(pp));
-        };
-        if !self.parker.park.notify() {
-            return false;
         }
-        gp.casgstatus(Status::Waiting, Status::Runnable);
+        let Some(gp) = self.unpark() else { return false };
         super::global_queue::runqput(pp, gp, Place::Tail);
         true
+    }
+
+    /// Wakes the waiter, once, after a successful claim, inside the runtime; a goroutine that
+    /// is parked is the caller's to queue.
+    pub(crate) fn unpark(self) -> Option<&'static G> {
+        let Some(gp) = self.parker.g() else {
+            self.parker.wake_thread();
+            return None;
+        };
+        if !self.parker.park.notify() {
+            return None;
+        }
+        gp.casgstatus(Status::Waiting, Status::Runnable);
+        Some(gp)
     }
 
     /// Waits until it is claimed and woken, or until `deadline_ns` on the clock of `nanotime`;

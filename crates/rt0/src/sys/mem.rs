@@ -101,3 +101,15 @@ pub(crate) fn set_phys_huge_page_size(bytes: usize) {
 pub(crate) fn phys_huge_page_size() -> usize {
     PHYS_HUGE_PAGE_SIZE.load(Ordering::Relaxed) // ORDERING: written at boot
 }
+
+/// A word that is 1 in this process, and 0 in the children that it forks. `None` where the kernel
+/// (before 4.14) has no such memory.
+pub(crate) fn own_of_process() -> Option<&'static crate::atomic::AtomicU32> {
+    let base = reserve(PAGE).ok()?;
+    // SAFETY: MM1: a page that was just made.
+    unsafe { rustix::mm::madvise(base as *mut _, PAGE, Advice::LinuxWipeOnFork) }.ok()?;
+    // SAFETY: MM1: zeroed, aligned, never unmapped.
+    let word = unsafe { &*(base as *const crate::atomic::AtomicU32) };
+    word.store(1, crate::atomic::Ordering::Relaxed); // ORDERING: nobody else knows it yet
+    Some(word)
+}

@@ -6,6 +6,8 @@
 
 pub(crate) mod cgroup;
 pub(crate) mod clock;
+pub(crate) mod epoll;
+pub(crate) mod eventfd;
 pub(crate) mod futex;
 pub(crate) mod hash;
 pub(crate) mod mem;

@@ -31,6 +31,7 @@ const LAYERS: &[(&str, u32)] = &[
     ("sema/lot", 1),
     ("sync/raw", 1),
     ("netpoll/poller", 1),
+    ("netpoll/gate", 1),
     ("join/state", 1),
     ("chan/alarm", 1),
     ("chan/lock", 1),

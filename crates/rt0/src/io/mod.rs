@@ -1,0 +1,5 @@
+//! Input and output.
+
+pub(crate) mod pollable;
+
+pub use pollable::Closed;

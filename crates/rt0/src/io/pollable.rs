@@ -1,0 +1,182 @@
+//! A descriptor whose operations wait without blocking the thread.
+//!
+//! Go: internal/poll `FD`. The descriptor is non-blocking. An operation is tried first, and only if
+//! it would block does anything else happen (netpoll/gate.rs): so one that need not wait costs its
+//! system call and two loads.
+
+use crate::netpoll::desc::{Dir, May, PollDesc};
+use crate::netpoll::wait_io::{Target, Woken, wait_io};
+use crate::sched::wait;
+use rustix::io::{Errno, FdFlags};
+use std::fmt;
+use std::io;
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::time::{Duration, Instant};
+
+pub(crate) struct Pollable {
+    pd: &'static PollDesc,
+    /// `None`: it was given away.
+    fd: Option<OwnedFd>,
+}
+
+/// An operation on a descriptor that was closed, by [`close`](crate::net::TcpListener::close) for
+/// instance. Go: `net.ErrClosed`.
+///
+/// It is inside the `io::Error` of such an operation, whose kind is `NotConnected`:
+/// `error.get_ref().is_some_and(|e| e.is::<rt0::io::Closed>())`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Closed(());
+
+impl fmt::Display for Closed {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("use of closed file or network connection")
+    }
+}
+
+impl std::error::Error for Closed {}
+
+#[cold]
+fn closed() -> io::Error {
+    io::Error::new(io::ErrorKind::NotConnected, Closed(()))
+}
+
+/// The operation's deadline has passed, or it waited for as long as it may.
+#[cold]
+pub(crate) fn timed_out() -> io::Error {
+    io::Error::new(io::ErrorKind::TimedOut, "i/o timeout")
+}
+
+impl Pollable {
+    /// Takes a descriptor that is non-blocking already.
+    pub(crate) fn new(fd: OwnedFd) -> Pollable {
+        Pollable { pd: PollDesc::get(), fd: Some(fd) }
+    }
+
+    /// Takes any descriptor, and makes it non-blocking.
+    pub(crate) fn from_blocking(fd: OwnedFd) -> Pollable {
+        // It fails only for descriptors that are none.
+        let _ = rustix::io::ioctl_fionbio(&fd, true);
+        Pollable::new(fd)
+    }
+
+    /// The descriptor, as std's types want it: blocking, unless the user asked for the contrary.
+    pub(crate) fn into_blocking(mut self) -> OwnedFd {
+        let Some(fd) = self.fd.take() else { unreachable!("a Pollable is given away once") };
+        if !self.pd.is_nonblocking() {
+            let _ = rustix::io::ioctl_fionbio(&fd, false); // as in from_blocking
+        }
+        self.pd.put(fd.as_fd());
+        fd
+    }
+
+    /// Another descriptor of the same file, close-on-exec; limits and the close are shared.
+    pub(crate) fn try_clone(&self) -> io::Result<Pollable> {
+        let fd = self.as_fd().try_clone_to_owned()?;
+        debug_assert!(rustix::io::fcntl_getfd(&fd).is_ok_and(|f| f.contains(FdFlags::CLOEXEC)));
+        Ok(Pollable { pd: self.pd.share(), fd: Some(fd) })
+    }
+
+    /// Does what has to be done until it does not say EAGAIN, or fails.
+    #[inline]
+    pub(crate) fn io<T>(
+        &self,
+        dir: Dir,
+        mut op: impl FnMut(BorrowedFd<'_>) -> rustix::io::Result<T>,
+    ) -> io::Result<T> {
+        let mut since = 0;
+        loop {
+            let seen = self.pd.seen(dir);
+            let may = self.pd.may(dir);
+            if matches!(may, May::Try | May::TryOnce) {
+                match op(self.as_fd()) {
+                    Err(Errno::AGAIN) => {}
+                    Err(Errno::INTR) => continue,
+                    result => return result.map_err(io::Error::from),
+                }
+            }
+            self.wait(may, dir, seen, &mut since)?;
+        }
+    }
+
+    /// The try found nothing, or was not made.
+    #[cold]
+    fn wait(&self, may: May, dir: Dir, seen: usize, since: &mut i64) -> io::Result<()> {
+        match may {
+            May::Try => {}
+            May::TryOnce => return Err(Errno::AGAIN.into()),
+            May::Closed => return Err(closed()),
+            May::TimedOut => return Err(timed_out()),
+        }
+        let limit = self.pd.limit(dir, since);
+        match wait_io(&[self.target(dir, seen)], limit)? {
+            Woken::Changed => Ok(()),
+            Woken::TimedOut => Err(timed_out()),
+            Woken::Cancelled => Err(io::Error::other("operation was canceled")),
+        }
+    }
+
+    /// For a wait for several.
+    pub(crate) fn target(&self, dir: Dir, seen: usize) -> Target<'_> {
+        Target { pd: self.pd, fd: self.as_fd(), dir, seen }
+    }
+
+    pub(crate) fn seen(&self, dir: Dir) -> usize {
+        self.pd.seen(dir)
+    }
+
+    /// Go: SetReadDeadline, SetWriteDeadline.
+    pub(crate) fn set_deadline(&self, dir: Dir, at: Option<Instant>) {
+        // A moment beyond the clock's range is none.
+        self.pd.set_deadline(dir, at.and_then(wait::at).unwrap_or(0));
+    }
+
+    /// std: set_read_timeout, set_write_timeout.
+    pub(crate) fn set_timeout(&self, dir: Dir, timeout: Option<Duration>) -> io::Result<()> {
+        let ns = match timeout {
+            Some(Duration::ZERO) => {
+                let text = "cannot set a 0 duration timeout";
+                return Err(io::Error::new(io::ErrorKind::InvalidInput, text));
+            }
+            Some(timeout) => i64::try_from(timeout.as_nanos()).unwrap_or(i64::MAX),
+            None => 0,
+        };
+        self.pd.set_timeout(dir, ns);
+        Ok(())
+    }
+
+    pub(crate) fn timeout(&self, dir: Dir) -> Option<Duration> {
+        match self.pd.timeout(dir) {
+            0 => None,
+            ns => Some(Duration::from_nanos(ns as u64)),
+        }
+    }
+
+    pub(crate) fn set_nonblocking(&self, on: bool) {
+        self.pd.set_nonblocking(on);
+    }
+
+    /// Every operation on it and its duplicates fails from now on; who waits, at once. The
+    /// descriptor stays open until it is dropped, for somebody may be using its number. False: it
+    /// was closed already.
+    pub(crate) fn close(&self) -> bool {
+        self.pd.close()
+    }
+}
+
+impl AsFd for Pollable {
+    #[inline(always)]
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        match &self.fd {
+            Some(fd) => fd.as_fd(),
+            None => unreachable!("a Pollable is given away once"),
+        }
+    }
+}
+
+impl Drop for Pollable {
+    fn drop(&mut self) {
+        if let Some(fd) = &self.fd {
+            self.pd.put(fd.as_fd());
+        }
+    }
+}
