@@ -1,14 +1,15 @@
 //! A pipeline with a pool of workers and cancellation: `pipeline [STOP_AFTER]`.
 //!
 //! A source makes jobs, a pool of workers does them, the sink adds the results up. After STOP_AFTER
-//! results (default: all) the sink closes `stop`, and everybody ends, wherever they are waiting: a
-//! receive from a closed channel is ready in each `select!`.
+//! results (default: all) the sink ends the context that all of them wait under, and everybody
+//! returns, wherever that is: a wait under a context that has ended is an error, and `?` passes it
+//! on. The scope ends when all have returned.
 
 #![forbid(unsafe_code)]
 #![allow(clippy::disallowed_macros, reason = "only the runtime itself may not print")]
 
 use rt0::chan::{Receiver, Sender, bounded};
-use rt0::select;
+use rt0::context::{Context, Error, RecvError, SendError, background, with_cancel};
 use std::env;
 use std::process::ExitCode;
 
@@ -27,55 +28,50 @@ fn main() -> ExitCode {
         }
     };
 
-    let (cancel, stop) = bounded::<()>(0);
-    let (jobs, todo) = bounded(16);
-    let (results, done) = bounded(16);
-    let mut handles = vec![rt0::go({
-        let stop = stop.clone();
-        move || source(&jobs, &stop)
-    })];
-    handles.extend((0..WORKERS).map(|_| {
-        let (todo, results, stop) = (todo.clone(), results.clone(), stop.clone());
-        rt0::go(move || worker(&todo, &results, &stop))
-    }));
-    drop(results); // the workers have theirs: `done` ends with the last of them
-
+    let (ctx, cancel) = with_cancel(&background());
     let (mut n, mut sum) = (0, 0);
-    for result in &done {
-        (n, sum) = (n + 1, sum + result);
-        if n == stop_after {
-            cancel.close();
-            break;
+    let ended = rt0::try_scope(&ctx, |s| {
+        let (jobs, todo) = bounded(16);
+        let (results, done) = bounded(16);
+        let ctx = s.context();
+        s.go(move || source(&ctx, &jobs));
+        for _ in 0..WORKERS {
+            let (ctx, todo, results) = (s.context(), todo.clone(), results.clone());
+            s.go(move || worker(&ctx, &todo, &results));
         }
-    }
-    drop(done);
-    for handle in handles {
-        handle.join().expect("nobody panics");
-    }
+        drop(results); // the workers have theirs: `done` ends with the last of them
+        for result in &done {
+            (n, sum) = (n + 1, sum + result);
+            if n == stop_after {
+                cancel.cancel();
+                break;
+            }
+        }
+        Ok(())
+    });
+    assert!(matches!(ended, Ok(()) | Err(Error::Cancelled)));
     println!("{n} results, sum {sum}");
     ExitCode::SUCCESS
 }
 
-fn source(jobs: &Sender<u64>, stop: &Receiver<()>) {
+fn source(ctx: &Context, jobs: &Sender<u64>) -> Result<(), Error> {
     for n in 0..JOBS {
-        select! {
-            send(jobs, n) -> sent => if sent.is_err() { return },
-            recv(stop) -> _ => return,
+        if let Err(SendError::Context(e, _)) = ctx.send(jobs, n) {
+            return Err(e);
         }
     }
+    Ok(())
 }
 
-/// A worker that holds no result waits for a job only; one that has a result offers it only.
-fn worker(todo: &Receiver<u64>, results: &Sender<u64>, stop: &Receiver<()>) {
+fn worker(ctx: &Context, todo: &Receiver<u64>, results: &Sender<u64>) -> Result<(), Error> {
     loop {
-        let job = select! {
-            recv(todo) -> job => job,
-            recv(stop) -> _ => return,
+        let n = match ctx.recv(todo) {
+            Ok(n) => n,
+            Err(RecvError::Disconnected) => return Ok(()),
+            Err(RecvError::Context(e)) => return Err(e),
         };
-        let Ok(n) = job else { return };
-        select! {
-            send(results, n * n) -> sent => if sent.is_err() { return },
-            recv(stop) -> _ => return,
+        if let Err(SendError::Context(e, _)) = ctx.send(results, n * n) {
+            return Err(e);
         }
     }
 }

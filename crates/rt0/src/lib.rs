@@ -114,6 +114,8 @@ pub(crate) mod boot;
 #[cfg(not(loom))]
 pub mod chan;
 #[cfg(not(loom))]
+pub mod context;
+#[cfg(not(loom))]
 pub mod debug;
 #[cfg(not(loom))]
 pub(crate) mod g;

@@ -10,6 +10,9 @@
 #![allow(unsafe_code, reason = "SP1: lifetimes that the scope guarantees")]
 
 mod running;
+mod try_scope;
+
+pub use try_scope::{TryScope, try_scope};
 
 use crate::atomic::{AtomicBool, Ordering};
 use crate::g::WaitReason;

@@ -27,7 +27,6 @@ pub(crate) enum Kind {
     Once,
     /// The next one, so much later.
     Every(i64),
-    #[allow(dead_code, reason = "contexts")]
     /// It stays: once due, always due.
     Latch,
 }

@@ -55,7 +55,6 @@ impl Clocked {
         Kind::Every(ns(period).max(1))
     }
 
-    #[allow(dead_code, reason = "contexts")]
     /// Messages without end from `when` on, or from the moment that [`open`](Self::open) is called.
     pub(crate) fn latch(when: Option<Instant>) -> Self {
         let next = if when.is_some() { 0 } else { OFF };
@@ -197,7 +196,6 @@ impl Clocked {
         self.set(self.now().saturating_add(ns(period)).min(LAST), Clocked::kind(period));
     }
 
-    #[allow(dead_code, reason = "contexts")]
     /// Opens a latch now.
     pub(crate) fn open(&self) {
         self.set(self.now(), Kind::Latch);

@@ -58,7 +58,6 @@ pub(crate) enum Patience<'a> {
     None,
     Forever,
     Until(Instant),
-    #[allow(dead_code, reason = "contexts")]
     /// Until the context ends that has this latch.
     Under(&'a Clocked),
 }

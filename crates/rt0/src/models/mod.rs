@@ -25,6 +25,7 @@
 
 mod chan;
 mod condvar;
+mod context;
 mod coverage;
 mod fresh;
 mod gate;

@@ -7,6 +7,7 @@ use super::raw::condvar::CondWord;
 use crate::g::WaitReason;
 use crate::sched::wait::{self, Why};
 use crate::sema::Sema;
+use crate::sema::lot::Env;
 use std::fmt;
 use std::sync::{LockResult, PoisonError};
 use std::time::{Duration, Instant};
@@ -129,8 +130,28 @@ impl Condvar {
         why: Why,
         deadline_ns: Option<i64>,
     ) -> (LockResult<MutexGuard<'a, T>>, bool) {
+        self.wait_in(&Sema, guard, why, deadline_ns)
+    }
+
+    /// Waits in another way; the second value is false when it was given up.
+    pub(crate) fn wait_under<'a, T, E: Env<Why = Why>>(
+        &self,
+        env: &E,
+        guard: MutexGuard<'a, T>,
+    ) -> (LockResult<MutexGuard<'a, T>>, bool) {
+        let on = core::ptr::from_ref(self) as usize;
+        self.wait_in(env, guard, Why { reason: WaitReason::CondWait, on }, None)
+    }
+
+    fn wait_in<'a, T, E: Env<Why = Why>>(
+        &self,
+        env: &E,
+        guard: MutexGuard<'a, T>,
+        why: Why,
+        deadline_ns: Option<i64>,
+    ) -> (LockResult<MutexGuard<'a, T>>, bool) {
         let mutex = guard.mutex();
-        let notified = self.word.wait(&Sema, why, deadline_ns, || drop(guard));
+        let notified = self.word.wait(env, why, deadline_ns, || drop(guard));
         (mutex.lock(), notified)
     }
 

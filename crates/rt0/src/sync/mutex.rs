@@ -19,6 +19,7 @@ use super::raw::mutex::MutexWord;
 use crate::g::WaitReason;
 use crate::sched::wait::{self, Why};
 use crate::sema::Sema;
+use crate::sema::lot::Env;
 use std::cell::UnsafeCell;
 use std::fmt;
 use std::marker::PhantomData;
@@ -89,6 +90,17 @@ impl<T: ?Sized> Mutex<T> {
     fn lock_slow(&self, until: Option<i64>) -> bool {
         let on = core::ptr::from_ref(&self.owner) as usize;
         self.word.lock_slow(&Sema, Why { reason: WaitReason::MutexLock, on }, until)
+    }
+
+    /// Waits for the lock in another way; `None`: it was given up.
+    pub(crate) fn lock_under<E: Env<Why = Why>>(
+        &self,
+        env: &E,
+    ) -> Option<LockResult<MutexGuard<'_, T>>> {
+        let on = core::ptr::from_ref(&self.word) as usize;
+        let why = Why { reason: WaitReason::MutexLock, on };
+        let got = self.word.try_fast() || self.word.lock_slow(env, why, None);
+        got.then(|| self.guard())
     }
 
     /// Takes the lock if it is free. Never blocks.

@@ -8,7 +8,7 @@ use crate::atomic::{AtomicU32, Ordering};
 use crate::g::WaitReason;
 use crate::sched::wait::{self, Why};
 use crate::sema::Sema;
-use crate::sema::lot::{Outcome, Request, park, unpark};
+use crate::sema::lot::{Env, Outcome, Request, park, unpark};
 use crate::sema::queue::Place;
 use std::fmt;
 use std::time::Duration;
@@ -36,24 +36,23 @@ impl Notify {
 
     /// Waits for a notification, or takes the stored one.
     pub fn notified(&self) {
-        self.wait(None);
+        self.wait(&Sema, None);
     }
 
     /// The same for `timeout` at most; whether there was one.
     pub fn notified_timeout(&self, timeout: Duration) -> bool {
-        self.wait(Some(wait::after(timeout)))
+        self.wait(&Sema, wait::after(timeout))
     }
 
-    fn wait(&self, deadline: Option<Option<i64>>) -> bool {
+    /// Waits in another way; false: it was given up.
+    pub(crate) fn wait_under<E: Env<Why = Why>>(&self, env: &E) -> bool {
+        self.wait(env, None)
+    }
+
+    fn wait<E: Env<Why = Why>>(&self, env: &E, deadline_ns: Option<i64>) -> bool {
         let why = Why { reason: WaitReason::NotifyWait, on: self.key() };
-        let request = Request {
-            key: self.key(),
-            data: 0,
-            place: Place::Back,
-            since_ns: 0,
-            why,
-            deadline_ns: deadline.flatten(),
-        };
+        let request =
+            Request { key: self.key(), data: 0, place: Place::Back, since_ns: 0, why, deadline_ns };
         let enqueue = || {
             let mut s = self.state.load(Ordering::Relaxed); // ORDERING: the exchange decides
             loop {
@@ -67,7 +66,7 @@ impl Notify {
                 }
             }
         };
-        park(&Sema, request, enqueue) != Outcome::GaveUp
+        park(env, request, enqueue) != Outcome::GaveUp
     }
 
     /// Wakes the one that has waited longest; if nobody waits, the next `notified` passes. Never

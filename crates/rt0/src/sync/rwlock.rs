@@ -18,6 +18,7 @@ use super::raw::rwlock::RwWord;
 use crate::g::WaitReason;
 use crate::sched::wait::{self, Why};
 use crate::sema::Sema;
+use crate::sema::lot::Env;
 use std::cell::UnsafeCell;
 use std::fmt;
 use std::marker::PhantomData;
@@ -90,9 +91,32 @@ impl<T: ?Sized> RwLock<T> {
 
     #[cold]
     fn read_slow(&self, until: Option<i64>) -> bool {
-        let got = self.word.read_slow(&Sema, self.why(WaitReason::RwLockRead), until);
+        self.read_slow_under(&Sema, until)
+    }
+
+    fn read_slow_under<E: Env<Why = Why>>(&self, env: &E, until: Option<i64>) -> bool {
+        let got = self.word.read_slow(env, self.why(WaitReason::RwLockRead), until);
         assert!(got || !self.word.is_full(), "too many active read locks on RwLock");
         got
+    }
+
+    /// Waits to read in another way; `None`: it was given up.
+    pub(crate) fn read_under<E: Env<Why = Why>>(
+        &self,
+        env: &E,
+    ) -> Option<LockResult<RwLockReadGuard<'_, T>>> {
+        let got = self.word.try_read() || self.read_slow_under(env, None);
+        got.then(|| self.read_guard())
+    }
+
+    /// Waits to write in another way; `None`: it was given up.
+    pub(crate) fn write_under<E: Env<Why = Why>>(
+        &self,
+        env: &E,
+    ) -> Option<LockResult<RwLockWriteGuard<'_, T>>> {
+        let got = self.word.try_write_fast()
+            || self.word.write_slow(env, self.why(WaitReason::RwLockWrite), None);
+        got.then(|| self.write_guard())
     }
 
     fn why(&self, reason: WaitReason) -> Why {

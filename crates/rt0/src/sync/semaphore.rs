@@ -7,9 +7,9 @@
 
 use crate::atomic::{AtomicUsize, Ordering};
 use crate::g::WaitReason;
-use crate::sched::wait::{self, Why};
+use crate::sched::wait::{self, Wait, Why};
 use crate::sema::Sema;
-use crate::sema::lot::{Outcome, Request, Waiters, park_after, unpark};
+use crate::sema::lot::{Env, Outcome, Request, Waiters, park_after, unpark};
 use crate::sema::queue::Place;
 use std::fmt;
 use std::sync::Arc;
@@ -163,7 +163,28 @@ impl Semaphore {
         Ok(OwnedSemaphorePermit { semaphore: self, n })
     }
 
+    /// Waits for `n` permits in another way; an error says whether the semaphore was closed.
+    pub(crate) fn acquire_under<E: Env<Wait = Wait, Why = Why>>(
+        &self,
+        env: &E,
+        n: u32,
+    ) -> Result<SemaphorePermit<'_>, bool> {
+        match self.get_under(env, n, Until::Deadline(None)) {
+            Ok(()) => Ok(SemaphorePermit { semaphore: self, n }),
+            Err(e) => Err(e == TryAcquireError::Closed),
+        }
+    }
+
     fn get(&self, n: u32, until: Until) -> Result<(), TryAcquireError> {
+        self.get_under(&Sema, n, until)
+    }
+
+    fn get_under<E: Env<Wait = Wait, Why = Why>>(
+        &self,
+        env: &E,
+        n: u32,
+        until: Until,
+    ) -> Result<(), TryAcquireError> {
         let need = n as usize * PERMIT;
         let mut s = self.state.load(Ordering::Relaxed); // ORDERING: the exchange decides
         while s & (QUEUED | CLOSED) == 0 && s >= need {
@@ -177,12 +198,17 @@ impl Semaphore {
         match until {
             _ if s & CLOSED != 0 => Err(TryAcquireError::Closed),
             Until::Now => Err(TryAcquireError::NoPermits),
-            Until::Deadline(deadline_ns) => self.wait(need, deadline_ns),
+            Until::Deadline(deadline_ns) => self.wait(env, need, deadline_ns),
         }
     }
 
     #[cold]
-    fn wait(&self, need: usize, deadline_ns: Option<i64>) -> Result<(), TryAcquireError> {
+    fn wait<E: Env<Wait = Wait, Why = Why>>(
+        &self,
+        env: &E,
+        need: usize,
+        deadline_ns: Option<i64>,
+    ) -> Result<(), TryAcquireError> {
         let why = Why { reason: WaitReason::SemAcquire, on: self.key() };
         let (key, place) = (self.key(), Place::Back);
         let request = Request { key, data: need, place, since_ns: 0, why, deadline_ns };
@@ -207,7 +233,7 @@ impl Semaphore {
                 }
             }
         };
-        match park_after(&Sema, request, enqueue, || (), |_| ()) {
+        match park_after(env, request, enqueue, || (), |_| ()) {
             Outcome::Refused => refused,
             Outcome::Woken(GRANTED) => Ok(()),
             Outcome::Woken(_) => Err(TryAcquireError::Closed),

@@ -9,7 +9,7 @@ use crate::g::WaitReason;
 use crate::join::{Goexit, go};
 use crate::sched::wait::Why;
 use crate::sema::Sema;
-use crate::sema::lot::{Request, park, unpark};
+use crate::sema::lot::{Env, Outcome, Request, park_after, unpark};
 use crate::sema::queue::Place;
 use std::fmt;
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
@@ -73,10 +73,16 @@ impl WaitGroup {
     #[track_caller]
     fn wake_all(&self, state: u64) {
         let clean = unpark(&Sema, self.key(), |w| {
+            // Who gave up meanwhile has taken itself off `state`, with the bucket locked too.
             // ORDERING: the bucket's lock orders it with those who queue
-            let r = self.state.compare_exchange(state, 0, Ordering::Relaxed, Ordering::Relaxed);
+            let now = self.state.load(Ordering::Relaxed);
+            let fewer = now <= state && now >> 32 == 0;
+            // ORDERING: the bucket's lock orders it with those who queue
+            let reset =
+                |now| self.state.compare_exchange(now, 0, Ordering::Relaxed, Ordering::Relaxed);
+            let clean = fewer && reset(now).is_ok();
             while w.take(0).is_some() {}
-            r.is_ok()
+            clean
         });
         assert!(clean, "sync: WaitGroup misuse: Add called concurrently with Wait");
     }
@@ -96,11 +102,17 @@ impl WaitGroup {
     /// `sync: WaitGroup is reused before previous Wait has returned` where that is seen.
     #[track_caller]
     pub fn wait(&self) {
+        self.wait_under(&Sema);
+    }
+
+    /// Waits in another way; false: it was given up.
+    #[track_caller]
+    pub(crate) fn wait_under<E: Env<Why = Why>>(&self, env: &E) -> bool {
         // ORDERING: pairs with the add that made it zero
         let mut state = self.state.load(Ordering::Acquire);
         loop {
             if state >> 32 == 0 {
-                return;
+                return true;
             }
             // ORDERING: the bucket's lock orders what follows
             let r =
@@ -116,10 +128,29 @@ impl WaitGroup {
             Request { key: self.key(), data: 0, place, since_ns: 0, why, deadline_ns: None };
         // WG1: 0 when it was woken before it could queue.
         // ORDERING: pairs with the add that made it zero
-        park(&Sema, request, || self.state.load(Ordering::Acquire) & (ONE - 1) != 0);
+        let worth_it = || self.state.load(Ordering::Acquire) & (ONE - 1) != 0;
+        let outcome = park_after(env, request, worth_it, || (), |_| self.wait_no_more());
+        if outcome == Outcome::GaveUp {
+            return false;
+        }
         // ORDERING: only to see a misuse
         if self.state.load(Ordering::Relaxed) != 0 {
             panic!("sync: WaitGroup is reused before previous Wait has returned");
+        }
+        true
+    }
+
+    /// A waiter gave up; with the bucket locked. Not counted any more, if it still is: a group that
+    /// has come to zero meanwhile has no waiters.
+    fn wait_no_more(&self) {
+        let mut s = self.state.load(Ordering::Relaxed); // ORDERING: the exchange decides
+        while s & (ONE - 1) != 0 {
+            // ORDERING: the bucket's lock orders it with wake_all
+            let r = self.state.compare_exchange(s, s - 1, Ordering::Relaxed, Ordering::Relaxed);
+            match r {
+                Ok(_) => return,
+                Err(now) => s = now,
+            }
         }
     }
 

@@ -11,7 +11,7 @@ pub(crate) mod heap;
 mod timer;
 
 pub use std::time::{Duration, Instant};
-pub use timer::{Ticker, Timer};
+pub use timer::{Ticker, Timer, timeout};
 
 use crate::g::WaitReason;
 use crate::m::M;

@@ -94,11 +94,11 @@ impl<'a> Select<'a> {
         }
     }
 
-    fn choose(&mut self, patience: Patience) -> Option<SelectedOperation<'a>> {
+    fn choose(&mut self, patience: Patience<'_>) -> Option<SelectedOperation<'a>> {
         run::choose(&mut self.ops, patience, self.biased)
     }
 
-    fn find_ready(&mut self, patience: Patience) -> Option<usize> {
+    fn find_ready(&mut self, patience: Patience<'_>) -> Option<usize> {
         run::ready(&mut self.ops, patience, self.biased)
     }
 
@@ -115,11 +115,20 @@ impl<'a> Select<'a> {
     /// # Panics
     /// The set is empty.
     pub fn select(&mut self) -> SelectedOperation<'a> {
-        assert!(!self.ops.is_empty(), "{NO_OPERATIONS}");
-        match self.choose(Patience::Forever) {
+        match self.select_patient(Patience::Forever) {
             Some(oper) => oper,
             None => panic!("{NO_OPERATIONS}"),
         }
+    }
+
+    /// The same, of a set that is not empty, until the patience is over.
+    #[track_caller]
+    pub(crate) fn select_patient(
+        &mut self,
+        patience: Patience<'_>,
+    ) -> Option<SelectedOperation<'a>> {
+        assert!(!self.ops.is_empty(), "{NO_OPERATIONS}");
+        self.choose(patience)
     }
 
     /// The same for at most `timeout`.
