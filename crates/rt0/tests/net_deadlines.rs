@@ -2,6 +2,9 @@
 
 #![allow(clippy::disallowed_types, reason = "a test counts with std's atomics")]
 
+#[path = "net/support.rs"]
+mod support;
+
 use rt0::net::{SocketAddr, TcpListener, TcpStream, UdpSocket};
 use rt0::time::{Duration, Instant, sleep};
 use std::io::{self, ErrorKind, Read, Write};
@@ -291,32 +294,28 @@ fn cpu_ticks() -> u64 {
 /// In a process of its own, for tests beside it would use CPU too.
 #[test]
 fn idle_sockets_use_no_cpu() {
-    const NAME: &str = "RT0_TEST_IDLE_SOCKETS";
-    if std::env::var_os(NAME).is_none() {
-        let exe = std::env::current_exe().expect("this test");
-        let out = std::process::Command::new(exe)
-            .args(["--exact", "idle_sockets_use_no_cpu", "--nocapture"])
-            .env(NAME, "1")
-            .output()
-            .expect("the test starts");
-        assert!(out.status.success(), "{}", String::from_utf8_lossy(&out.stderr));
-        return;
+    support::alone("idle_sockets_use_no_cpu", || rt0::run(idle_sockets));
+}
+
+fn idle_sockets() {
+    let (listener, addr) = local();
+    let clients: Vec<_> =
+        (0..100).map(|_| TcpStream::connect(addr).expect("somebody listens")).collect();
+    for _ in 0..100 {
+        let (mut s, _) = listener.accept().expect("somebody connects");
+        drop(rt0::go(move || s.read(&mut [0; 1])));
     }
-    rt0::run(|| {
-        let (listener, addr) = local();
-        let clients: Vec<_> =
-            (0..100).map(|_| TcpStream::connect(addr).expect("somebody listens")).collect();
-        for _ in 0..100 {
-            let (mut s, _) = listener.accept().expect("somebody connects");
-            drop(rt0::go(move || s.read(&mut [0; 1])));
-        }
-        let udp = UdpSocket::bind("127.0.0.1:0").expect("a free port");
-        drop(rt0::go(move || udp.recv(&mut [0; 1])));
-        sleep(Duration::from_millis(100));
-        let before = cpu_ticks();
-        sleep(Duration::from_millis(1000));
-        let used = cpu_ticks() - before;
-        assert!(used <= 2, "{used} ticks of 10 ms in a second");
-        drop(clients);
-    });
+    let udp = UdpSocket::bind("127.0.0.1:0").expect("a free port");
+    drop(rt0::go(move || udp.recv(&mut [0; 1])));
+    sleep(Duration::from_millis(100));
+    let before = cpu_ticks();
+    sleep(Duration::from_millis(1000));
+    let used = cpu_ticks() - before;
+    assert!(used <= 2, "{used} ticks of 10 ms in a second");
+    drop(clients);
+}
+
+#[test]
+fn the_same_on_one_two_and_eight_ps() {
+    support::on_ps(&[1, 2, 8]);
 }

@@ -2,6 +2,9 @@
 
 #![allow(clippy::disallowed_types, reason = "a test counts with std's atomics")]
 
+#[path = "net/support.rs"]
+mod support;
+
 use rt0::io::Closed;
 use rt0::net::{Shutdown, SocketAddr, TcpListener, TcpStream, ToSocketAddrs};
 use rt0::time::{Duration, sleep};
@@ -439,4 +442,9 @@ fn a_clone_closed_while_another_waits_does_not_lose_its_wake_up() {
         server.write_all(b"x").expect("room");
         assert_eq!(reader.join().expect("no panic"), 1);
     }
+}
+
+#[test]
+fn the_same_on_one_two_and_eight_ps() {
+    support::on_ps(&[1, 2, 8]);
 }

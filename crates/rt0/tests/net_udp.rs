@@ -1,5 +1,8 @@
 //! `rt0::net::UdpSocket`.
 
+#[path = "net/support.rs"]
+mod support;
+
 use rt0::net::{Ipv4Addr, UdpSocket};
 use rt0::time::{Duration, sleep};
 use std::io::ErrorKind;
@@ -145,4 +148,9 @@ fn options_and_conversions() {
     let s = local();
     s.set_nonblocking(true).expect("a socket");
     assert_eq!(s.recv(&mut [0]).expect_err("nothing").kind(), ErrorKind::WouldBlock);
+}
+
+#[test]
+fn the_same_on_one_two_and_eight_ps() {
+    support::on_ps(&[1, 2, 8]);
 }

@@ -76,11 +76,22 @@ impl Pollable {
         Ok(Pollable { pd: self.pd.share(), fd: Some(fd) })
     }
 
-    /// Does what has to be done until it does not say EAGAIN, or fails.
+    /// Tries until the answer is not EAGAIN.
     #[inline]
     pub(crate) fn io<T>(
         &self,
         dir: Dir,
+        op: impl FnMut(BorrowedFd<'_>) -> rustix::io::Result<T>,
+    ) -> io::Result<T> {
+        self.io_paced(dir, None, op)
+    }
+
+    /// The same for what the kernel does not announce: it is tried again after `pace` at the latest.
+    #[inline]
+    pub(crate) fn io_paced<T>(
+        &self,
+        dir: Dir,
+        pace: Option<Duration>,
         mut op: impl FnMut(BorrowedFd<'_>) -> rustix::io::Result<T>,
     ) -> io::Result<T> {
         let mut since = 0;
@@ -91,16 +102,24 @@ impl Pollable {
                 match op(self.as_fd()) {
                     Err(Errno::AGAIN) => {}
                     Err(Errno::INTR) => continue,
-                    result => return result.map_err(io::Error::from),
+                    Err(e) => return Err(self.check_open().err().unwrap_or(e.into())),
+                    Ok(v) => return Ok(v),
                 }
             }
-            self.wait(may, dir, seen, &mut since)?;
+            self.wait(may, dir, seen, &mut since, pace)?;
         }
     }
 
     /// The try found nothing, or was not made.
     #[cold]
-    fn wait(&self, may: May, dir: Dir, seen: usize, since: &mut i64) -> io::Result<()> {
+    fn wait(
+        &self,
+        may: May,
+        dir: Dir,
+        seen: usize,
+        since: &mut i64,
+        pace: Option<Duration>,
+    ) -> io::Result<()> {
         match may {
             May::Try => {}
             May::TryOnce => return Err(Errno::AGAIN.into()),
@@ -108,8 +127,11 @@ impl Pollable {
             May::TimedOut => return Err(timed_out()),
         }
         let limit = self.pd.limit(dir, since);
-        match wait_io(&[self.target(dir, seen)], limit)? {
+        let next = pace.and_then(wait::after);
+        let until = [limit, next].into_iter().flatten().min();
+        match wait_io(&[self.target(dir, seen)], until)? {
             Woken::Changed => Ok(()),
+            Woken::TimedOut if until != limit => Ok(()),
             Woken::TimedOut => Err(timed_out()),
             Woken::Cancelled => Err(io::Error::other("operation was canceled")),
         }
@@ -160,6 +182,12 @@ impl Pollable {
     /// was closed already.
     pub(crate) fn close(&self) -> bool {
         self.pd.close()
+    }
+
+    /// What was shut down by `close` between the look and the try is closed, too.
+    #[cold]
+    pub(crate) fn check_open(&self) -> io::Result<()> {
+        if self.pd.is_closed() { Err(closed()) } else { Ok(()) }
     }
 }
 

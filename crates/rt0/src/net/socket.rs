@@ -3,12 +3,13 @@
 use crate::io::pollable::Pollable;
 use crate::netpoll::desc::Dir;
 use rustix::net::{
-    AddressFamily, Protocol, RecvAncillaryBuffer, RecvFlags, SendAncillaryBuffer, SendFlags,
-    SocketFlags, SocketType,
+    AddressFamily, RecvAncillaryBuffer, RecvFlags, SendAncillaryBuffer, SendFlags, SocketFlags,
+    SocketType,
 };
 use std::io::{self, IoSlice, IoSliceMut};
 use std::net::{Shutdown, SocketAddr};
 use std::os::fd::{AsFd, OwnedFd};
+use std::time::Duration;
 
 pub(super) const FLAGS: SocketFlags = SocketFlags::NONBLOCK.union(SocketFlags::CLOEXEC);
 /// No operation blocks, also if somebody has made the socket blocking behind our back; nor does one
@@ -18,15 +19,7 @@ const SEND: SendFlags = SendFlags::DONTWAIT.union(SendFlags::NOSIGNAL);
 
 /// A new socket.
 pub(super) fn open(family: AddressFamily, kind: SocketType) -> io::Result<Pollable> {
-    open_for(family, kind, None)
-}
-
-pub(super) fn open_for(
-    family: AddressFamily,
-    kind: SocketType,
-    protocol: Option<Protocol>,
-) -> io::Result<Pollable> {
-    Ok(Pollable::new(rustix::net::socket_with(family, kind, FLAGS, protocol)?))
+    Ok(Pollable::new(rustix::net::socket_with(family, kind, FLAGS, None)?))
 }
 
 pub(super) fn family_of(addr: &SocketAddr) -> AddressFamily {
@@ -38,7 +31,10 @@ pub(super) fn family_of(addr: &SocketAddr) -> AddressFamily {
 
 #[inline]
 pub(super) fn recv(s: &Pollable, buf: &mut [u8]) -> io::Result<usize> {
-    s.io(Dir::Read, |fd| rustix::net::recv(fd, &mut *buf, RECV).map(|(n, _)| n))
+    match s.io(Dir::Read, |fd| rustix::net::recv(fd, &mut *buf, RECV).map(|(n, _)| n))? {
+        0 => s.check_open().map(|()| 0), // not the other side's end
+        n => Ok(n),
+    }
 }
 
 pub(super) fn peek(s: &Pollable, buf: &mut [u8]) -> io::Result<usize> {
@@ -53,10 +49,14 @@ pub(super) fn send(s: &Pollable, buf: &[u8]) -> io::Result<usize> {
 
 pub(super) fn recv_vectored(s: &Pollable, bufs: &mut [IoSliceMut<'_>]) -> io::Result<usize> {
     let n = bufs.len().min(MAX_SLICES);
-    s.io(Dir::Read, |fd| {
+    let got = s.io(Dir::Read, |fd| {
         let mut control = RecvAncillaryBuffer::default();
         rustix::net::recvmsg(fd, &mut bufs[..n], &mut control, RECV).map(|got| got.bytes)
-    })
+    })?;
+    if got == 0 {
+        s.check_open()?;
+    }
+    Ok(got)
 }
 
 pub(super) fn send_vectored(s: &Pollable, bufs: &[IoSlice<'_>]) -> io::Result<usize> {
@@ -79,9 +79,19 @@ pub(super) fn send_to(
     s: &Pollable,
     buf: &[u8],
     to: &impl rustix::net::addr::SocketAddrArg,
+    pace: Option<Duration>,
 ) -> io::Result<usize> {
-    s.io(Dir::Write, |fd| rustix::net::sendto(fd, buf, SEND, to))
+    s.io_paced(Dir::Write, pace, |fd| rustix::net::sendto(fd, buf, SEND, to))
 }
+
+/// Two sockets of this machine that are connected to each other.
+pub(super) fn pair(kind: SocketType) -> io::Result<(Pollable, Pollable)> {
+    let (a, b) = rustix::net::socketpair(AddressFamily::UNIX, kind, FLAGS, None)?;
+    Ok((Pollable::new(a), Pollable::new(b)))
+}
+
+/// How many connections wait to be accepted: as many as the system allows, as in Go.
+pub(super) const BACKLOG: i32 = i32::MAX;
 
 /// The next connection. One that was given up while it waited is passed over, as in Go.
 pub(super) fn accept(s: &Pollable) -> io::Result<(Pollable, From)> {

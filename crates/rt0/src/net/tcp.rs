@@ -5,7 +5,7 @@ use super::macros::{descriptor_traits, limits, stream_io};
 use super::{connect, socket};
 use crate::io::pollable::Pollable;
 use crate::sched::wait;
-use rustix::net::{AddressFamily, SocketType, sockopt};
+use rustix::net::{SocketType, sockopt};
 use std::fmt;
 use std::io;
 use std::net::{Shutdown, SocketAddr};
@@ -180,20 +180,15 @@ enum Port {
 }
 
 fn listen(addr: &SocketAddr, port: Port) -> io::Result<TcpListener> {
-    let family = socket::family_of(addr);
-    let s = socket::open(family, SocketType::STREAM)?;
+    let s = socket::open(socket::family_of(addr), SocketType::STREAM)?;
     sockopt::set_socket_reuseaddr(&s, true)?;
     if port == Port::Shared {
         sockopt::set_socket_reuseport(&s, true)?;
     }
-    debug_assert!(family == AddressFamily::INET || family == AddressFamily::INET6);
     rustix::net::bind(&s, addr)?;
-    rustix::net::listen(&s, BACKLOG)?;
+    rustix::net::listen(&s, socket::BACKLOG)?;
     Ok(TcpListener(s))
 }
-
-/// How many connections wait to be accepted: as many as the system allows, as in Go.
-pub(super) const BACKLOG: i32 = i32::MAX;
 
 /// The connections of a [`TcpListener`]. std: [`std::net::Incoming`].
 #[derive(Debug)]

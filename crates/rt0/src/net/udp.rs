@@ -43,7 +43,7 @@ impl UdpSocket {
     /// Sends a datagram to the first of the addresses.
     pub fn send_to<A: ToSocketAddrs>(&self, buf: &[u8], addr: A) -> io::Result<usize> {
         let to = addr.to_socket_addrs()?.next().ok_or_else(no_addresses)?;
-        socket::send_to(&self.0, buf, &to)
+        socket::send_to(&self.0, buf, &to, None)
     }
 
     /// Sends to this address from now on, and receives from it only.

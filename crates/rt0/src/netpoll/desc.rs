@@ -265,6 +265,10 @@ impl PollDesc {
         open
     }
 
+    pub(crate) fn is_closed(&self) -> bool {
+        self.flags.load(Ordering::Relaxed) & flag::CLOSED != 0 // ORDERING: a getter
+    }
+
     /// PD2.
     fn set_flag(&self, bit: u32, on: bool) {
         let flags = self.flags.load(Ordering::Relaxed); // ORDERING: PD2
