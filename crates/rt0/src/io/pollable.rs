@@ -86,7 +86,7 @@ impl Pollable {
         self.io_paced(dir, None, op)
     }
 
-    /// The same for what the kernel does not announce: it is tried again after `pace` at the latest.
+    /// The same for what the kernel does not announce: tried again after `pace` at the latest.
     #[inline]
     pub(crate) fn io_paced<T>(
         &self,
