@@ -450,7 +450,10 @@ fn gomaxprocs_follows_the_cpus() {
 
 #[test]
 fn the_world_stops_without_membarrier() {
-    check(&testprog("StopWithoutMembarrier"), 0, "true\n", "");
+    for godebug in ["tlsmode=0", "tlsmode=3"] {
+        let f = testprog_with(&["StopWithoutMembarrier"], &[("GODEBUG", godebug)]);
+        check(&f, 0, "true\n", "");
+    }
 }
 
 #[test]

@@ -30,8 +30,9 @@
 //!   again joins the thread first.
 //! * A thread that sleeps without an M is as good as not there: it blocks signals, and has no
 //!   signal stack, for that is the M's. Signals of libc's that cannot be blocked run on its own.
-//! * Nobody is preempted by signal: a goroutine that computes loses its P to others, and is a
-//!   thread that the kernel schedules.
+//! * Preemption by signal is as ever: the signal goes to the thread that has the M, and the
+//!   trampoline parks on that thread. One that comes after the M has left waits, blocked, and means
+//!   nothing to the next M. A goroutine's block, by which the handler knows it, is its thread's.
 //!
 //! # Invariants
 //! * `OO1`: an M is in the hand of one thread; what MP1 calls the owner is that thread.
@@ -47,6 +48,7 @@ use super::newproc::{self, Ending};
 use super::park::finish_switch;
 use super::wake::{Spin, hand, releasep, stopm};
 use super::{SCHED, leave};
+use crate::arch::fsgs::fs_base;
 use crate::atomic::{AtomicU32, Ordering};
 use crate::g::G;
 use crate::m::{M, m0, minit, special};
@@ -195,6 +197,7 @@ extern "C" fn g_thread(arg: *mut c_void) -> *mut c_void {
     let gp = unsafe { &*(arg as *const G) };
     gp.baton.tid.set(crate::sys::gettid() as u64);
     gp.baton.rounds.set(0);
+    gp.fs.store(fs_base(), Ordering::Relaxed); // ORDERING: read by this thread's signal handler
     let mp = gp.baton.wait();
     minit::take_over(mp, gp.baton.tid.get());
     set_mask(crate::m::m0().sigmask.get());

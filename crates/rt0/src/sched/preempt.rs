@@ -165,7 +165,7 @@ fn install() {
 
 /// sysmon: asks the M's goroutine to park. False where signals are not used. Go: preemptM.
 pub(crate) fn preempt_m(mp: &'static M) -> bool {
-    if !enabled() || super::one_to_one::active() {
+    if !enabled() {
         return false;
     }
     let tid = mp.procid.get() as usize;
