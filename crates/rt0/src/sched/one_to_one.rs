@@ -26,8 +26,8 @@
 //!   function returns, with the M still in hand, so they may do what a goroutine may. A pthread key
 //!   whose destructor puts itself off until libc's last round comes after them, and ends the
 //!   goroutine: joiner woken, M handed to g0.
-//! * A dead G's stack is in use until its thread is gone: it is not trimmed, and who uses the G
-//!   again joins the thread first.
+//! * A dead G's stack is in use until its thread is gone: the sweeper leaves it alone, the thread
+//!   itself gives back what it used ([`trim`]), and who uses the G again joins the thread first.
 //! * A thread that sleeps without an M is as good as not there: it blocks signals, and has no
 //!   signal stack, for that is the M's. Signals of libc's that cannot be blocked run on its own.
 //! * Preemption by signal is as ever: the signal goes to the thread that has the M, and the
@@ -52,6 +52,8 @@ use crate::arch::fsgs::fs_base;
 use crate::atomic::{AtomicU32, Ordering};
 use crate::g::G;
 use crate::m::{M, m0, minit, special};
+use crate::stack::KEEP_BYTES;
+use crate::sys::mem::{PAGE, unused};
 use crate::sys::signal::{block_all, set_mask};
 use crate::tls::{self, Mode, template::Template};
 use core::ffi::c_void;
@@ -242,7 +244,21 @@ unsafe extern "C" fn end(gp: *mut c_void) {
     let mut ending = unsafe { Box::from_raw(word as *mut Box<dyn Ending>) };
     newproc::finish(&mut **ending);
     drop(ending);
+    trim(gp);
     goexit1(gp);
+}
+
+/// Gives back what the goroutine used of its stack, but for a little below this frame: nobody can
+/// tell later whether the thread has left it.
+fn trim(gp: &'static G) {
+    let here = core::hint::black_box(0u8);
+    let at = core::ptr::from_ref(&here).addr();
+    let (lo, _) = crate::stack::bounds(gp);
+    let end = at.saturating_sub(KEEP_BYTES) & !(PAGE - 1);
+    if end > lo {
+        // SAFETY: ST2: this thread's own stack, below all that it still uses.
+        unsafe { unused(lo, end - lo) };
+    }
 }
 
 /// The switch of this mode: true if it was done, false if both contexts are stacks of one thread.

@@ -160,7 +160,7 @@ pub(crate) fn trimmable(gp: &G, keep: usize) -> (usize, usize) {
     // ORDERING: constant
     let lo = gp.stack_lo.load(Ordering::Relaxed);
     if gp.baton.is_thread() {
-        return (lo, 0); // it may not have left it yet
+        return (lo, 0); // it may not have left it yet, and has done so itself
     }
     let hi = gp.stack_hi.load(Ordering::Relaxed); // ORDERING: constant
     let end = hi.saturating_sub(keep) & !(PAGE - 1);
