@@ -38,6 +38,41 @@ func sleepShort(a args) *took {
 	return s.stop(a.n)
 }
 
+// pending makes timers that are not due soon, beside those that are measured.
+func pending() []*time.Timer {
+	kept := make([]*time.Timer, 1000)
+	for i := range kept {
+		kept[i] = time.AfterFunc(time.Hour+time.Duration(i)*time.Second, func() {})
+	}
+	return kept
+}
+
+func timerStop(a args) *took {
+	kept := pending()
+	s := start()
+	for i := range a.n {
+		if !time.NewTimer(time.Duration(1+i%10) * time.Second).Stop() {
+			panic("a timer fired")
+		}
+	}
+	t := s.stop(a.n)
+	runtime.KeepAlive(kept)
+	return t
+}
+
+func timerFuncStop(a args) *took {
+	kept := pending()
+	s := start()
+	for i := range a.n {
+		if !time.AfterFunc(time.Duration(1+i%10)*time.Second, func() {}).Stop() {
+			panic("a timer fired")
+		}
+	}
+	t := s.stop(a.n)
+	runtime.KeepAlive(kept)
+	return t
+}
+
 const (
 	tickers = 1000
 	tick    = 10 * time.Millisecond

@@ -89,6 +89,8 @@ ROWS = (
     Bench("parked_mem", "parked_mem", 100_000, 30_000, MEMORY, less={"may": 30_000}),
     Bench("parked_mem 1M", "parked_mem", 1_000_000, 0, MEMORY, less={"may": 0}),
     Bench("timers", "timers", 100_000, 20_000, LATENESS, less={"may": 30_000}),
+    Bench("timer_stop", "timer_stop", 3_000_000, 300_000),
+    Bench("timer_func_stop", "timer_func_stop", 2_000_000, 200_000),
     Bench("sleep_100us", "sleep_100us", 1000, 300, ("ns_per_op", "cpu_ms")),
     Bench("mix_none", "mix_none", 1000, 500, LATENESS),
     Bench("mix_cpu", "mix_cpu", 1500, 500, LATENESS),

@@ -35,6 +35,8 @@ fn bench(args: &Args) -> Took {
         "parked_mem" => park::memory(args.n),
         "timers" => time::timers(args.n),
         "sleep_100us" => time::sleeps(args.n),
+        "timer_stop" => time::timer_stop(args.n),
+        "timer_func_stop" => time::timer_func_stop(args.n),
         "mix_none" => time::mix_none(args),
         "mix_cpu" => time::mix_cpu(args),
         "mix_cpu_offload" => time::mix_cpu_offload(args),

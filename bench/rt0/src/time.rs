@@ -4,7 +4,7 @@ use bench_common::{
     Args, BLOCKERS, BLOCKING_CALL, Span, TICKERS, Ticker, Took, block_for, burn_until, percentiles,
     sleep_of,
 };
-use rt0::time::{Duration, Instant, sleep};
+use rt0::time::{Duration, Instant, Timer, sleep};
 
 pub(crate) fn timers(n: u64) -> Took {
     let span = Span::start();
@@ -27,6 +27,33 @@ pub(crate) fn sleeps(n: u64) -> Took {
         sleep(Duration::from_micros(100));
     }
     span.stop(n)
+}
+
+/// Timers that are pending beside those that are measured.
+const PENDING: u64 = 1000;
+
+pub(crate) fn timer_stop(n: u64) -> Took {
+    let far = |i| Duration::from_secs(3600 + i);
+    let kept: Vec<_> = (0..PENDING).map(|i| Timer::after_func(far(i), || ())).collect();
+    let span = Span::start();
+    for i in 0..n {
+        assert!(Timer::new(Duration::from_secs(1 + i % 10)).stop());
+    }
+    let took = span.stop(n);
+    assert!(kept.iter().all(Timer::stop));
+    took
+}
+
+pub(crate) fn timer_func_stop(n: u64) -> Took {
+    let far = |i| Duration::from_secs(3600 + i);
+    let kept: Vec<_> = (0..PENDING).map(|i| Timer::after_func(far(i), || ())).collect();
+    let span = Span::start();
+    for i in 0..n {
+        assert!(Timer::after_func(Duration::from_secs(1 + i % 10), || ()).stop());
+    }
+    let took = span.stop(n);
+    assert!(kept.iter().all(Timer::stop));
+    took
 }
 
 pub(crate) fn mix_none(args: &Args) -> Took {

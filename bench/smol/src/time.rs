@@ -6,6 +6,9 @@ use bench_common::{
 };
 use smol::future::yield_now;
 use smol::{Timer, spawn, unblock};
+use std::future::poll_fn;
+use std::pin::pin;
+use std::task::Poll;
 use std::time::{Duration, Instant};
 
 pub(crate) async fn timers(n: u64) -> Took {
@@ -24,6 +27,25 @@ pub(crate) async fn timers(n: u64) -> Took {
         late.push(sleeper.await);
     }
     percentiles(late, span.stop(n))
+}
+
+/// A timer is there from the first poll of its future on.
+async fn poll_once(timer: &mut Timer) {
+    poll_fn(|cx| Poll::Ready(pin!(&mut *timer).poll(cx).is_ready())).await;
+}
+
+pub(crate) async fn timer_stop(n: u64) -> Took {
+    let mut kept = Vec::new();
+    for i in 0..1000 {
+        let mut timer = Timer::after(Duration::from_secs(3600 + i));
+        poll_once(&mut timer).await;
+        kept.push(timer);
+    }
+    let span = Span::start();
+    for i in 0..n {
+        poll_once(&mut Timer::after(Duration::from_secs(1 + i % 10))).await;
+    }
+    span.stop(n)
 }
 
 pub(crate) async fn sleeps(n: u64) -> Took {

@@ -36,6 +36,7 @@ async fn bench(args: &Args) -> Took {
         "parked_mem" => park::memory(args.n).await,
         "timers" => time::timers(args.n).await,
         "sleep_100us" => time::sleeps(args.n).await,
+        "timer_stop" => time::timer_stop(args.n).await,
         "mix_none" => time::mix_none(args).await,
         "mix_cpu" => time::mix_cpu(args).await,
         "mix_cpu_offload" => time::mix_cpu_offload(args).await,

@@ -4,6 +4,9 @@ use bench_common::{
     Args, BLOCKERS, BLOCKING_CALL, Span, TICKERS, Ticker, Took, block_for, burn_until, percentiles,
     sleep_of,
 };
+use std::future::poll_fn;
+use std::pin::pin;
+use std::task::Poll;
 use std::time::{Duration, Instant};
 use tokio::spawn;
 use tokio::task::{spawn_blocking, yield_now};
@@ -25,6 +28,26 @@ pub(crate) async fn timers(n: u64) -> Took {
         late.push(sleeper.await.expect("it does not panic"));
     }
     percentiles(late, span.stop(n))
+}
+
+/// A timer is there from the first poll of its future on.
+async fn poll_once(f: impl Future<Output = ()>) {
+    let mut f = pin!(f);
+    poll_fn(|cx| Poll::Ready(f.as_mut().poll(cx).is_ready())).await;
+}
+
+pub(crate) async fn timer_stop(n: u64) -> Took {
+    let mut kept = Vec::new();
+    for i in 0..1000 {
+        let mut timer = Box::pin(sleep(Duration::from_secs(3600 + i)));
+        poll_once(timer.as_mut()).await;
+        kept.push(timer);
+    }
+    let span = Span::start();
+    for i in 0..n {
+        poll_once(sleep(Duration::from_secs(1 + i % 10))).await;
+    }
+    span.stop(n)
 }
 
 pub(crate) async fn sleeps(n: u64) -> Took {
