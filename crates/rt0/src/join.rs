@@ -10,12 +10,16 @@
 //! * `JN3`: the joiner lists a [`Waiter`] on its stack, or learns that the goroutine is done; who
 //!   finds it listed wakes it, and it stays on that stack until then.
 //!
-//! JN2 and JN3 are kept by join/state.rs.
+//! JN2, JN3 and JN5 are kept by join/state.rs.
 //! * `JN4`: `thread` is written once, by the spawner, before the goroutine can run.
+//! * `JN5`: a task in the state is an `Arc<Task>` made raw, and whoever takes it out owns it.
 
-#![allow(unsafe_code, reason = "JN1, JN3, JN4: the packet's parts")]
+#![allow(unsafe_code, reason = "JN1, JN3 to JN5: the packet's parts")]
 
+mod future;
 mod state;
+
+pub use future::JoinFuture;
 
 use crate::atomic::{AtomicBool, Ordering};
 use crate::g::{G, WaitReason};
@@ -26,7 +30,8 @@ use crate::sched::waiter::Waiter;
 use crate::sched::{SCHED, park};
 use crate::stack::Class;
 use crate::thread::Thread;
-use state::JoinState;
+use future::Task;
+use state::{JoinState, Release};
 use std::any::Any;
 use std::cell::UnsafeCell;
 use std::fmt;
@@ -113,7 +118,12 @@ impl<T> Packet<T> {
         }
         // SAFETY: JN1: the state is not finished yet.
         unsafe { *self.result.get() = Some(result) };
-        if self.state.finish() {
+        let end = self.state.finish();
+        if let Some(task) = end.task {
+            // SAFETY: JN5: taken out of the word, which owned it.
+            unsafe { Arc::from_raw(task.cast::<Task>()) }.wake();
+        }
+        if end.alone {
             self.report_if_panicked();
         }
         if panicked {
@@ -124,9 +134,12 @@ impl<T> Packet<T> {
 
     /// The goroutine has ended, thread-locals and all: wakes the joiner.
     fn release(&self) {
-        if let Some(w) = self.state.release() {
+        match self.state.release() {
+            Release::Nobody => {}
             // SAFETY: JN3: the joiner waits on its stack for this wake-up.
-            unsafe { (*w).wake() };
+            Release::Joiner(w) => unsafe { (*w).wake() },
+            // SAFETY: JN5
+            Release::Task(t) => drop(unsafe { Arc::from_raw(t.cast::<Task>()) }),
         }
     }
 

@@ -118,6 +118,8 @@ pub mod context;
 #[cfg(not(loom))]
 pub mod debug;
 #[cfg(not(loom))]
+pub mod future;
+#[cfg(not(loom))]
 pub(crate) mod g;
 #[cfg(not(loom))]
 pub(crate) mod goroutine;

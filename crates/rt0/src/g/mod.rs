@@ -82,6 +82,7 @@ pub(crate) enum WaitReason {
     SelectNoCases = 25,
     TimerWait = 26,
     IoWait = 27,
+    FutureWait = 28,
 }
 
 impl WaitReason {
@@ -115,11 +116,12 @@ impl WaitReason {
             WaitReason::SelectNoCases => "select (no cases)",
             WaitReason::TimerWait => "timer wait",
             WaitReason::IoWait => "IO wait",
+            WaitReason::FutureWait => "future",
         }
     }
     pub(crate) fn from_u32(v: u32) -> WaitReason {
         use WaitReason as W;
-        const ALL: [WaitReason; 28] = [
+        const ALL: [WaitReason; 29] = [
             W::None,
             W::Sleep,
             W::Join,
@@ -148,6 +150,7 @@ impl WaitReason {
             W::SelectNoCases,
             W::TimerWait,
             W::IoWait,
+            W::FutureWait,
         ];
         ALL.get(v as usize).copied().unwrap_or(W::None)
     }

@@ -10,7 +10,7 @@
 use super::{Token, check, leak, must_catch};
 use crate::atomic::{AtomicU32, Ordering};
 use crate::g::key::Key;
-use crate::join::state::JoinState;
+use crate::join::state::{JoinState, Release};
 use loom::thread;
 
 /// sched/waiter.rs `Waiter` of a plain thread.
@@ -18,16 +18,27 @@ struct Waiter {
     /// Its plain fields: written by the joiner, read by the waker.
     fields: Token,
     key: Key,
+    /// Of a task: how often it was taken out to be freed.
+    owners: AtomicU32,
 }
 
 struct Packet {
     state: JoinState<Waiter>,
     result: Token,
     reports: AtomicU32,
+    /// A future's task was woken; a future was ready when it was polled.
+    woken: AtomicU32,
+    ready: AtomicU32,
 }
 
 fn packet() -> &'static Packet {
-    leak(Packet { state: JoinState::new(), result: Token::new(), reports: AtomicU32::new(0) })
+    leak(Packet {
+        state: JoinState::new(),
+        result: Token::new(),
+        reports: AtomicU32::new(0),
+        woken: AtomicU32::new(0),
+        ready: AtomicU32::new(0),
+    })
 }
 
 impl Packet {
@@ -35,19 +46,61 @@ impl Packet {
     #[allow(unsafe_code, reason = "models leak what they share")]
     fn finish(&self) {
         self.result.use_alone();
-        if self.state.finish() {
+        let end = self.state.finish();
+        if let Some(task) = end.task {
+            Self::own(task);
+            self.woken.store(1, Ordering::Relaxed);
+        }
+        if end.alone {
             self.report();
         }
-        if let Some(waiter) = self.state.release() {
-            // SAFETY: `join` leaked it.
-            let waiter = unsafe { &*waiter };
-            waiter.fields.use_alone();
-            waiter.key.wake();
+        match self.state.release() {
+            Release::Nobody => {}
+            Release::Joiner(waiter) => {
+                // SAFETY: `join` leaked it.
+                let waiter = unsafe { &*waiter };
+                waiter.fields.use_alone();
+                waiter.key.wake();
+            }
+            Release::Task(task) => Self::own(task),
         }
     }
 
+    /// A task that was taken out: frees it, so to speak.
+    #[allow(unsafe_code, reason = "models leak what they share")]
+    fn own(task: *mut Waiter) {
+        // SAFETY: `future` leaked it.
+        let task = unsafe { &*task };
+        task.fields.use_alone();
+        task.owners.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// A future that is polled once, and dropped if `drops` or if it is ready.
+    fn future(&self, drops: bool) -> &'static Waiter {
+        let task =
+            leak(Waiter { fields: Token::new(), key: Key::new(), owners: AtomicU32::new(0) });
+        task.fields.use_alone();
+        match self.state.enlist_task(core::ptr::from_ref(task).cast_mut()) {
+            Ok(()) if drops => {
+                if let Some(task) = self.state.delist_task() {
+                    Self::own(task);
+                }
+            }
+            Ok(()) => {}
+            Err(back) => {
+                self.ready.store(1, Ordering::Relaxed);
+                self.result.use_alone();
+                if let Some(task) = back {
+                    Self::own(task);
+                }
+            }
+        }
+        task
+    }
+
     fn join(&self) {
-        let waiter = leak(Waiter { fields: Token::new(), key: Key::new() });
+        let owners = AtomicU32::new(0);
+        let waiter = leak(Waiter { fields: Token::new(), key: Key::new(), owners });
         waiter.fields.use_alone();
         if self.state.enlist(core::ptr::from_ref(waiter).cast_mut()) {
             waiter.key.wait();
@@ -90,6 +143,42 @@ fn poll_against_finish() {
         p.result.use_alone();
     }
     goroutine.join().expect("it does not panic");
+}
+
+/// A future is ready or woken, and its task has one owner.
+fn future_against_finish() {
+    let p = packet();
+    let goroutine = thread::spawn(|| p.finish());
+    let task = p.future(false);
+    goroutine.join().expect("it does not panic");
+    let (ready, woken) = (p.ready.load(Ordering::Relaxed), p.woken.load(Ordering::Relaxed));
+    assert_eq!(ready + woken, 1, "ready {ready}, woken {woken}");
+    assert_eq!(task.owners.load(Ordering::Relaxed), 1, "owners of the task");
+}
+
+/// One that is dropped while the goroutine ends.
+fn dropped_future_against_finish() {
+    let p = packet();
+    let goroutine = thread::spawn(|| p.finish());
+    let task = p.future(true);
+    goroutine.join().expect("it does not panic");
+    assert_eq!(task.owners.load(Ordering::Relaxed), 1, "owners of the task");
+}
+
+#[test]
+fn a_future_is_ready_or_woken() {
+    check(future_against_finish);
+    check(dropped_future_against_finish);
+}
+
+#[test]
+fn catches_a_future_that_overlooks_the_end() {
+    must_catch("join.task_late", future_against_finish);
+}
+
+#[test]
+fn catches_a_task_with_two_owners() {
+    must_catch("join.take_task", dropped_future_against_finish);
 }
 
 #[test]

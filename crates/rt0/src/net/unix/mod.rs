@@ -1,7 +1,7 @@
 //! Sockets of this machine, as in [`std::os::unix::net`].
 //!
 //! Addresses are std's; those of the abstract namespace are made by
-//! [`SocketAddrExt`](std::os::linux::net::SocketAddrExt).
+//! [`SocketAddrExt`].
 
 mod datagram;
 mod stream;
