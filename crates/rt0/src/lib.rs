@@ -66,6 +66,9 @@ mod p {
 }
 #[cfg(loom)]
 mod sched {
+    pub(crate) mod deadlock {
+        pub(crate) mod moment;
+    }
     pub(crate) mod need_p;
     pub(crate) mod newm {
         pub(crate) mod nap;

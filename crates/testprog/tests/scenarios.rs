@@ -345,7 +345,8 @@ fn init_tasks_run_by_order_and_name() {
             name
         })
         .collect();
-    let ours = ["first", "alpha", "zeta", "last", "os_thread"].map(|n| format!("testprog/{n}"));
+    let ours = ["first", "alpha", "zeta", "last", "os_thread", "deadlocks"]
+        .map(|n| format!("testprog/{n}"));
     assert_eq!(names[0], "runtime");
     assert_eq!(&names[1..], ours, "{f:?}");
     let steps: Vec<&str> = f.stderr.lines().filter_map(|l| l.strip_prefix("boot ")).collect();

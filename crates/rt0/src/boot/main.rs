@@ -109,7 +109,7 @@ fn runtime_init() {
 
 /// Goroutine 1 ends without main returning; the others go on. Go: Goexit on the main goroutine.
 fn main_goexited() {
-    SCHED.main_goexited.store(true, Ordering::Release); // ORDERING: pairs with checkdead
+    SCHED.main_goexited.store(true, Ordering::Release); // ORDERING: pairs with deadlock.rs
 }
 
 /// Main returned, but a goroutine reports a panic: that report ends the process. Go: main's wait

@@ -165,7 +165,8 @@ fn state_text(gp: &'static G) -> &'static str {
 }
 
 fn locked_text(gp: &'static G) -> &'static str {
-    if gp.lockedm.get().is_some() { ", locked to thread" } else { "" }
+    let locked = gp.lockedm.get().is_some() || crate::sched::lock_os_thread::in_init(gp);
+    if locked { ", locked to thread" } else { "" }
 }
 
 /// Go: goroutineheader.

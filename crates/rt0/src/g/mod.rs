@@ -119,6 +119,11 @@ impl WaitReason {
             WaitReason::FutureWait => "future",
         }
     }
+    /// Whether what is waited for comes from outside the process.
+    pub(crate) fn is_external(self) -> bool {
+        matches!(self, WaitReason::IoWait)
+    }
+
     pub(crate) fn from_u32(v: u32) -> WaitReason {
         use WaitReason as W;
         const ALL: [WaitReason; 29] = [

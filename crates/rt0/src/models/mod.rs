@@ -27,6 +27,7 @@ mod chan;
 mod condvar;
 mod context;
 mod coverage;
+mod deadlock;
 mod fresh;
 mod gate;
 mod handoff;

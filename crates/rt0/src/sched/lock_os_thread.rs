@@ -86,6 +86,11 @@ pub(crate) fn init_begins() {
     IN_INIT.store(true, Ordering::Relaxed); // ORDERING: goroutine 1's own
 }
 
+/// Whether `gp` is goroutine 1 and runs them.
+pub(crate) fn in_init(gp: &'static G) -> bool {
+    IN_INIT.load(Ordering::Relaxed) && super::lifecycle::is_goroutine_1(gp) // ORDERING: a report
+}
+
 /// Goroutine 1, after them.
 pub(crate) fn init_ends() {
     IN_INIT.store(false, Ordering::Relaxed); // ORDERING: goroutine 1's own
@@ -178,9 +183,6 @@ pub(super) fn stoplockedm(mp: &'static M) {
 pub(super) fn sleep_locked(mp: &'static M) {
     let mut sched = SCHED.lock.lock();
     sched.nmidlelocked += 1; // startlockedm takes it, or has taken it
-    if mp.nextp.get().is_none() {
-        super::deadlock::checkdead(&sched);
-    }
     drop(sched);
     mp.park.sleep_and_clear();
     if let Some(pp) = mp.nextp.get() {

@@ -56,5 +56,4 @@ pub(super) fn mexit(mp: &'static M) {
     mp.schedlink.set(sched.mfree);
     mp.g0.stack_hi.store(0, Ordering::Relaxed); // ORDERING: under sched.lock; read by mstart0
     sched.mfree = Some(mp);
-    super::deadlock::checkdead(&sched);
 }

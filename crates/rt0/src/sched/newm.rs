@@ -12,7 +12,7 @@ mod nap;
 
 use super::wake::{Spin, hand};
 use super::{SCHED, State, sysmon};
-use crate::atomic::Ordering;
+use crate::atomic::{AtomicU32, Ordering};
 use crate::g::G;
 use crate::lock::mutex::Guard;
 use crate::m::{M, special};
@@ -116,9 +116,17 @@ pub(crate) fn start_threads() {
     });
 }
 
+static TEMPLATE_TID: AtomicU32 = AtomicU32::new(0);
+
+/// Whether this is the thread that makes Ms.
+pub(super) fn is_template(tid: u32) -> bool {
+    TEMPLATE_TID.load(Ordering::Relaxed) == tid // ORDERING: a report
+}
+
 /// Go: templateThread.
 extern "C" fn template_thread(_: *mut c_void) -> *mut c_void {
     crate::sys::proc::name_thread(format_args!("rt0-template"));
+    TEMPLATE_TID.store(crate::sys::gettid() as u32, Ordering::Relaxed); // ORDERING: a report
     crate::interpose::init();
     loop {
         let request = {

@@ -292,6 +292,15 @@ pub(crate) fn leave_for_ever(mp: &'static M) {
     mp.g0.baton.hand(mp);
 }
 
+/// Whether this is a thread of a goroutine, or of g0, that has handed its M on.
+pub(super) fn sleeps_without_m(tid: u32) -> bool {
+    let is = |baton: &crate::g::baton::Baton| baton.tid.get() == u64::from(tid);
+    active()
+        && crate::m::find_by_tid(tid as i32).is_none()
+        && (crate::g::allgs().any(|gp| is(&gp.baton))
+            || crate::m::allm().any(|mp| is(&mp.g0.baton)))
+}
+
 /// Whether goroutines are threads.
 #[inline(always)]
 pub(crate) fn active() -> bool {

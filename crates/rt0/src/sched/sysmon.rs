@@ -7,6 +7,7 @@
 //! a goroutine goes on without a P, on its thread, under the kernel's scheduler, and takes a P at
 //! its next runtime call (p/owner.rs). It never allocates. While every P idles it sleeps.
 
+use super::deadlock::Watch;
 use super::wake::handoffp;
 use super::{SCHED, default_gomaxprocs, procresize};
 use crate::atomic::{AtomicBool, AtomicI64, Ordering};
@@ -59,6 +60,7 @@ pub(crate) extern "C" fn sysmon(_: *mut c_void) -> *mut c_void {
     let tracing = crate::debug::vars::get().schedtrace.get() > 0;
     let (mut last_trace, mut last_check) = (0, nanotime());
     let mut quiet = Quiet { ticks: 0, since: last_check };
+    let mut deadlock = Watch::new();
     loop {
         if idle_rounds == 0 {
             delay = MIN_DELAY_NS;
@@ -72,7 +74,8 @@ pub(crate) extern "C" fn sysmon(_: *mut c_void) -> *mut c_void {
             last_trace = trace_if_due(last_trace);
         }
         last_check = default_gomaxprocs::check_if_due(last_check);
-        if !tracing && quiet.is_long() && deep_sleep() {
+        let look = deadlock.look(nanotime());
+        if !tracing && quiet.is_long() && deep_sleep(look) {
             idle_rounds = 0;
             continue;
         }
@@ -107,7 +110,7 @@ impl Quiet {
             self.since = nanotime();
             return false;
         }
-        let ticks = procresize::allp().fold(0_u64, |sum, pp| sum.wrapping_add(pp.schedtick.get()));
+        let ticks = super::deadlock::ticks();
         if ticks != self.ticks {
             (self.ticks, self.since) = (ticks, nanotime());
         }
@@ -132,8 +135,9 @@ pub(super) fn usleep(ns: i64) {
     crate::sys::futex::wait(&never, 0, Some(ns));
 }
 
-/// Sleeps until a P is taken off the idle list. The M that waits for timers needs no sysmon.
-fn deep_sleep() -> bool {
+/// Sleeps until a P is taken off the idle list, or until `until`. The M that waits for timers needs
+/// no sysmon.
+fn deep_sleep(until: i64) -> bool {
     let mut sched = SCHED.lock.lock();
     if SCHED.spin.npidle() != SCHED.gomaxprocs() {
         return false;
@@ -141,7 +145,12 @@ fn deep_sleep() -> bool {
     NOTE.clear();
     sched.sysmonwait = true;
     drop(sched);
-    NOTE.sleep();
+    if !NOTE.sleep_for(until.saturating_sub(nanotime())) {
+        let woken = !core::mem::replace(&mut SCHED.lock.lock().sysmonwait, false);
+        if woken {
+            NOTE.sleep(); // whoever took `sysmonwait` down wakes us
+        }
+    }
     true
 }
 

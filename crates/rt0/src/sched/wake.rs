@@ -192,12 +192,16 @@ pub(crate) fn stopm(mp: &'static M) {
     }
     sched.mput(mp);
     let surplus = sched.has_surplus_m(mp);
-    super::deadlock::checkdead(&sched);
     drop(sched);
     if surplus && !mp.park.sleep_for(IDLE_M_NS) && retire_idle(mp) {
         return;
     }
-    mp.park.sleep_and_clear();
+    // ORDERING: if they have just been started, sysmon looks as well
+    if SCHED.threads_started.load(Ordering::Relaxed) {
+        mp.park.sleep_and_clear();
+    } else {
+        super::deadlock::sleep_watching(&mp.park);
+    }
     if let Some(pp) = mp.nextp.get() {
         mp.nextp.set(None);
         acquirep(mp, pp);

@@ -16,6 +16,7 @@ pub(crate) mod rand;
 pub(crate) mod raw;
 pub(crate) mod signal;
 pub(crate) mod stderr;
+pub(crate) mod threads;
 
 use crate::atomic::{AtomicUsize, Ordering};
 pub(crate) use proc::{exit_group, gettid};

@@ -45,3 +45,32 @@ pub(crate) fn set_mask(mask: u64) {
     // SAFETY: a valid set; glibc keeps its own two signals unblocked.
     unsafe { libc::pthread_sigmask(libc::SIG_SETMASK, set.as_ptr(), core::ptr::null_mut()) };
 }
+
+/// Signals whose handlers are the runtime's or std's, that the kernel sends for faults of the
+/// running code, or that cannot be handled.
+const NOT_FROM_OUTSIDE: [i32; 11] = [
+    libc::SIGILL,
+    libc::SIGTRAP,
+    libc::SIGABRT,
+    libc::SIGBUS,
+    libc::SIGFPE,
+    libc::SIGKILL,
+    libc::SIGSEGV,
+    libc::SIGSTOP,
+    libc::SIGSYS,
+    libc::SIGURG,
+    libc::SIGQUIT,
+];
+
+/// Whether the program handles a signal that may come from outside. No errno.
+pub(crate) fn program_handles_any() -> bool {
+    /// The kernel's `sigaction`: handler, flags, restorer, mask.
+    const WORDS: usize = 4;
+    (1..=64).filter(|sig| !NOT_FROM_OUTSIDE.contains(sig) && !matches!(sig, 32 | 33)).any(|sig| {
+        let mut action = [0_usize; WORDS];
+        let a = [sig as usize, 0, action.as_mut_ptr() as usize, 8, 0, 0];
+        // SAFETY: RS1: the kernel writes a `sigaction` of its own, which is four words.
+        let r = unsafe { super::raw::syscall(libc::SYS_rt_sigaction, a) };
+        r != 0 || action[0] > libc::SIG_IGN
+    })
+}

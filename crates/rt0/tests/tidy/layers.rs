@@ -22,6 +22,7 @@ const LAYERS: &[(&str, u32)] = &[
     ("sched/runq", 1),
     ("sched/spinning", 1),
     ("sched/newm/nap", 1),
+    ("sched/deadlock/moment", 1),
     ("g/fresh", 1),
     ("sched/need_p", 1),
     ("m/request", 1),

@@ -2,6 +2,7 @@
 
 mod boot;
 mod c_calls;
+mod deadlocks;
 mod exits;
 mod limits;
 mod os_thread;
@@ -33,6 +34,7 @@ pub(crate) fn find(name: &str) -> Option<Run> {
     let mut all = [
         boot::SCENARIOS,
         c_calls::SCENARIOS,
+        deadlocks::SCENARIOS,
         exits::SCENARIOS,
         limits::SCENARIOS,
         os_thread::SCENARIOS,

@@ -1,0 +1,103 @@
+//! Processes that can never go on say so and end with status 2; those that can go on do.
+
+mod support;
+
+use std::process::Command;
+use std::time::Duration;
+use support::{Finished, run};
+
+const LIMIT: Duration = Duration::from_secs(60);
+
+fn testprog(scenario: &str, env: &[(&str, &str)]) -> Finished {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_testprog"));
+    command.arg(scenario).env("RUST_BACKTRACE", "0");
+    command.env_remove("GOMAXPROCS").env_remove("GODEBUG").envs(env.iter().copied());
+    run(&mut command, b"", LIMIT)
+}
+
+/// In each way that goroutines can be run.
+fn in_all_modes(scenario: &str, check: impl Fn(&Finished)) {
+    for env in [&[][..], &[("GOMAXPROCS", "1")], &[("GODEBUG", "tlsmode=3")]] {
+        check(&testprog(scenario, env));
+    }
+}
+
+const DEAD: &str = "fatal error: all goroutines are asleep - deadlock!\n\n";
+
+/// With the states that the report shows, the first one first.
+fn dies(scenario: &str, stdout: &str, states: &[&str]) {
+    in_all_modes(scenario, |f| {
+        assert_eq!((f.status.code(), f.stdout.as_str()), (Some(2), stdout), "{scenario}: {f:?}");
+        assert!(f.stderr.starts_with(DEAD), "{scenario}: {f:?}");
+        for state in states {
+            assert!(f.stderr.contains(&format!(" [{state}]:\n")), "{scenario}: {state}: {f:?}");
+        }
+    });
+}
+
+fn goes_on(scenario: &str) {
+    in_all_modes(scenario, |f| {
+        let end = (f.status.code(), f.stdout.as_str(), f.stderr.as_str());
+        assert_eq!(end, (Some(0), "goes on\n", ""), "{scenario}");
+    });
+}
+
+#[test]
+fn what_go_reports() {
+    dies("SimpleDeadlock", "", &["chan receive (nil chan)"]);
+    dies("InitDeadlock", "", &["chan receive (nil chan), locked to thread"]);
+    dies("TimerStopped", "", &["chan receive (nil chan)", "park"]);
+    dies("NetDone", "", &["chan receive (nil chan)"]);
+    dies("NochanTimer", "", &["chan receive (nil chan)"]);
+    dies("SleepThen", "woke\n", &["chan receive (nil chan)"]);
+    dies("GoexitMainOthersDeadlock", "", &["chan receive (nil chan)"]);
+}
+
+#[test]
+fn every_reason_is_named() {
+    let states = [
+        "sync.WaitGroup.Wait",
+        "sync.Mutex.Lock",
+        "sync.RWMutex.RLock",
+        "chan receive (nil chan)",
+        "select",
+        "sync.Cond.Wait",
+        "park",
+        "chan receive",
+    ];
+    dies("MultiDeadlock", "", &states);
+}
+
+#[test]
+fn what_waits_in_std_and_in_c() {
+    dies("StdMutexDeadlock", "", &[]);
+    dies("StdChannelDeadlock", "", &["join"]);
+    dies("CMutexDeadlock", "", &["join"]);
+}
+
+#[test]
+fn what_waits_for_threads_that_wait() {
+    dies("ThreadsDeadlock", "", &["chan receive"]);
+    dies("ThreadEndsSilently", "", &["chan receive"]);
+    dies("JoinedThreadDeadlock", "", &[]);
+    dies("LockOfThreadDeadlock", "", &["sync.Mutex.Lock"]);
+}
+
+#[test]
+fn timers_and_calls_are_no_deadlock() {
+    goes_on("IoWait");
+    goes_on("TimerPending");
+    goes_on("TimerPendingAlone");
+    goes_on("InCall");
+    goes_on("InBlocking");
+    goes_on("Computes");
+}
+
+#[test]
+fn threads_that_may_wake_somebody_are_no_deadlock() {
+    goes_on("ThreadWillSend");
+    goes_on("ThreadReads");
+    goes_on("TimedThread");
+    goes_on("HandlerMayPost");
+    goes_on("ThreadsPlayBall");
+}
