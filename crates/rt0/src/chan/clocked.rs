@@ -156,21 +156,56 @@ impl Clocked {
         why: Why,
         deadline_ns: Option<i64>,
     ) -> usize {
-        let now = self.now();
         let entry = Entry::new(wait, CANCELLED, ptr::null_mut());
-        // SAFETY: QU1: taken out below, or by who claims it
-        let Some(next) = (unsafe { self.lock(here).wait(now, &entry) }) else {
-            if wait.claim(CANCELLED) {
-                return CANCELLED;
-            }
-            return here.wait(wait, why, None); // the wake-up comes
+        let op = match self.enlist(here, &entry, deadline_ns) {
+            Ok(until_ns) => here.wait(wait, why, until_ns),
+            Err(true) => return CANCELLED,
+            Err(false) => return here.wait(wait, why, None),
         };
-        let until = Until { deadline_ns, latch: None }.or_at(self.time(next));
-        let op = here.wait(wait, why, until.deadline_ns);
         if op != CANCELLED {
             self.unregister(here, &entry);
         }
         op
+    }
+
+    /// The same for a wait that is not `here`'s: `f` does it, outside the runtime.
+    pub(crate) fn wait_outside(
+        &self,
+        wait: Wait,
+        deadline_ns: Option<i64>,
+        f: &mut dyn FnMut(Option<i64>) -> usize,
+    ) -> usize {
+        let entry = Entry::new(wait, CANCELLED, ptr::null_mut());
+        let enlisted = self.enlist(&Here::enter(), &entry, deadline_ns);
+        let op = match enlisted {
+            Ok(until_ns) => f(until_ns),
+            Err(true) => return CANCELLED,
+            Err(false) => return f(None),
+        };
+        if op != CANCELLED {
+            self.unregister(&Here::enter(), &entry);
+        }
+        op
+    }
+
+    /// Links the entry, and says until when to wait. `Err`: the latch is open; the ticket is
+    /// claimed, or (false) somebody else's, whose wake-up comes. The caller keeps QU1: it takes the
+    /// entry out, unless the operation is `CANCELLED`.
+    fn enlist(
+        &self,
+        here: &Here,
+        entry: &Entry<Wait>,
+        deadline_ns: Option<i64>,
+    ) -> Result<Option<i64>, bool> {
+        let now = self.now();
+        // SAFETY: QU1: the caller
+        match unsafe { self.lock(here).wait(now, entry) } {
+            Some(next) => {
+                let until = Until { deadline_ns, latch: None }.or_at(self.time(next));
+                Ok(until.deadline_ns)
+            }
+            None => Err(entry.wait.claim(CANCELLED)),
+        }
     }
 
     fn set(&self, next: i64, kind: Kind) -> bool {

@@ -24,9 +24,10 @@
 //! was received is returned, one that was not sent comes back. A wait that begins after the end
 //! returns the error, whatever else is ready.
 //!
-//! node.rs has the tree, ops.rs the waits.
+//! node.rs has the tree, ops.rs the waits, io.rs those for descriptors.
 
 mod error;
+pub(crate) mod io;
 mod node;
 mod ops;
 

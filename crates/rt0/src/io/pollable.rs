@@ -4,6 +4,7 @@
 //! it would block does anything else happen (netpoll/gate.rs): so one that need not wait costs its
 //! system call and two loads.
 
+use crate::context::io::IoContext;
 use crate::netpoll::desc::{Dir, May, PollDesc};
 use crate::netpoll::wait_io::{Target, Woken, wait_io};
 use crate::sched::wait;
@@ -129,11 +130,14 @@ impl Pollable {
         let limit = self.pd.limit(dir, since);
         let next = pace.and_then(wait::after);
         let until = [limit, next].into_iter().flatten().min();
-        match wait_io(&[self.target(dir, seen)], until)? {
+        let context = IoContext::current();
+        match wait_io(&[self.target(dir, seen)], until, &context)? {
             Woken::Changed => Ok(()),
-            Woken::TimedOut if until != limit => Ok(()),
-            Woken::TimedOut => Err(timed_out()),
-            Woken::Cancelled => Err(io::Error::other("operation was canceled")),
+            Woken::TimedOut | Woken::Cancelled => match context.error() {
+                Some(e) => Err(e),
+                None if until != limit => Ok(()),
+                None => Err(timed_out()),
+            },
         }
     }
 

@@ -6,6 +6,7 @@
 
 use super::addr::no_addresses;
 use super::socket::{family_of, open};
+use crate::context::io::IoContext;
 use crate::io::pollable::{Pollable, timed_out};
 use crate::netpoll::desc::Dir;
 use crate::netpoll::wait_io::{MAX_TARGETS, Woken, wait_io};
@@ -54,10 +55,14 @@ pub(super) fn connect(addrs: &[SocketAddr], deadline_ns: Option<i64>) -> io::Res
         }
         let targets: Vec<_> = attempts.iter().map(|a| a.s.target(Dir::Write, a.seen)).collect();
         let until = [next_ns, deadline_ns].into_iter().flatten().min();
-        match wait_io(&targets, until)? {
-            Woken::Cancelled => return Err(io::Error::other("operation was canceled")),
-            Woken::TimedOut if until == deadline_ns => return Err(timed_out()),
-            Woken::TimedOut | Woken::Changed => {}
+        let context = IoContext::current();
+        match wait_io(&targets, until, &context)? {
+            Woken::Changed => {}
+            Woken::TimedOut | Woken::Cancelled => match context.error() {
+                Some(e) => return Err(e),
+                None if until == deadline_ns => return Err(timed_out()),
+                None => {}
+            },
         }
     }
 }

@@ -27,9 +27,20 @@ pub(crate) enum Woken {
     /// Something has changed: try again.
     Changed,
     TimedOut,
-    /// The context of the operation was cancelled. Whoever has a ticket of the waiter's ends its
-    /// wait by claiming it with `CANCELLED`; contexts do.
+    /// The context of the operation was cancelled.
     Cancelled,
+}
+
+/// What else ends a wait: the context that the operation is under, if it is under one.
+pub(crate) trait Under {
+    /// Calls `wait`, once, with a deadline that is no later than `deadline_ns`; meanwhile the end
+    /// of the context claims the ticket with `CANCELLED`. Returns the operation.
+    fn wait(
+        &self,
+        ticket: Wait,
+        deadline_ns: Option<i64>,
+        wait: &mut dyn FnMut(Option<i64>) -> usize,
+    ) -> usize;
 }
 
 /// The most descriptors of one wait.
@@ -40,6 +51,7 @@ pub(crate) const MAX_TARGETS: usize = 16;
 pub(crate) fn wait_io(
     targets: &[Target<'_>],
     deadline_ns: Option<i64>,
+    under: &impl Under,
 ) -> rustix::io::Result<Woken> {
     if in_child() {
         return Ok(poll(targets, None, deadline_ns)); // no scheduler, and nobody to wake us
@@ -56,8 +68,10 @@ pub(crate) fn wait_io(
         joined += 1;
     }
     let op = match outcome {
-        Ok(true) if goroutine => park(wait, targets, deadline_ns),
-        Ok(true) => poll_as(wait, targets, deadline_ns),
+        Ok(true) => under.wait(wait, deadline_ns, &mut |until| match goroutine {
+            true => park(wait, targets, until),
+            false => poll_as(wait, targets, until),
+        }),
         // Else somebody has woken us already, and that is to be waited for.
         _ if wait.abort() => ABORTED,
         _ => wait.wait(why(targets), None),

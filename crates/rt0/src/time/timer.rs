@@ -129,10 +129,10 @@ impl fmt::Debug for Timer {
 
 /// Runs `f` with a context that ends after `d`, and returns what `f` returns.
 ///
-/// Waits that `f` starts with the context end with an error value then (see [`context`]); `f`
-/// returns it or goes on, and nothing that it has got by then is lost. Waits without the context
-/// are not cut short: the time is over for who asks. A code that does not know of contexts cannot
-/// be stopped in the middle, neither here nor in Go. Go: `context.WithTimeout`.
+/// Waits that `f` starts with the context end with an error value then (see [`context`]), and so do
+/// those of its input and output ([`Context::io`]); `f` returns it or goes on, and nothing that it
+/// has got by then is lost. Other waits are not cut short: they have no error to say so with. Go:
+/// `context.WithTimeout`.
 ///
 /// [`context`]: crate::context
 ///
@@ -146,7 +146,7 @@ impl fmt::Debug for Timer {
 /// ```
 pub fn timeout<T>(d: Duration, f: impl FnOnce(&Context) -> T) -> T {
     let (ctx, _cancel) = with_timeout(&background(), d);
-    f(&ctx)
+    ctx.io(|| f(&ctx))
 }
 
 /// A message every so often: the moment that it was due.
