@@ -75,11 +75,7 @@ for linkage in dynamic static; do
     for ps in 1 2 8; do
       for mix in "" mix; do
         runlog=$log/${name/ /-}-$ps${mix:+-$mix}.log
-        # Without signals a goroutine that computes stays a thread. With dozens of those on one P, who
-        # waits for a lock of std's, which is not fair, may not get it for a minute.
-        few=()
-        [[ $mix && $name == *static* ]] && few=(--goroutines 24)
-        if run "$program" "$runlog" $ps $mix --secs "$secs" "${few[@]}"; then
+        if run "$program" "$runlog" $ps $mix --secs "$secs"; then
           count "$name, GOMAXPROCS=$ps${mix:+, $mix}" passed "$(summary "$runlog")"
         else
           count "$name, GOMAXPROCS=$ps${mix:+, $mix}" FAILED "$(why "$runlog" $?)" "$runlog"

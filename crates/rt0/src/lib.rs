@@ -74,6 +74,7 @@ mod sched {
         pub(crate) mod nap;
     }
     pub(crate) mod runq;
+    pub(crate) mod seats;
     pub(crate) mod spinning;
     pub(crate) mod stop_the_world {
         pub(crate) mod world;

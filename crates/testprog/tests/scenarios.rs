@@ -419,6 +419,14 @@ fn hogs_do_not_stop_one_p() {
     }
 }
 
+/// Who wakes from a wait for a lock tries at once, not when there is a P: by then the owner has
+/// lost it in the middle of what it does under the lock.
+#[test]
+fn beside_hogs_an_unfair_lock_comes_to_everybody() {
+    let env = [("GOMAXPROCS", "1"), ("GODEBUG", "asyncpreemptoff=1")];
+    check(&testprog_with(&["UnfairLock"], &env), 0, "90\n", "");
+}
+
 #[test]
 fn idle_costs_nothing() {
     for procs in ["1", "2", "8"] {

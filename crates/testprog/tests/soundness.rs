@@ -66,9 +66,7 @@ fn goroutines_of_every_kind_get_on_on_8_ps() {
 
 #[test]
 fn goroutines_of_every_kind_get_on_without_signals() {
-    // One of a kind: those that compute stay threads, and contend with all others for the CPUs.
-    let ok = run(&["mix", "--goroutines", "24"], "2", "asyncpreemptoff=1");
-    assert!(ok >= 20, "only {ok} kinds ran");
+    mix("2", "asyncpreemptoff=1");
 }
 
 fn mix(gomaxprocs: &str, godebug: &str) {

@@ -5,6 +5,7 @@
 use crate::atomic::{AtomicU32, Ordering};
 use crate::g::G;
 use crate::sched::c_call::{enter_call, exit_call};
+use crate::sched::hogs::Ended;
 use crate::sched::syscall::Expect;
 
 /// Where a call is made from.
@@ -22,8 +23,14 @@ impl Section {
     /// The call has returned.
     #[inline(always)]
     pub(super) fn end(self) {
+        self.end_as(Ended::Else);
+    }
+
+    /// The call has returned for a reason that matters to the scheduler.
+    #[inline(always)]
+    pub(super) fn end_as(self, ended: Ended) {
         if let Some(gp) = self.0 {
-            exit_call(gp);
+            exit_call(gp, ended);
         }
     }
 }

@@ -8,6 +8,7 @@
 
 use super::enter::{From, begin, result};
 use super::table::Id;
+use crate::sched::hogs::Ended;
 use crate::sched::syscall::Expect;
 use core::arch::global_asm;
 
@@ -76,6 +77,6 @@ unsafe extern "C" fn futex_wait(
     let arguments = [address, op, value, timeout, address2, value3];
     // SAFETY: RS1: the caller's arguments.
     let r = unsafe { crate::sys::raw::syscall(n, arguments) };
-    section.end();
+    section.end_as(if r == 0 { Ended::Woken } else { Ended::Else });
     result(r)
 }

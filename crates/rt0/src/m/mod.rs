@@ -15,6 +15,7 @@ use crate::atomic::{AtomicRef, AtomicU32, AtomicUsize, Ordering, Word};
 use crate::g::G;
 use crate::lock::note::Note;
 use crate::p::P;
+use crate::sched::seats::Seat;
 use request::Request;
 
 /// What remains to be done for the goroutine that was just left (sched/park.rs).
@@ -97,6 +98,8 @@ pub(crate) struct M {
     pub(crate) preempt: Request,
     /// sysmon took the P from a system call that computes (sched/syscall.rs).
     pub(crate) slice_over: AtomicU32,
+    /// It runs without a P for a moment.
+    pub(crate) seat: Seat,
     /// 1 between mstart and its return.
     pub(crate) scheduling: AtomicU32,
     pub(crate) g0: G,
@@ -147,6 +150,7 @@ impl M {
             handover: AtomicRef::none(),
             preempt: Request::new(),
             slice_over: AtomicU32::new(0),
+            seat: Seat::new(),
             scheduling: AtomicU32::new(0),
             g0: G::new(),
             nextp: AtomicRef::none(),

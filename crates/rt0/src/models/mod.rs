@@ -46,6 +46,7 @@ mod raw_mutex;
 mod runq;
 mod rwlock;
 mod scope;
+mod seats;
 mod sema;
 mod spinning;
 mod stop;

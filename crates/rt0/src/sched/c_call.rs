@@ -15,8 +15,9 @@
 //!   call into the runtime. What this cannot see is a handler without SA_ONSTACK and with
 //!   SA_NODEFER.
 
-use super::leave;
-use super::syscall::{Expect, continue_with_p, is_own_thread, mark, pinned, unmark};
+use super::hogs::Ended;
+use super::syscall::{Expect, continue_after_call, is_own_thread, mark, pinned, unmark};
+use super::{SCHED, leave};
 use crate::atomic::Ordering;
 use crate::g::{G, Status};
 use crate::m::M;
@@ -42,7 +43,10 @@ pub(crate) fn enter_call(gp: &'static G, call: u32, expect: Expect) -> bool {
     let held = |pp: &&P| pp.owner.is(mp.addr()) || pp.owner.reclaim(mp.addr());
     match mp.p.get().filter(held) {
         Some(pp) => mark(mp, gp, pp, expect),
-        None => gp.casgstatus(Status::Running, Status::Syscall),
+        None => {
+            SCHED.seats.leave(&mp.seat);
+            gp.casgstatus(Status::Running, Status::Syscall);
+        }
     }
     leave(mp);
     true
@@ -50,22 +54,22 @@ pub(crate) fn enter_call(gp: &'static G, call: u32, expect: Expect) -> bool {
 
 /// Comes back from a call that [`enter_call`] marked.
 #[inline]
-pub(crate) fn exit_call(gp: &'static G) {
+pub(crate) fn exit_call(gp: &'static G, ended: Ended) {
     if gp.status() != Status::Syscall as u32 {
         return; // a call into the runtime, from a handler, ended the section
     }
     let mp = pinned();
     match unmark(mp, gp) {
         Exit::Kept => leave(mp),
-        exit => exit_slowly(mp, gp, exit),
+        exit => exit_slowly(mp, gp, exit, ended),
     }
 }
 
 /// CC2.
 #[cold]
-fn exit_slowly(mp: &'static M, gp: &'static G, exit: Exit) {
+fn exit_slowly(mp: &'static M, gp: &'static G, exit: Exit, ended: Ended) {
     if is_own_thread(mp) && crate::sys::signal::is_mask(crate::m::m0().sigmask.get()) {
-        return leave(continue_with_p(mp, gp, exit));
+        return leave(continue_after_call(mp, gp, exit, ended));
     }
     if exit == Exit::Lost {
         mp.p.set(None);

@@ -26,6 +26,7 @@ pub(crate) mod execute;
 pub(crate) mod find_runnable;
 pub(crate) mod global_queue;
 pub(crate) mod goexit;
+pub(crate) mod hogs;
 pub(crate) mod lifecycle;
 pub(crate) mod lock_os_thread;
 pub(crate) mod mexit;
@@ -39,6 +40,7 @@ pub(crate) mod procresize;
 pub(crate) mod runq;
 pub(crate) mod schedtrace;
 pub(crate) mod schedule;
+pub(crate) mod seats;
 pub(crate) mod spinning;
 pub(crate) mod steal;
 pub(crate) mod stop_the_world;
@@ -55,6 +57,7 @@ use crate::lock::{mutex::RtMutex, rank::Rank};
 use crate::m::M;
 use crate::p::P;
 use global_queue::GQueue;
+use seats::Seats;
 use spinning::Spinning;
 
 /// What `SCHED.lock` protects (SC1).
@@ -87,6 +90,9 @@ pub(crate) struct Sched {
     /// Mirror of the lengths of `runq` and `hogs`.
     pub(crate) runqsize: AtomicU32,
     pub(crate) spin: Spinning,
+    /// Goroutines that compute without a P, about (sched/hogs.rs).
+    pub(crate) nhogs: AtomicU32,
+    pub(crate) seats: Seats,
     pub(crate) goidgen: AtomicU64,
     pub(crate) gomaxprocs: AtomicU32,
     /// Stacks of those, in bytes.
@@ -125,6 +131,8 @@ pub(crate) static SCHED: Sched = Sched {
     ),
     runqsize: AtomicU32::new(0),
     spin: Spinning::new(),
+    nhogs: AtomicU32::new(0),
+    seats: Seats::new(),
     goidgen: AtomicU64::new(0),
     gomaxprocs: AtomicU32::new(0),
     stack_bytes_outside: AtomicU64::new(0),
@@ -146,6 +154,10 @@ impl Sched {
     pub(crate) fn gomaxprocs(&self) -> u32 {
         // ORDERING: changes only while the world is stopped
         self.gomaxprocs.load(Ordering::Relaxed)
+    }
+
+    pub(crate) fn nhogs(&self) -> u32 {
+        self.nhogs.load(Ordering::Relaxed) // ORDERING: a hint
     }
 
     #[inline(always)]

@@ -4,15 +4,16 @@
 //!
 //! A goroutine that goes into a blocking call leaves its P wired to the M, marked so that sysmon
 //! may take it (p/owner.rs). Coming back it takes its own P if it is still there, else any idle
-//! one, else it queues like a yielded goroutine. A chain of short calls would so keep its P for
-//! ever: sysmon asks its goroutine, by a bit in the owner word that only the slow path of coming
-//! back looks at, to let others run.
+//! one, else it queues like a yielded goroutine, or goes on without (hogs.rs). A chain of short
+//! calls would so keep its P for ever: sysmon asks its goroutine, by a bit in the owner word that
+//! only the slow path of coming back looks at, to let others run.
 //!
 //! If other work waits already, a call that surely sleeps hands the P over at once
 //! ([`Expect::Long`]). One that may return at once leaves that to sysmon, which takes the P within
 //! a millisecond while work waits: a hand-off costs two thread switches, a short read 200 ns, and
 //! of 1000 goroutines that want one lock for an instant each would get a thread.
 
+use super::hogs::{Ended, comes_back, take_seat};
 use super::park::switch_away;
 use super::wake::{acquirep, handoffp, releasep};
 use super::{SCHED, enter, leave};
@@ -95,7 +96,7 @@ pub(crate) fn exitsyscall() {
         return; // a call into the runtime ended the section already
     }
     let mp = pinned();
-    leave(continue_with_p(mp, gp, unmark(mp, gp)));
+    leave(continue_after_call(mp, gp, unmark(mp, gp), Ended::Else));
 }
 
 /// The goroutine is back from its call.
@@ -104,6 +105,20 @@ pub(super) fn unmark(mp: &'static M, gp: &'static G) -> Exit {
     let exit = mp.p.get().map_or(Exit::Lost, |pp| pp.owner.exit_syscall(mp.addr()));
     gp.casgstatus(Status::Syscall, Status::Running);
     exit
+}
+
+/// Back in the goroutine's own code: the same as [`continue_with_p`], but without a P if it must.
+pub(super) fn continue_after_call(
+    mp: &'static M,
+    gp: &'static G,
+    exit: Exit,
+    ended: Ended,
+) -> &'static M {
+    if exit == Exit::Lost && SCHED.spin.npidle() == 0 && take_seat(mp, ended) {
+        mp.p.set(None);
+        return mp;
+    }
+    continue_with_p(mp, gp, exit)
 }
 
 /// Lets others run if sysmon asked for that, and takes another P if it took the M's.
@@ -134,7 +149,7 @@ pub(crate) fn queue_without_p(mp: &'static M, gp: &'static G) -> &'static M {
         }
         mp.p.set(None);
     }
-    mp.slice_over.store(0, Ordering::Relaxed); // ORDERING: a hint
+    no_hog_any_more(mp);
     switch_away(mp, gp, Action::NeedPreempt)
 }
 
@@ -161,7 +176,7 @@ pub(crate) fn regain_p(mp: &'static M, gp: &'static G) -> &'static M {
 /// An M that has no P: it takes an idle one, or its goroutine queues, behind the others if it has
 /// had its time slice.
 fn take_another(mp: &'static M, gp: &'static G) -> &'static M {
-    let slice_over = mp.slice_over.swap(0, Ordering::Relaxed) != 0; // ORDERING: a hint
+    let slice_over = no_hog_any_more(mp);
     let idle = SCHED.lock.lock().pidleget();
     match idle {
         Some(pp) => {
@@ -170,4 +185,14 @@ fn take_another(mp: &'static M, gp: &'static G) -> &'static M {
         }
         None => switch_away(mp, gp, if slice_over { Action::NeedPreempt } else { Action::NeedP }),
     }
+}
+
+/// The goroutine gives up what it had instead of a P. True if it lost that by computing.
+fn no_hog_any_more(mp: &'static M) -> bool {
+    SCHED.seats.leave(&mp.seat);
+    let slice_over = mp.slice_over.swap(0, Ordering::Relaxed) != 0; // ORDERING: a hint
+    if slice_over {
+        comes_back();
+    }
+    slice_over
 }

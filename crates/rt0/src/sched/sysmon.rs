@@ -9,8 +9,8 @@
 
 use super::deadlock::Watch;
 use super::wake::handoffp;
-use super::{SCHED, default_gomaxprocs, procresize};
-use crate::atomic::{AtomicBool, AtomicI64, Ordering};
+use super::{SCHED, default_gomaxprocs, hogs, procresize};
+use crate::atomic::{AtomicBool, Ordering};
 use crate::lock::mutex::RtMutex;
 use crate::lock::note::Note;
 use crate::lock::rank::Rank;
@@ -61,6 +61,7 @@ pub(crate) extern "C" fn sysmon(_: *mut c_void) -> *mut c_void {
     let (mut last_trace, mut last_check) = (0, nanotime());
     let mut quiet = Quiet { ticks: 0, since: last_check };
     let mut deadlock = Watch::new();
+    let mut sweeps = hogs::Sweeps::new();
     loop {
         if idle_rounds == 0 {
             delay = MIN_DELAY_NS;
@@ -83,7 +84,7 @@ pub(crate) extern "C" fn sysmon(_: *mut c_void) -> *mut c_void {
             super::wake::wakep();
         }
         crate::netpoll::look_if_stale(nanotime());
-        preempt_without_p(nanotime());
+        sweeps.sweep(nanotime());
         if retake(nanotime()) {
             idle_rounds = 0;
         } else {
@@ -211,8 +212,14 @@ fn take_and_hand_off(
 ) -> bool {
     // ORDERING: a hint; the take publishes it
     mp.slice_over.store(u32::from(computes), Ordering::Relaxed);
+    if computes {
+        hogs::one_more();
+    }
     if !take() {
         mp.slice_over.store(0, Ordering::Relaxed); // ORDERING: a hint
+        if computes {
+            hogs::comes_back();
+        }
         return false;
     }
     if computes {
@@ -259,32 +266,7 @@ fn retake_running(pp: &'static P, mp: &'static M, now: i64) -> bool {
     take_and_hand_off(pp, mp, computes, || take_from_running(pp, mp, tid))
 }
 
-/// Goroutines that run without a P, because it was taken from them, are asked to park again and
-/// again while others wait: their number, and so that of threads, stays bounded.
-fn preempt_without_p(now: i64) {
-    if now - LAST_SWEEP.load(Ordering::Relaxed) < FORCE_PREEMPT_NS || SCHED.runqsize() == 0 {
-        return; // ORDERING: this thread's own
-    }
-    LAST_SWEEP.store(now, Ordering::Relaxed); // ORDERING: this thread's own
-    for mp in crate::m::allm() {
-        let hogs = mp.curg.load(Ordering::Relaxed).is_some_and(|gp| {
-            // ORDERING: hints; the handler decides
-            gp.status() == crate::g::Status::Running as u32
-        });
-        let has_p = mp.p.load(Ordering::Relaxed).is_some_and(|pp| pp.owner.is(mp.addr()));
-        if !hogs || has_p || in_runtime(mp) {
-            continue;
-        }
-        // A thread asleep in the kernel is not signalled: calls that are not restarted would end.
-        if crate::sys::proc::thread_state(mp.procid.get() as i32) == ThreadState::Running {
-            super::preempt::preempt_m(mp);
-        }
-    }
-}
-
-static LAST_SWEEP: AtomicI64 = AtomicI64::new(0);
-
-fn in_runtime(mp: &'static M) -> bool {
+pub(super) fn in_runtime(mp: &'static M) -> bool {
     // ORDERING: a hint, or after the barrier in take_from_running
     mp.locks.load(Ordering::Acquire) != 0
 }

@@ -4,6 +4,7 @@ mod boot;
 mod c_calls;
 mod deadlocks;
 mod exits;
+mod hogs;
 mod limits;
 mod os_thread;
 mod panics;
@@ -36,6 +37,7 @@ pub(crate) fn find(name: &str) -> Option<Run> {
         c_calls::SCENARIOS,
         deadlocks::SCENARIOS,
         exits::SCENARIOS,
+        hogs::SCENARIOS,
         limits::SCENARIOS,
         os_thread::SCENARIOS,
         panics::SCENARIOS,
