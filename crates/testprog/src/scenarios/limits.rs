@@ -34,8 +34,16 @@ fn sleep_long() {
     rt0::time::sleep(Duration::from_secs(3600));
 }
 
+/// Threads that idle when the address space is used up: to need one then is fatal.
+fn make_spare_threads() {
+    let block = || rt0::blocking(|| std::thread::sleep(Duration::from_millis(10)));
+    let blocked: Vec<_> = (0..2).map(|_| rt0::Builder::new().go(block)).collect();
+    blocked.into_iter().flatten().for_each(|handle| handle.join().expect("no panic"));
+}
+
 /// Makes goroutines until none can be made.
 fn address_space() -> ExitCode {
+    make_spare_threads();
     for n in 0..1_000_000 {
         match rt0::Builder::new().go(sleep_long) {
             Ok(h) => drop(h),
@@ -50,6 +58,7 @@ fn address_space() -> ExitCode {
 }
 
 fn address_space_go() -> ExitCode {
+    make_spare_threads();
     for _ in 0..1_000_000 {
         drop(rt0::go(sleep_long));
     }
