@@ -36,7 +36,7 @@ impl Here {
     }
 
     /// Waits until the ticket is claimed and woken; returns the claimer's operation.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn wait(&mut self, wait: Wait, why: Why, deadline_ns: Option<i64>) -> usize {
         match &mut self.0 {
             Some((mp, gp)) => {

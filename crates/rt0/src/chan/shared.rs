@@ -64,19 +64,28 @@ pub(crate) enum Patience<'a> {
 
 impl<'a> Patience<'a> {
     /// What ends a wait; `Err` if it is over.
+    #[inline(always)]
     pub(crate) fn until(self) -> Result<Until<'a>, ()> {
-        let (deadline_ns, latch) = match self {
-            Patience::None => return Err(()),
-            Patience::Forever => (None, None),
-            Patience::Until(at) => match wait::at(at) {
-                Some(ns) if ns <= nanotime() => return Err(()),
-                ns => (ns, None),
-            },
-            Patience::Under(latch) if latch.is_due() => return Err(()),
-            Patience::Under(latch) => (None, Some(latch)),
-        };
-        Ok(Until { deadline_ns, latch })
+        match self {
+            Patience::Forever => Ok(Until { deadline_ns: None, latch: None }),
+            other => until_end(other),
+        }
     }
+}
+
+#[cold]
+fn until_end(patience: Patience<'_>) -> Result<Until<'_>, ()> {
+    let (deadline_ns, latch) = match patience {
+        Patience::None => return Err(()),
+        Patience::Forever => (None, None),
+        Patience::Until(at) => match wait::at(at) {
+            Some(ns) if ns <= nanotime() => return Err(()),
+            ns => (ns, None),
+        },
+        Patience::Under(latch) if latch.is_due() => return Err(()),
+        Patience::Under(latch) => (None, Some(latch)),
+    };
+    Ok(Until { deadline_ns, latch })
 }
 
 /// Why nothing was sent or received.

@@ -292,6 +292,7 @@ impl G {
         self.atomicstatus.store(to as u32, Ordering::Relaxed);
     }
 
+    #[inline]
     pub(crate) fn set_wait(&self, reason: WaitReason) {
         // ORDERING: a report
         self.waitreason.store(reason as u32, Ordering::Relaxed);
@@ -315,6 +316,7 @@ impl G {
         if word & CALL != 0 { word & !CALL } else { 0 }
     }
 
+    #[inline]
     pub(crate) fn is_system(&self) -> bool {
         // ORDERING: set before the goroutine is queued
         self.system.load(Ordering::Relaxed) != 0

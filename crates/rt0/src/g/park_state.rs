@@ -51,14 +51,32 @@ impl ParkState {
     }
 
     /// Parker: takes a token that is there already.
+    #[inline]
     pub(crate) fn consume(&self) -> bool {
+        // ORDERING: a look; the exchange decides
+        if self.0.load(Ordering::Relaxed) != NOTIFIED {
+            return false;
+        }
         // ORDERING: pairs with the swap in notify
         let r = self.0.compare_exchange(NOTIFIED, EMPTY, Ordering::Acquire, Ordering::Relaxed);
         r.is_ok()
     }
 
+    /// The same for a parker that has one waker at most, before and after it was parked: nobody
+    /// else writes the word meanwhile.
+    #[inline]
+    pub(crate) fn consume_only(&self) -> bool {
+        // ORDERING: pairs with the swap in notify
+        let there = self.0.load(Ordering::Acquire) == NOTIFIED;
+        if there {
+            self.0.store(EMPTY, Ordering::Relaxed); // ORDERING: owner-only until the next wait
+        }
+        there
+    }
+
     /// The new side of the switch: publishes the goroutine as parked; false if the token came
     /// meanwhile and the goroutine has to run again.
+    #[inline]
     pub(crate) fn commit(&self) -> bool {
         if mutated("park.commit") {
             self.0.store(PARKED, Ordering::Release);
@@ -70,12 +88,14 @@ impl ParkState {
     }
 
     /// Parker, running again: the token is used up.
+    #[inline]
     pub(crate) fn resumed(&self) {
         // ORDERING: pairs with the swap in notify
         self.0.swap(EMPTY, Ordering::Acquire);
     }
 
     /// Waker: leaves the token; true if the goroutine is parked and this caller must ready it.
+    #[inline]
     pub(crate) fn notify(&self) -> bool {
         // ORDERING: pairs with consume, resumed and commit
         self.0.swap(NOTIFIED, Ordering::AcqRel) == PARKED

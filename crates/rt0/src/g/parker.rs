@@ -15,7 +15,7 @@ const TIMED: usize = 1;
 
 pub(crate) struct Parker {
     pub(crate) ticket: TicketWord,
-    /// A goroutine's way to wait.
+    /// For a claimer that comes before the goroutine is parked.
     pub(crate) park: ParkState,
     /// A plain thread's.
     pub(crate) key: Key,
@@ -46,8 +46,15 @@ impl Parker {
     }
 
     /// The goroutine it belongs to; `None`: a plain thread's.
+    #[inline]
     pub(crate) fn g(&self) -> Option<&'static G> {
         self.gp.get()
+    }
+
+    /// The new side of the switch: true if the goroutine stays parked.
+    #[inline]
+    pub(crate) fn commit(&self) -> bool {
+        self.ticket.commit() || self.park.commit()
     }
 
     /// Wakes the plain thread it belongs to.
@@ -56,11 +63,13 @@ impl Parker {
         self.eventfd.wake();
     }
 
+    #[inline]
     pub(crate) fn set_waits_on(&self, address: usize, timed: bool) {
         self.on.store(address | usize::from(timed), Ordering::Relaxed); // ORDERING: a report
     }
 
     /// The wait is over.
+    #[inline]
     pub(crate) fn waits_no_more(&self) {
         self.on.store(0, Ordering::Relaxed); // ORDERING: a report
     }
@@ -87,11 +96,20 @@ pub(crate) struct Wait {
 
 impl Wait {
     /// A new ticket of this parker.
+    #[inline]
     pub(crate) fn of(parker: &'static Parker) -> Wait {
         Wait { parker, ticket: parker.ticket.begin() }
     }
 
+    /// After a successful claim, when all is handed over: true if the goroutine is parked and the
+    /// claimer's to queue. Else it has not left yet, and goes on by itself.
+    #[inline]
+    pub(crate) fn release(self) -> bool {
+        self.parker.ticket.was_parked() || self.parker.park.notify()
+    }
+
     /// A waker: true if this waiter is the caller's to wake. `op` is what its wait returns then.
+    #[inline]
     pub(crate) fn claim(self, op: usize) -> bool {
         self.parker.ticket.claim(self.ticket, op)
     }

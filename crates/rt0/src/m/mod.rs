@@ -36,6 +36,8 @@ pub(crate) enum Action {
     Preempt = 5,
     /// The same for one that runs without a P.
     NeedPreempt = 6,
+    /// Publish it as parked, to be woken by who claims its ticket.
+    Wait = 7,
 }
 
 /// Bits of `M::special`.

@@ -110,6 +110,9 @@ pub(crate) struct P {
     /// The M that procresize chose for it.
     pub(crate) m: AtomicRef<M>,
 
+    /// `schedtick` when the watcher last looked. The watcher's (sched/watch.rs).
+    pub(crate) watch_tick: Word,
+
     // sysmon only (Go: sysmontick).
     pub(crate) sysmon_tick: Word,
     pub(crate) sysmon_when: Word,
@@ -154,6 +157,7 @@ impl P {
             timers: Timers::new(),
             link: AtomicRef::none(),
             m: AtomicRef::none(),
+            watch_tick: Word::new(0),
             sysmon_tick: Word::new(0),
             sysmon_when: Word::new(0),
             sysmon_call_tick: Word::new(0),
@@ -191,12 +195,24 @@ impl P {
         crate::sys::nanotime() as u64 >= self.hog_end.get() + self.hog_ns.get()
     }
 
+    /// What [`P::next_local`] would return if that is a goroutine that was readied: most are. Owner.
+    #[inline(always)]
+    pub(crate) fn next_readied(&self) -> Option<&'static G> {
+        let inherited = self.inherited.get();
+        if inherited >= MOST_INHERITED {
+            return None;
+        }
+        let gp = self.runq.get_next(true)?.parts().0;
+        self.inherited.set(inherited + 1);
+        Some(gp)
+    }
+
     /// The local queue's next goroutine. Owner.
     ///
     /// A goroutine from `runnext` inherits the time slice of the one that readied it: a pair that
     /// readies each other counts as one, and after [`MOST_INHERITED`] of its switches the ring has
     /// its turn. Go bounds that by the clock (sysmon preempts the pair after 10 ms).
-    #[inline(always)]
+    #[inline(never)]
     pub(crate) fn next_local(&self) -> Option<&'static G> {
         if self.inherited.get() >= MOST_INHERITED {
             self.inherited.set(0);
@@ -223,6 +239,7 @@ impl P {
         }
     }
 
+    #[inline]
     pub(crate) fn id(&self) -> usize {
         // ORDERING: constant
         self.id.load(Ordering::Relaxed)

@@ -8,7 +8,7 @@
 //! Go: proc.go `globrunqput`, `globrunqputhead`, `globrunqputbatch`, `globrunqget`; `gQueue`.
 //!
 
-use super::runq::{Entry, Place, RUNQ_LEN, SPILL_LEN};
+use super::runq::{Entry, Place, Put, RUNQ_LEN, SPILL_LEN};
 use super::{SCHED, State};
 use crate::atomic::Ordering;
 use crate::g::G;
@@ -119,20 +119,20 @@ impl State {
 /// Queues `gp` on `pp`; a full queue hands half to the global one. The caller owns `pp`. Go:
 /// runqput.
 #[inline]
-pub(crate) fn runqput(pp: &'static P, gp: &'static G, place: Place) {
-    put(pp, Entry::plain(gp), place);
+pub(crate) fn runqput(pp: &'static P, gp: &'static G, place: Place) -> Put {
+    put(pp, Entry::plain(gp), place)
 }
 
 /// The same for a new goroutine, which its joiner may run out of turn.
 #[inline]
-pub(crate) fn runqput_fresh(pp: &'static P, gp: &'static G) {
+pub(crate) fn runqput_fresh(pp: &'static P, gp: &'static G) -> Put {
     gp.fresh.publish(gp.goid.get() as usize);
-    put(pp, Entry::marked(gp), Place::Next);
+    put(pp, Entry::marked(gp), Place::Next)
 }
 
 #[inline(always)]
-fn put(pp: &'static P, entry: Entry<G>, place: Place) {
-    pp.runq.put(entry, place, |batch| spill(pp, batch));
+fn put(pp: &'static P, entry: Entry<G>, place: Place) -> Put {
+    pp.runq.put(entry, place, |batch| spill(pp, batch))
 }
 
 /// What a full ring hands over. Where most of it was run out of turn the rest stays here, behind

@@ -30,7 +30,7 @@ const TIMER_LOOK: u64 = 16;
 pub(crate) const GLOBAL_LOOK: u64 = 61;
 
 /// The goroutine to switch to directly, if one is at hand and nothing else is due.
-#[inline]
+#[inline(always)]
 fn next_at_hand(mp: &'static M, pp: &'static P) -> Option<&'static G> {
     let tick = pp.schedtick.get();
     if tick.is_multiple_of(GLOBAL_LOOK) && SCHED.runqsize() > 0 {
@@ -42,7 +42,10 @@ fn next_at_hand(mp: &'static M, pp: &'static P) -> Option<&'static G> {
     if mp.is_special() {
         return None;
     }
-    let gp = pp.next_local()?;
+    let gp = match pp.next_readied() {
+        Some(gp) => gp,
+        None => pp.next_local()?,
+    };
     if gp.lockedm.get().is_some() {
         mp.handover.set(Some(gp)); // another M's: g0 hands the P over with it
         return None;
@@ -52,7 +55,7 @@ fn next_at_hand(mp: &'static M, pp: &'static P) -> Option<&'static G> {
 
 /// Leaves `gp` for the next goroutine or for g0, and returns on whatever M continues it.
 /// Called and returns with one count of `m.locks`.
-#[inline]
+#[inline(always)]
 pub(crate) fn switch_away(mp: &'static M, gp: &'static G, action: Action) -> &'static M {
     // ORDERING: owner-only (MP1)
     mp.action.store(action as u32, Ordering::Relaxed);
@@ -124,7 +127,7 @@ pub(crate) fn current_m() -> &'static M {
 }
 
 /// PK1: completes what the goroutine left behind asked for.
-#[inline]
+#[inline(always)]
 pub(crate) fn finish_switch(mp: &'static M) {
     // ORDERING: owner-only (MP1)
     let action = mp.action.load(Ordering::Relaxed);
@@ -134,7 +137,9 @@ pub(crate) fn finish_switch(mp: &'static M) {
     mp.action.store(Action::None as u32, Ordering::Relaxed); // ORDERING: owner-only (MP1)
     let Some(gp) = mp.prev.get() else { return };
     mp.prev.set(None);
-    if action == Action::Yield as u32 {
+    if action == Action::Wait as u32 {
+        finish_wait(mp, gp);
+    } else if action == Action::Yield as u32 {
         gp.casgstatus(Status::Running, Status::Runnable);
         runqput(p_of(mp), gp, Place::Tail);
     } else if action == Action::Preempt as u32 {
@@ -146,6 +151,17 @@ pub(crate) fn finish_switch(mp: &'static M) {
         finish_park(mp, gp);
     } else if action == Action::Exit as u32 {
         super::goexit::gfput(mp, gp);
+    }
+}
+
+/// The same for one that waits with a ticket, which may have been claimed by now.
+#[inline(always)]
+fn finish_wait(mp: &'static M, gp: &'static G) {
+    gp.casgstatus(Status::Running, Status::Waiting);
+    gp.m.set(None);
+    if !gp.parker.commit() {
+        gp.casgstatus(Status::Waiting, Status::Runnable);
+        runqput(p_of(mp), gp, Place::Next);
     }
 }
 
@@ -181,6 +197,15 @@ pub(crate) fn park_on(
     mp.unlockf.store(unlockf as usize, Ordering::Relaxed); // ORDERING: owner-only (MP1)
     mp.waitlock.store(arg, Ordering::Relaxed); // ORDERING: owner-only (MP1)
     let mp = switch_away(mp, gp, Action::Park);
+    gp.set_wait(WaitReason::None);
+    mp
+}
+
+/// The same for one that waits with the ticket of its parker.
+#[inline(always)]
+pub(crate) fn wait_ticket(mp: &'static M, gp: &'static G, reason: WaitReason) -> &'static M {
+    gp.set_wait(reason);
+    let mp = switch_away(mp, gp, Action::Wait);
     gp.set_wait(WaitReason::None);
     mp
 }

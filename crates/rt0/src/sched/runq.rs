@@ -43,6 +43,15 @@ pub(crate) enum Place {
     Tail,
 }
 
+/// What queueing has changed.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Put {
+    /// `runnext`, which was empty, and nothing else: by an exchange.
+    Next,
+    /// The ring, at least.
+    Ring,
+}
+
 /// What a queue holds: a goroutine, whose taker owns it; or, marked, a new one that may have been
 /// run out of turn, which its taker must claim (g/fresh.rs). The mark is the lowest bit.
 pub(crate) struct Entry<T: 'static>(*mut T);
@@ -113,12 +122,18 @@ impl<T: 'static> RunQueue<T> {
 
     /// Owner: queues an entry. A full ring calls `spill` with half of the ring and the entry.
     #[inline]
-    pub(crate) fn put(&self, entry: Entry<T>, place: Place, spill: impl FnOnce(&[Entry<T>])) {
+    pub(crate) fn put(
+        &self,
+        entry: Entry<T>,
+        place: Place,
+        spill: impl FnOnce(&[Entry<T>]),
+    ) -> Put {
         let mut entry = entry;
         if place == Place::Next {
-            // ORDERING: pairs with the CAS in get and steal_into
-            match Entry::from_slot(self.runnext.swap(entry.0, Ordering::AcqRel)) {
-                None => return,
+            // ORDERING: pairs with the CAS in get_next and grab_next; SeqCst: pairs with the
+            // fence in spinning.rs stop
+            match Entry::from_slot(self.runnext.swap(entry.0, Ordering::SeqCst)) {
+                None => return Put::Next,
                 Some(kicked) => entry = kicked,
             }
         }
@@ -135,10 +150,10 @@ impl<T: 'static> RunQueue<T> {
                     if mutated("runq.tail") { Ordering::Relaxed } else { Ordering::Release };
                 // ORDERING: pairs with the tail load in steal_into
                 self.tail.store(t.wrapping_add(1), publish);
-                return;
+                return Put::Ring;
             }
             if self.put_slow(entry, h, t, &mut spill) {
-                return;
+                return Put::Ring;
             }
         }
     }
@@ -184,22 +199,25 @@ impl<T: 'static> RunQueue<T> {
     /// inherits the time slice.
     #[inline]
     pub(crate) fn get(&self) -> Option<(Entry<T>, bool)> {
-        // ORDERING: a null seen stale is only a missed shortcut; the CAS below acquires
-        let next = self.runnext.load(Ordering::Relaxed);
-        if !next.is_null() {
-            // Only thieves take from runnext besides the owner, so on failure it is empty.
-            // ORDERING: pairs with the swap in put
-            let got = self.runnext.compare_exchange(
-                next,
-                core::ptr::null_mut(),
-                Ordering::AcqRel,
-                Ordering::Relaxed,
-            );
-            if got.is_ok() {
-                return Entry::from_slot(next).map(|g| (g, true));
-            }
+        if let Some(next) = self.get_next(false) {
+            return Some((next, true));
         }
         self.get_ring().map(|g| (g, false))
+    }
+
+    /// Owner: takes what is in `runnext`; with `plain` not what is marked.
+    #[inline(always)]
+    pub(crate) fn get_next(&self, plain: bool) -> Option<Entry<T>> {
+        // ORDERING: a null seen stale is only a missed shortcut; the CAS below acquires
+        let next = self.runnext.load(Ordering::Relaxed);
+        if next.is_null() || plain && next.addr() & MARK != 0 {
+            return None;
+        }
+        let empty = core::ptr::null_mut();
+        // Only thieves take from runnext besides the owner, so on failure it is empty.
+        // ORDERING: pairs with the swap in put
+        self.runnext.compare_exchange(next, empty, Ordering::AcqRel, Ordering::Relaxed).ok()?;
+        Entry::from_slot(next)
     }
 
     /// Owner: takes the ring's oldest goroutine, leaving `runnext` alone.

@@ -8,9 +8,8 @@
 //!
 //! The same for goroutines, which park, and for plain threads, which sleep on a futex.
 
-use super::park::{goready, park_on, ready};
+use super::park::{goready, ready, wait_ticket};
 use super::{enter, leave, p_of, runq::Place};
-use crate::g::park_state::ParkState;
 pub(crate) use crate::g::parker::Wait;
 use crate::g::ticket::TIMEOUT;
 use crate::g::{G, Status, WaitReason};
@@ -39,6 +38,7 @@ pub(crate) struct Several {
 impl Wait {
     /// A new ticket for the code that runs now. Each must end in `wait` or in an `abort` that
     /// succeeds before the next `begin`.
+    #[inline]
     pub(crate) fn begin() -> Wait {
         match crate::tls::getg() {
             Some(gp) => Wait::of(&gp.parker),
@@ -54,16 +54,17 @@ impl Wait {
     /// Wakes the waiter, once, after a successful claim; from anywhere.
     pub(crate) fn wake(self) {
         match self.parker.g() {
-            Some(gp) if self.parker.park.notify() => goready(gp),
+            Some(gp) if self.release() => goready(gp),
             Some(_) => {}
             None => self.parker.wake_thread(),
         }
     }
 
     /// The same inside the runtime, on an M with a P.
+    #[inline]
     pub(crate) fn wake_on(self, mp: &'static M) {
         match self.parker.g() {
-            Some(gp) if self.parker.park.notify() => ready(mp, gp),
+            Some(gp) if self.release() => ready(mp, gp),
             Some(_) => {}
             None => self.parker.wake_thread(),
         }
@@ -92,7 +93,7 @@ impl Wait {
             self.parker.wake_thread();
             return None;
         };
-        if !self.parker.park.notify() {
+        if !self.release() {
             return None;
         }
         gp.casgstatus(Status::Waiting, Status::Runnable);
@@ -115,6 +116,7 @@ impl Wait {
     }
 
     /// On a goroutine that has entered the runtime; returns with the count still raised.
+    #[inline(always)]
     pub(crate) fn wait_on(
         self,
         mp: &'static M,
@@ -130,11 +132,10 @@ impl Wait {
             pp
         });
         self.parker.set_waits_on(why.on, deadline_ns.is_some());
-        let park = &self.parker.park;
         let mut mp = mp;
-        if !park.consume() {
-            mp = park_on(mp, gp, why.reason, commit, core::ptr::from_ref(park) as usize);
-            park.resumed();
+        if !self.parker.park.consume_only() {
+            mp = wait_ticket(mp, gp, why.reason);
+            self.parker.park.consume_only();
         }
         self.parker.waits_no_more();
         if let Some(pp) = armed
@@ -160,12 +161,6 @@ impl Wait {
         self.parker.waits_no_more();
         own.set_reason(WaitReason::None);
     }
-}
-
-#[allow(unsafe_code, reason = "the park state of a G")]
-fn commit(_mp: &'static M, _gp: &'static G, state: usize) -> bool {
-    // SAFETY: PA1: parkers are never freed.
-    unsafe { &*(state as *const ParkState) }.commit()
 }
 
 /// `nanotime` after `d`; `None` if that is beyond its range, so for ever.
