@@ -6,13 +6,14 @@
 //!
 //! Covers: `wakep` (submit), the spinning M's stealing, its giving up (P to the idle list, `stop`,
 //! second look) and starting again, `resetspinning` with the wake-up of the next; the second look
-//! of an M that gave up without spinning; the real run queue as what is looked at.
+//! of an M that gave up without spinning; a watcher, which what is queued in `runnext` relies on,
+//! and its last look; the real run queue as what is looked at.
 //! Abstracts away: notes (an M that is woken is run by the thread that woke it; models/note.rs has
 //! the sleep), the global queue (its length is read again under `sched.lock`, which orders it),
 //! timers, and `may_spin`, a heuristic.
 
-use super::{Token, check, leak, must_catch, mutated};
-use crate::sched::runq::{Entry, Place, RunQueue};
+use super::{Token, check, check_within, leak, must_catch, mutated};
+use crate::sched::runq::{Entry, Place, Put, RunQueue};
 use crate::sched::spinning::Spinning;
 use loom::sync::Mutex;
 use loom::thread;
@@ -31,22 +32,29 @@ struct World {
     queues: Vec<Queue>,
     /// Goroutines never end.
     hogs: bool,
+    /// An M that found nothing becomes the watcher.
+    watches: bool,
 }
 
 fn world(queues: usize) -> &'static World {
-    world_of(queues, false)
+    world_of(queues, false, false)
+}
+
+fn watched(queues: usize) -> &'static World {
+    world_of(queues, false, true)
 }
 
 fn hogs(queues: usize) -> &'static World {
-    world_of(queues, true)
+    world_of(queues, true, false)
 }
 
-fn world_of(queues: usize, hogs: bool) -> &'static World {
+fn world_of(queues: usize, hogs: bool, watches: bool) -> &'static World {
     leak(World {
         spin: Spinning::new(),
         pidle: Mutex::new(0),
         queues: (0..queues).map(|_| Queue::new()).collect(),
         hogs,
+        watches,
     })
 }
 
@@ -78,6 +86,17 @@ impl World {
         self.wakep();
     }
 
+    /// A goroutine on the P that owns queue `i` readies another, and goes on computing.
+    fn submit_next(&self, i: usize) {
+        let g = leak(Goroutine { context: Token::new() });
+        g.context.use_alone();
+        let put = self.queues[i].put(Entry::plain(g), Place::Next, |_| panic!("it is not full"));
+        assert_eq!(put, Put::Next);
+        if self.spin.reserve_next() {
+            self.start_reserved();
+        }
+    }
+
     /// wake.rs `wakep`: the M it starts runs here.
     ///
     /// A reservation for which no P is left is undone under the lock. A submitter may have relied
@@ -85,9 +104,12 @@ impl World {
     /// under the same lock, so either its second look comes after the undoing, or the submitter's
     /// fence comes before its.
     fn wakep(&self) {
-        if !self.spin.reserve() {
-            return;
+        if self.spin.reserve() {
+            self.start_reserved();
         }
+    }
+
+    fn start_reserved(&self) {
         let mut pidle = self.pidle.lock().expect("nobody panics");
         let got = self.pidleget_locked(&mut pidle);
         if !got && !mutated("spinning.undo_unlocked") {
@@ -105,8 +127,10 @@ impl World {
     /// An M with a P and its spinning flag set, until it sleeps.
     fn spinner(&self) {
         let mut spinning = true;
+        // `runnext` is left to its P until the watcher has waited.
+        let mut watched = false;
         loop {
-            if let Some(g) = self.steal() {
+            if let Some(g) = self.steal(watched) {
                 if spinning {
                     spinning = false;
                     self.resetspinning();
@@ -118,7 +142,10 @@ impl World {
                 continue;
             }
             if !self.give_up_p(spinning) {
-                return;
+                watched = self.watch();
+                if !watched {
+                    return;
+                }
             }
             spinning = true;
         }
@@ -133,9 +160,25 @@ impl World {
         }
     }
 
-    fn steal(&self) -> Option<&'static Goroutine> {
+    fn steal(&self, next: bool) -> Option<&'static Goroutine> {
         let mine = Queue::new();
-        self.queues.iter().find_map(|q| mine.steal_into(q, false)).map(|e| e.parts().0)
+        self.queues.iter().find_map(|q| mine.steal_into(q, next)).map(|e| e.parts().0)
+    }
+
+    /// watch.rs, with one nap. It is the worst one: the watcher sees nothing stuck before it ends.
+    /// True: the M has its P again and spins.
+    fn watch(&self) -> bool {
+        if !self.watches || !self.spin.begin_watch() {
+            return false;
+        }
+        thread::yield_now(); // the nap
+        self.spin.end_watch();
+        let queued = self.queues.iter().any(|q| !q.is_empty());
+        if queued && !mutated("spinning.watch_blind") && self.pidleget() {
+            self.spin.start();
+            return true;
+        }
+        false
     }
 
     /// find_runnable.rs `give_up_p`. True: the M has its P again and spins.
@@ -148,7 +191,7 @@ impl World {
         } else {
             self.spin.recheck_fence();
         }
-        if self.queues.iter().any(|q| !q.is_empty()) && self.pidleget() {
+        if self.queues.iter().any(Queue::has_stealable) && self.pidleget() {
             self.spin.start();
             return true;
         }
@@ -211,6 +254,28 @@ fn submit_against_idle() {
     w.assert_nothing_left();
 }
 
+/// What is readied while the spinner becomes the watcher, or stops being it.
+fn next_against_watcher() {
+    let w = watched(1);
+    w.spin.start();
+    let spinner = thread::spawn(|| w.spinner());
+    w.submit_next(0);
+    spinner.join().expect("no panic");
+    w.assert_nothing_left();
+}
+
+/// Two Ps on which something is readied, one watcher.
+fn two_next() {
+    let w = watched(2);
+    w.spin.start();
+    let spinner = thread::spawn(|| w.spinner());
+    let other = thread::spawn(|| w.submit_next(1));
+    w.submit_next(0);
+    spinner.join().expect("no panic");
+    other.join().expect("no panic");
+    w.assert_nothing_left();
+}
+
 /// Everyone sleeps already: the submitter wakes one.
 fn submit_to_sleepers() {
     let w = world(1);
@@ -238,6 +303,23 @@ fn a_submit_and_an_m_that_did_not_spin_do_not_miss_each_other() {
 #[test]
 fn work_beside_an_idle_p_is_found_although_the_spinner_stays_with_other() {
     check(submit_behind_a_hog);
+}
+
+#[test]
+fn what_is_readied_is_not_left_by_the_watcher() {
+    check(next_against_watcher);
+    check_within(2, two_next); // three take minutes
+}
+
+#[test]
+fn catches_a_watcher_without_its_fences() {
+    must_catch("spinning.next_fence", next_against_watcher);
+    must_catch("spinning.watch_fence", next_against_watcher);
+}
+
+#[test]
+fn catches_a_watcher_that_does_not_look_once_more() {
+    must_catch("spinning.watch_blind", next_against_watcher);
 }
 
 #[test]

@@ -195,7 +195,8 @@ impl P {
         crate::sys::nanotime() as u64 >= self.hog_end.get() + self.hog_ns.get()
     }
 
-    /// What [`P::next_local`] would return if that is a goroutine that was readied: most are. Owner.
+    /// What [`P::next_local`] would return if that is a goroutine that was readied: most are.
+    /// Owner.
     #[inline(always)]
     pub(crate) fn next_readied(&self) -> Option<&'static G> {
         let inherited = self.inherited.get();

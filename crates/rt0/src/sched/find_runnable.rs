@@ -7,6 +7,7 @@
 
 use super::park::GLOBAL_LOOK;
 use super::wake::{acquirep, releasep, stopm, wakep};
+use super::watch::watch;
 use super::{SCHED, p_of, procresize, steal};
 use crate::atomic::Ordering;
 use crate::g::G;
@@ -37,7 +38,14 @@ pub(crate) fn find_runnable(mp: &'static M) -> Option<&'static G> {
         match give_up_p(mp, pp) {
             Next::Run(gp) => return Some(gp),
             Next::LookAgain => continue,
-            Next::Wait => {}
+            Next::Watch if watch(mp) => {
+                mp.p.get()?;
+                if mp.handover.get().is_some() {
+                    return None;
+                }
+                continue;
+            }
+            Next::Wait | Next::Watch => {}
         }
         if mp.is_special_on_g0() {
             return None;
@@ -57,6 +65,8 @@ enum Next {
     Run(&'static G),
     LookAgain,
     Wait,
+    /// The M is the watcher.
+    Watch,
 }
 
 fn from_queues(pp: &'static P) -> Option<&'static G> {
@@ -122,17 +132,22 @@ fn give_up_p(mp: &'static M, pp: &'static P) -> Next {
             return gp.map_or(Next::LookAgain, Next::Run);
         }
     }
-    if check_runqs_no_p() {
+    // What is in a `runnext` only will run next there, mostly, and the watcher sees to it.
+    // But it does not look at descriptors.
+    let may_watch = !netpoll::is_worth_a_look();
+    let queued = check_runqs_no_p();
+    if queued && (!may_watch || procresize::allp().any(|pp| pp.runq.has_stealable())) {
         let pp = SCHED.lock.lock().pidleget();
         if let Some(pp) = pp {
             spin_again(mp, pp);
             return Next::LookAgain;
         }
     }
-    Next::Wait
+    let watches = may_watch && (queued || SCHED.spin.was_for_next()) && SCHED.spin.begin_watch();
+    if watches { Next::Watch } else { Next::Wait }
 }
 
-fn spin_again(mp: &'static M, pp: &'static P) {
+pub(super) fn spin_again(mp: &'static M, pp: &'static P) {
     acquirep(mp, pp);
     mp.set_spinning(true);
     SCHED.spin.start();

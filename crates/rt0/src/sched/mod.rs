@@ -50,6 +50,7 @@ pub(crate) mod thread_parker;
 pub(crate) mod wait;
 pub(crate) mod waiter;
 pub(crate) mod wake;
+pub(crate) mod watch;
 
 use crate::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
 use crate::g::G;

@@ -7,7 +7,7 @@
 //! which allocates and so happens before the runtime is entered.
 
 use super::global_queue::{runqput, runqput_fresh};
-use super::runq::Place;
+use super::runq::{Place, Put};
 use super::{SCHED, enter, enter_system, leave, one_to_one, p_of};
 use crate::atomic::Ordering;
 use crate::g::{Ancestor, Extras, G, MAX_ANCESTORS, Status};
@@ -61,7 +61,7 @@ pub(crate) unsafe fn newproc<F: FnOnce() -> E + Send, E: Ending>(
             runqput_fresh(p_of(mp), newg);
             // ORDERING: set once in runtime.main
             if SCHED.main_started.load(Ordering::Relaxed) {
-                super::wake::wakep();
+                super::wake::wakep_after(Put::Ring); // who starts a goroutine mostly goes on
             }
             leave(mp);
         }

@@ -231,8 +231,8 @@ pub(crate) fn goready(gp: &'static G) {
 /// With an M that has a P. Go: ready.
 pub(crate) fn ready(mp: &'static M, gp: &'static G) {
     gp.casgstatus(Status::Waiting, Status::Runnable);
-    runqput(p_of(mp), gp, Place::Next);
-    super::wake::wakep();
+    let put = runqput(p_of(mp), gp, Place::Next);
+    super::wake::wakep_after(put);
 }
 
 /// From this many goroutines in the local queue on, who joins one runs it out of turn.

@@ -18,6 +18,11 @@
 //! has, it wakes the next M. Go wakes one in any case; mostly there is nothing for it, and that
 //! costs both threads some microseconds.
 //!
+//! A goroutine that is queued in an empty `runnext` is a special case: most of the time it will run
+//! there at once. Where that has been seen, an M naps and looks now and then instead of being woken
+//! each time (watch.rs): to a submitter of that kind it is as good as a spinner, and it stops as a
+//! spinner does, by step 2.
+//!
 //! # Invariants
 //! * `SP1`: `nmspinning` counts Ms whose `spinning` flag is set, and reservations made by
 //!   [`Spinning::reserve`] that an M about to start will take over.
@@ -28,12 +33,21 @@ use crate::atomic::{AtomicU32, Ordering, const_unless_loom, fence, mutated};
 pub(crate) struct Spinning {
     nmspinning: AtomicU32,
     npidle: AtomicU32,
+    /// 1: an M naps and looks from time to time (watch.rs).
+    watcher: AtomicU32,
+    /// 1: the spinner started last was started for a `runnext`.
+    for_next: AtomicU32,
 }
 
 impl Spinning {
     const_unless_loom! {
         pub(crate) fn new() -> Self {
-            Spinning { nmspinning: AtomicU32::new(0), npidle: AtomicU32::new(0) }
+            Spinning {
+                nmspinning: AtomicU32::new(0),
+                npidle: AtomicU32::new(0),
+                watcher: AtomicU32::new(0),
+                for_next: AtomicU32::new(0),
+            }
         }
     }
 
@@ -45,12 +59,63 @@ impl Spinning {
             fence(Ordering::SeqCst);
         }
         // ORDERING: ordered after the queue write by the fence
-        if self.npidle.load(Ordering::Relaxed) == 0 {
+        self.npidle.load(Ordering::Relaxed) != 0 && self.reserve_spinner()
+    }
+
+    /// The same after queueing into an empty `runnext`, where a watcher is as good as a spinner.
+    ///
+    /// The exchange that queued is the fence: it and the loads below are SeqCst, and so are the
+    /// changes of what they read and the fences in `stop` and `end_watch`. Loom knows SeqCst fences
+    /// only, so there it is one.
+    #[inline]
+    pub(crate) fn reserve_next(&self) -> bool {
+        if cfg!(loom) && !mutated("spinning.next_fence") {
+            fence(Ordering::SeqCst);
+        }
+        // ORDERING: ordered after the queue write, see above
+        let order = if cfg!(loom) { Ordering::Relaxed } else { Ordering::SeqCst };
+        if self.npidle.load(order) == 0 || self.watcher.load(order) != 0 {
             return false;
         }
-        // ORDERING: ordered after the queue write by the fence
+        let yes = self.nmspinning.load(order) == 0 && self.reserve_spinner();
+        if yes {
+            self.for_next.store(1, Ordering::Relaxed); // ORDERING: a heuristic
+        }
+        yes
+    }
+
+    #[inline]
+    fn reserve_spinner(&self) -> bool {
+        // ORDERING: ordered after the queue write by the caller's fence
         self.nmspinning.load(Ordering::Relaxed) == 0
             && self.nmspinning.compare_exchange(0, 1, Ordering::SeqCst, Ordering::Relaxed).is_ok()
+    }
+
+    /// Whether the last spinner was started for a `runnext`: asked once, by one that found nothing.
+    pub(crate) fn was_for_next(&self) -> bool {
+        // ORDERING: a heuristic
+        let yes = self.for_next.load(Ordering::Relaxed) != 0;
+        if yes {
+            self.for_next.store(0, Ordering::Relaxed); // ORDERING: a heuristic
+        }
+        yes
+    }
+
+    /// False: another M is the watcher. It looks at all queues after this, also at what the caller
+    /// has seen in them: an exchange, so that its `end_watch` comes after the caller's look.
+    pub(crate) fn begin_watch(&self) -> bool {
+        // ORDERING: SeqCst: pairs with reserve_next
+        self.watcher.swap(1, Ordering::SeqCst) == 0
+    }
+
+    /// The watcher stops. It, or an M that it wakes, must look at every queue once more after this.
+    pub(crate) fn end_watch(&self) {
+        // ORDERING: SeqCst: pairs with reserve_next
+        self.watcher.swap(0, Ordering::SeqCst);
+        if !mutated("spinning.watch_fence") {
+            // ORDERING: pairs with the fence in reserve_next
+            fence(Ordering::SeqCst);
+        }
     }
 
     /// Reserves a spinner although no P idles: for a P that is handed from one M to another.

@@ -38,11 +38,15 @@ pub(crate) fn steal_work(mp: &'static M) -> Option<&'static G> {
 
 /// Go: runqsteal.
 fn runqsteal(pp: &'static P, victim: &'static P, steal_next: bool) -> Option<&'static G> {
+    let mut steal_next = steal_next;
     if steal_next && !victim.runq.has_stealable() && !victim.runq.is_empty() {
+        let tick = victim.schedtick.get();
         let until = nanotime() + COURTESY_NS;
         while nanotime() < until {
             core::hint::spin_loop();
         }
+        // A P that goes on switching runs what it has in `runnext` itself.
+        steal_next = victim.schedtick.get() == tick;
     }
     let entry = pp.runq.steal_into(&victim.runq, steal_next)?;
     entry.take().or_else(|| pp.next_entry().map(|(gp, _)| gp))

@@ -4,6 +4,7 @@
 //! `pidleput`, `pidleget`.
 
 use super::mexit::{IDLE_M_NS, retire_idle};
+use super::runq::Put;
 use super::{SCHED, State, sysmon};
 use crate::atomic::Ordering;
 use crate::g::G;
@@ -12,7 +13,7 @@ use crate::p::{P, PStatus};
 
 impl State {
     /// Go: mput.
-    fn mput(&mut self, mp: &'static M) {
+    pub(super) fn mput(&mut self, mp: &'static M) {
         mp.schedlink.set(self.midle);
         self.midle = Some(mp);
         self.nmidle += 1;
@@ -90,6 +91,23 @@ pub(crate) fn releasep(mp: &'static M) -> Option<&'static P> {
 pub(crate) fn wakep() {
     // ORDERING: set once in runtime.main, and by the first goroutine beyond main
     if SCHED.threads_started.load(Ordering::Relaxed) && SCHED.spin.reserve() {
+        wakep_slow();
+    }
+}
+
+/// The same on an M with a P, which has queued a goroutine as `put` says.
+#[inline]
+pub(crate) fn wakep_after(put: Put) {
+    // The only P is the caller's: none idles.
+    if SCHED.gomaxprocs() == 1 {
+        return;
+    }
+    let reserved = || match put {
+        Put::Next => SCHED.spin.reserve_next(),
+        Put::Ring => SCHED.spin.reserve(),
+    };
+    // ORDERING: as in wakep
+    if SCHED.threads_started.load(Ordering::Relaxed) && reserved() {
         wakep_slow();
     }
 }
@@ -196,6 +214,12 @@ pub(crate) fn stopm(mp: &'static M) {
     if surplus && !mp.park.sleep_for(IDLE_M_NS) && retire_idle(mp) {
         return;
     }
+    take_handed(mp);
+}
+
+/// An M that has put itself on the idle list sleeps until it is taken off, and takes what it was
+/// handed.
+pub(super) fn take_handed(mp: &'static M) {
     // ORDERING: if they have just been started, sysmon looks as well
     if SCHED.threads_started.load(Ordering::Relaxed) {
         mp.park.sleep_and_clear();
