@@ -19,10 +19,12 @@ HELLO_TARGET = TARGET / "hello"
 
 
 def program(peer):
-    """The benchmark program of a peer."""
+    """The benchmark program of a peer, and its arguments that say which peer."""
     if peer == "go":
-        return str(TARGET / "bench-go")
-    return str(TARGET / "release" / f"bench-{peer}")
+        return [str(TARGET / "bench-go")]
+    runtime, plus, crate = peer.partition("+")
+    options = [f"chan={crate}"] if plus else []
+    return [str(TARGET / "release" / f"bench-{runtime}"), *options]
 
 
 def hello(peer):
@@ -33,11 +35,11 @@ def hello(peer):
 
 
 def versions():
-    """What is compared, by peer."""
+    """What is compared, by runtime or crate."""
     lock = (BENCH / "Cargo.lock").read_text()
     found = {"go": GO_VERSION}
-    for peer in ("rt0", "tokio", "smol", "may"):
-        found[peer] = re.search(rf'name = "{peer}"\nversion = "([^"]+)"', lock)[1]
+    for crate in ("rt0", "tokio", "smol", "may", "crossbeam-channel", "flume", "kanal"):
+        found[crate] = re.search(rf'name = "{crate}"\nversion = "([^"]+)"', lock)[1]
     return found
 
 

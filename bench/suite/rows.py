@@ -8,7 +8,11 @@ from dataclasses import dataclass, field
 
 from . import build, measure
 
-PEERS = ("rt0", "go", "tokio", "smol", "may", "plain")
+RUNTIMES = ("rt0", "go", "tokio", "smol", "may")
+THREADS = ("threads+crossbeam", "threads+flume", "threads+kanal")
+CRATES = ("tokio+flume", "tokio+kanal", *THREADS)
+"""Channels of other crates, between tasks or threads."""
+PEERS = (*RUNTIMES, *CRATES, "plain")
 """In the order of the columns. `plain` is Rust without any runtime."""
 
 NS_PER_OP = ("ns_per_op", "cpu_ns_per_op")
@@ -27,11 +31,11 @@ class Bench:
     metrics: tuple[str, ...] = NS_PER_OP
     options: tuple[str, ...] = ()
     less: dict[str, int] = field(default_factory=dict)
-    """A peer's own N where it cannot do the common one; 0: it cannot do it at all."""
+    """A peer's own N where the common one is too much for it; 0: it cannot do it at all."""
+    also: tuple[str, ...] = ()
+    """Peers besides the runtimes."""
     tuned: dict[str, tuple[str, ...]] = field(default_factory=dict)
     """A peer's own options, where its defaults would not do it justice."""
-
-    peers = ("rt0", "go", "tokio", "smol", "may")
 
     def n_of(self, peer, args):
         """The N of a peer; 0 where this session leaves it out."""
@@ -39,13 +43,14 @@ class Bench:
         return min(n, self.less.get(peer, n))
 
     def has(self, peer, args):
-        return peer in self.peers and self.n_of(peer, args) > 0
+        return peer in (*RUNTIMES, *self.also) and self.n_of(peer, args) > 0
 
     def run(self, peer, args):
         """One result, or None where the program lacks the benchmark."""
         n = self.n_of(peer, args)
-        options = [*self.options, *self.tuned.get(peer, ())]
-        result = measure.program([build.program(peer), self.bench, str(n), *options], args.limit)
+        program, *which = build.program(peer)
+        options = [*which, *self.options, *self.tuned.get(peer, ())]
+        result = measure.program([program, self.bench, str(n), *options], args.limit)
         if result is not None:
             result["less"] = n < (self.quick_n if args.quick else self.n)
         return result
@@ -72,6 +77,7 @@ class Hello:
 
 
 # may gives a coroutine a mapping and a guard page of its own, and Linux allows 65,530 mappings.
+# Threads take microseconds where tasks take nanoseconds.
 ROWS = (
     Hello("hello", 500, 100),
     Bench("spawn_join", "spawn_join", 1_000_000, 200_000, tuned={"may": ("pool=20000",)}),
@@ -80,11 +86,14 @@ ROWS = (
     Bench("fib", "fib", 25, 20, less={"may": 15}),
     Bench("yield_pair 1P", "yield_pair", 2_000_000, 500_000, options=("workers=1",)),
     Bench("yield_many 2P", "yield_many", 2_000_000, 500_000),
-    Bench("chan_pingpong 1P", "chan_pingpong", 1_000_000, 100_000, options=("workers=1",)),
-    Bench("chan_pingpong 2P", "chan_pingpong", 1_000_000, 100_000),
-    Bench("chan_mpmc", "chan_mpmc", 4_000_000, 400_000),
-    Bench("chan_prime", "chan_prime", 1000, 300),
-    Bench("select", "select", 1_000_000, 100_000),
+    Bench("chan_pingpong 1P", "chan_pingpong", 1_000_000, 100_000, options=("workers=1",),
+          also=CRATES, less=dict.fromkeys(THREADS, 20_000)),
+    Bench("chan_pingpong 2P", "chan_pingpong", 1_000_000, 100_000,
+          also=CRATES, less=dict.fromkeys(THREADS, 20_000)),
+    Bench("chan_mpmc", "chan_mpmc", 4_000_000, 400_000, also=CRATES),
+    Bench("chan_prime", "chan_prime", 1000, 300, also=CRATES, less=dict.fromkeys(THREADS, 200)),
+    Bench("select", "select", 1_000_000, 100_000,
+          also=THREADS, less=dict.fromkeys(THREADS, 20_000)),
     Bench("mutex", "mutex", 8_000_000, 1_000_000),
     Bench("parked_mem", "parked_mem", 100_000, 30_000, MEMORY, less={"may": 30_000}),
     Bench("parked_mem 1M", "parked_mem", 1_000_000, 0, MEMORY, less={"may": 0}),

@@ -8,7 +8,7 @@ are fewer than three, the quietest three.
 import json
 import statistics
 
-from .rows import PEERS
+from .rows import CRATES, PEERS
 
 NOISY = 0.10
 TICK_US = 10_000
@@ -35,20 +35,34 @@ def show(path):
     for result in results:
         runs.setdefault((result["row"], result["as"]), []).append(result)
         metrics[result["row"]] = result["metrics"]
-    peers = [peer for peer in PEERS if any(who == peer for _, who in runs)]
-    columns = [column(peer, session) for peer in peers]
+    of_crates = {row for row, who in runs if who in CRATES}
+    tables = [
+        grid(runs, {row: of for row, of in metrics.items() if (row in of_crates) == crates}, session)
+        for crates in (False, True)
+    ]
+    print("\n\n".join(filter(None, tables)))
+    footnotes(runs)
+
+
+def grid(runs, metrics, session):
+    """The table of some rows; empty without rows."""
+    peers = [peer for peer in PEERS if any((row, peer) in runs for row in metrics)]
+    columns = [column(peer, session["versions"]) for peer in peers]
     table = [["benchmark", "figure", *columns, "rt0 / best other"]]
     for row, figures in metrics.items():
         for figure in figures:
             cells = {peer: Cell(runs.get((row, peer), []), figure) for peer in peers}
             if any(cell.median is not None for cell in cells.values()):
                 table.append([row, LABELS[figure], *line(cells, peers)])
-    print(markdown(table))
-    footnotes(runs)
+    return markdown(table) if metrics else ""
 
 
-def column(peer, session):
-    return f"{peer} {session['versions'].get(peer, 'Rust')}"
+def column(peer, versions):
+    runtime, plus, crate = peer.partition("+")
+    crate = "crossbeam-channel" if crate == "crossbeam" else crate
+    if plus:
+        return f"{crate} {versions[crate]} on {runtime}"
+    return f"{peer} {versions.get(peer, 'Rust')}"
 
 
 class Cell:
@@ -112,7 +126,7 @@ def markdown(table):
 def footnotes(runs):
     every = [run for of_cell in runs.values() for run in of_cell]
     if any(run.get("less") for run in every):
-        print("\n\\* a smaller N, because the peer cannot do the common one; never the best other.")
+        print("\n\\* a smaller N than the others have; never the best other.")
     if any(run.get("p50_us", 0) > TICK_US for run in every):
         print("\n† half the ticks were later than a whole tick: CPU time of work not done.")
     failures = {(run["row"], run["as"]): run["failed"] for run in every if "failed" in run}

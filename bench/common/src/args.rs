@@ -33,11 +33,16 @@ impl Args {
         }
     }
 
+    /// What is given as `key=`.
+    pub fn text(&self, key: &str) -> Option<&str> {
+        self.options.iter().rev().find(|(k, _)| k == key).map(|(_, value)| value.as_str())
+    }
+
     /// The number given as `key=`, or `default`.
     pub fn number(&self, key: &str, default: u64) -> u64 {
-        match self.options.iter().rev().find(|(k, _)| k == key) {
+        match self.text(key) {
             None => default,
-            Some((_, value)) => value.parse().unwrap_or_else(|_| exit_usage("key=NUMBER")),
+            Some(value) => value.parse().unwrap_or_else(|_| exit_usage("key=NUMBER")),
         }
     }
 

@@ -1,6 +1,7 @@
 //! The benchmarks on may: `bench-may BENCH N [workers=W] [pool=N] [key=value ...]`; `pool` is how
 //! many idle coroutines are kept (may's default is 1000).
 
+mod chan;
 mod lock;
 mod park;
 mod spawn;
@@ -34,6 +35,9 @@ fn bench(args: &Args) -> Took {
         "fib" => spawn::fib(args.n),
         "yield_pair" => yields::yields(args.n, 2),
         "yield_many" => yields::yields(args.n, 1000),
+        "chan_pingpong" => chan::pingpong(args),
+        "chan_mpmc" => chan::mpmc(args),
+        "chan_prime" => chan::prime(args),
         "mutex" => lock::mutex(args.n),
         "parked_mem" => park::memory(args.n),
         "timers" => time::timers(args.n),

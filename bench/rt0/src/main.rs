@@ -5,7 +5,6 @@ mod lock;
 mod park;
 mod spawn;
 mod time;
-mod wait_group;
 mod yields;
 
 use bench_common::{Args, Took, exit_unsupported, offender};

@@ -1,7 +1,7 @@
 //! Starting goroutines and waiting for them.
 
-use crate::wait_group::WaitGroup;
 use bench_common::{Span, Took, batches, fib_spawns, skynet_sum};
+use rt0::sync::WaitGroup;
 use std::array;
 use std::hint::black_box;
 use std::sync::Arc;
@@ -9,7 +9,8 @@ use std::sync::Arc;
 pub(crate) fn join(n: u64) -> Took {
     let span = Span::start();
     for batch in batches(n) {
-        let group = WaitGroup::new(batch);
+        let group = Arc::new(WaitGroup::new());
+        group.add(batch as i32);
         for _ in 0..batch {
             let group = Arc::clone(&group);
             rt0::go(move || group.done());

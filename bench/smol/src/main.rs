@@ -1,5 +1,6 @@
 //! The benchmarks on smol: `bench-smol BENCH N [workers=W] [key=value ...]`.
 
+mod chan;
 mod lock;
 mod park;
 mod spawn;
@@ -29,6 +30,10 @@ async fn bench(args: &Args) -> Took {
         "fib" => spawn::fib(args.n).await,
         "yield_pair" => yields::yields(args.n, 2).await,
         "yield_many" => yields::yields(args.n, 1000).await,
+        "chan_pingpong" => chan::pingpong(args).await,
+        "chan_mpmc" => chan::mpmc(args).await,
+        "chan_prime" => chan::prime(args).await,
+        "select" => chan::select(args).await,
         "mutex" => lock::mutex(args.n).await,
         "parked_mem" => park::memory(args.n).await,
         "timers" => time::timers(args.n).await,

@@ -1,5 +1,7 @@
-//! The benchmarks on tokio: `bench-tokio BENCH N [workers=W] [key=value ...]`.
+//! The benchmarks on tokio: `bench-tokio BENCH N [workers=W] [chan=CRATE] [key=value ...]`. CRATE
+//! has the channels that the tasks use, `flume` or `kanal`; tokio's own if not given.
 
+mod chan;
 mod lock;
 mod park;
 mod spawn;
@@ -20,7 +22,8 @@ fn main() -> Result<(), Box<dyn Error>> {
     // On a worker, as everything in a program would be.
     let on_worker = Arc::clone(&args);
     let took = runtime.block_on(runtime.spawn(async move { bench(&on_worker).await }))?;
-    took.report("tokio", &args);
+    let peer = args.text("chan").map_or("tokio".to_owned(), |chan| format!("tokio+{chan}"));
+    took.report(&peer, &args);
     Ok(())
 }
 
@@ -32,6 +35,7 @@ async fn bench(args: &Args) -> Took {
         "fib" => spawn::fib(args.n).await,
         "yield_pair" => yields::yields(args.n, 2).await,
         "yield_many" => yields::yields(args.n, 1000).await,
+        bench if bench.starts_with("chan_") || bench == "select" => chan::bench(args).await,
         "mutex" => lock::mutex(args.n).await,
         "parked_mem" => park::memory(args.n).await,
         "timers" => time::timers(args.n).await,
