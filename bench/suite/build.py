@@ -52,7 +52,7 @@ def build():
     run("rustc", "--edition", "2024", "-C", "opt-level=3", "-C", "debuginfo=line-tables-only",
         "-o", hello("plain"), "hello/plain.rs", cwd=BENCH)
     go = go_toolchain()
-    run(go, "build", "-o", program("go"), ".", cwd=BENCH / "go")
+    run(go, "build", "-o", program("go")[0], ".", cwd=BENCH / "go")
     run(go, "build", "-o", hello("go"), "./hello", cwd=BENCH / "go")
 
 
