@@ -6,7 +6,7 @@
 //! look again. Looking and linking are one step under the lock, and so are changing and claiming:
 //! a change is seen, or sees the waiter.
 //!
-//! Times are nanoseconds on a clock of the caller's.
+//! Times are nanoseconds on a clock of the caller's that is above 0.
 //!
 //! # Invariants
 //! * `AL1`: an entry that is linked saw the present `next`, or one that a message has moved on
@@ -17,6 +17,8 @@ use crate::atomic::mutated;
 
 /// No message will come unless the alarm is set again.
 pub(crate) const OFF: i64 = i64::MAX;
+/// A moment that has passed, whatever the clock says.
+pub(crate) const ALWAYS: i64 = 0;
 /// The last moment: beyond it time does not go on.
 pub(crate) const LAST: i64 = i64::MAX - 1;
 
@@ -47,19 +49,20 @@ impl<W: Ticket> Alarm<W> {
         self.next
     }
 
-    pub(crate) fn is_due(&self, now: i64) -> bool {
-        self.next <= now && self.next != OFF
+    /// `now` is asked only where it matters: to read the clock takes longer than all the rest.
+    pub(crate) fn is_due(&self, now: impl FnOnce() -> i64) -> bool {
+        self.next <= ALWAYS || self.next != OFF && self.next <= now()
     }
 
     /// Takes the message that is due: when it was.
-    pub(crate) fn take(&mut self, now: i64) -> Option<i64> {
-        if !self.is_due(now) {
+    pub(crate) fn take(&mut self, now: impl Fn() -> i64) -> Option<i64> {
+        if !self.is_due(&now) {
             return None;
         }
         let due = self.next;
         self.next = match self.kind {
             Kind::Once => OFF,
-            Kind::Every(period) => next_tick(due, now, period),
+            Kind::Every(period) => next_tick(due, now(), period),
             Kind::Latch => due,
         };
         Some(due)
@@ -70,7 +73,7 @@ impl<W: Ticket> Alarm<W> {
     /// # Safety
     /// As [`Queue::push`].
     #[allow(unsafe_code, reason = "QU1 is the caller's")]
-    pub(crate) unsafe fn wait(&mut self, now: i64, e: &Entry<W>) -> Option<i64> {
+    pub(crate) unsafe fn wait(&mut self, now: impl FnOnce() -> i64, e: &Entry<W>) -> Option<i64> {
         if self.is_due(now) && !mutated("alarm.look") {
             return None;
         }
@@ -141,28 +144,28 @@ mod tests {
     #[test]
     fn one_message_comes_once_and_not_before_its_time() {
         let mut a = alarm(10, Kind::Once);
-        assert_eq!(a.take(9), None);
-        assert_eq!(a.take(10), Some(10));
-        assert_eq!((a.take(i64::MAX), a.next()), (None, OFF));
+        assert_eq!(a.take(|| 9), None);
+        assert_eq!(a.take(|| 10), Some(10));
+        assert_eq!((a.take(|| i64::MAX), a.next()), (None, OFF));
     }
 
     #[test]
     fn ticks_keep_their_rhythm_and_late_ones_are_skipped() {
         let mut a = alarm(10, Kind::Every(10));
-        assert_eq!(a.take(19), Some(10));
-        assert_eq!((a.take(19), a.next()), (None, 20));
-        assert_eq!(a.take(57), Some(20));
-        assert_eq!((a.take(57), a.next()), (None, 67));
+        assert_eq!(a.take(|| 19), Some(10));
+        assert_eq!((a.take(|| 19), a.next()), (None, 20));
+        assert_eq!(a.take(|| 57), Some(20));
+        assert_eq!((a.take(|| 57), a.next()), (None, 67));
         let mut far = alarm(LAST - 1, Kind::Every(i64::MAX));
-        assert_eq!((far.take(LAST), far.next()), (Some(LAST - 1), LAST));
+        assert_eq!((far.take(|| LAST), far.next()), (Some(LAST - 1), LAST));
     }
 
     #[test]
     fn a_latch_stays() {
         let mut a = alarm(OFF, Kind::Latch);
-        assert_eq!(a.take(i64::MAX), None);
+        assert_eq!(a.take(|| i64::MAX), None);
         assert!(!a.set(-5, Kind::Latch, &mut Chain::new()));
-        assert_eq!((a.take(0), a.take(1)), (Some(-5), Some(-5)));
+        assert_eq!((a.take(|| 0), a.take(|| 1)), (Some(-5), Some(-5)));
     }
 
     #[test]

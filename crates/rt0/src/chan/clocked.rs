@@ -11,7 +11,7 @@
 
 #![allow(unsafe_code, reason = "QU1: entries of those who wait")]
 
-use super::alarm::{Alarm, Kind, LAST, OFF};
+use super::alarm::{ALWAYS, Alarm, Kind, LAST, OFF};
 use super::here::{Here, Until};
 use super::queue::{Chain, Entry};
 use super::shared::{Patience, Refused};
@@ -21,90 +21,61 @@ use crate::g::ticket::{CANCELLED, FIRST_OP};
 use crate::lock::mutex::{Guard, RtMutex};
 use crate::lock::rank::Rank;
 use crate::sched::wait::{self, Why};
+use crate::sys::nanotime;
 use core::ptr;
 use std::time::{Duration, Instant};
 
 pub(crate) struct Clocked {
-    /// The alarm's times are nanoseconds after it.
-    start: Instant,
+    /// On the clock of nanotime.
     alarm: RtMutex<Alarm<Wait>>, // CK1
 }
 
 impl Clocked {
-    fn new(start: Instant, next: i64, kind: Kind) -> Self {
-        Clocked { start, alarm: RtMutex::new(Rank::Alarm, Alarm::new(next, kind)) }
+    fn new(next: i64, kind: Kind) -> Self {
+        Clocked { alarm: RtMutex::new(Rank::Alarm, Alarm::new(next, kind)) }
     }
 
     /// One message at `when`.
     pub(crate) fn at(when: Instant) -> Self {
-        Clocked::new(when, 0, Kind::Once)
+        Clocked::new(ns_at(when), Kind::Once)
     }
 
     /// One message after `d`.
     pub(crate) fn after(d: Duration) -> Self {
-        Clocked::new(Instant::now(), ns(d), Kind::Once)
+        Clocked::new(ns_after(d), Kind::Once)
     }
 
     /// A message every `period`.
     pub(crate) fn every(period: Duration) -> Self {
-        Clocked::new(Instant::now(), ns(period), Clocked::kind(period))
-    }
-
-    /// No ticks at all would be none; as often as one looks is what 0 means.
-    fn kind(period: Duration) -> Kind {
-        Kind::Every(ns(period).max(1))
+        Clocked::new(ns_after(period), kind_every(period))
     }
 
     /// Messages without end from `when` on, or from the moment that [`open`](Self::open) is called.
     pub(crate) fn latch(when: Option<Instant>) -> Self {
-        let next = if when.is_some() { 0 } else { OFF };
-        Clocked::new(when.unwrap_or_else(Instant::now), next, Kind::Latch)
+        Clocked::new(when.map_or(OFF, ns_at), Kind::Latch)
     }
 
     fn lock(&self, _here: &Here) -> Guard<'_, Alarm<Wait>> {
         self.alarm.lock()
     }
 
-    fn ns_at(&self, at: Instant) -> i64 {
-        match at.checked_duration_since(self.start) {
-            Some(later) => ns(later),
-            None => -ns(self.start.saturating_duration_since(at)),
-        }
-    }
-
-    fn now(&self) -> i64 {
-        self.ns_at(Instant::now())
-    }
-
-    /// `None`: never.
-    fn time(&self, ns: i64) -> Option<Instant> {
-        match ns {
-            OFF => None,
-            0.. => self.start.checked_add(Duration::from_nanos(ns as u64)),
-            _ => self.start.checked_sub(Duration::from_nanos(ns.unsigned_abs())),
-        }
-    }
-
-    /// When the next message is due.
-    pub(crate) fn next(&self) -> Option<Instant> {
+    /// When the next message is due, or [`OFF`].
+    pub(crate) fn next_ns(&self) -> i64 {
         let here = Here::enter();
-        let next = self.lock(&here).next();
-        self.time(next)
+        self.lock(&here).next()
     }
 
     /// Whether a message is here.
     pub(crate) fn is_due(&self) -> bool {
-        let now = self.now();
         let here = Here::enter();
-        self.lock(&here).is_due(now)
+        self.lock(&here).is_due(nanotime)
     }
 
     /// Takes the message that is due.
     pub(crate) fn take(&self) -> Option<Instant> {
-        let now = self.now();
         let here = Here::enter();
-        let due = self.lock(&here).take(now)?;
-        self.time(due)
+        let due = self.lock(&here).take(nanotime)?;
+        Some(wait::instant(due))
     }
 
     pub(crate) fn recv(&self, patience: Patience<'_>) -> Result<Instant, Refused> {
@@ -119,16 +90,15 @@ impl Clocked {
 
     /// Waits until a message may be due, or the patience over.
     fn wait_once(&self, until: Until<'_>) {
-        let now = self.now();
         let why = Why { reason: WaitReason::ChanReceive, on: ptr::from_ref(self) as usize };
         let mut here = Here::enter();
         let entry = Entry::new(here.begin(), FIRST_OP, ptr::null_mut());
         // SAFETY: QU1: taken out below, or by who claims it
-        let Some(next) = (unsafe { self.lock(&here).wait(now, &entry) }) else {
+        let Some(next) = (unsafe { self.lock(&here).wait(nanotime, &entry) }) else {
             entry.wait.abort();
             return;
         };
-        let until = until.or_at(self.time(next));
+        let until = until.or_at(next);
         if until.wait(&mut here, entry.wait, why) != FIRST_OP {
             self.unregister(&here, &entry);
         }
@@ -136,9 +106,8 @@ impl Clocked {
 
     /// Links the entry of a select; false if a message is due.
     pub(crate) fn register(&self, here: &Here, e: &Entry<Wait>) -> bool {
-        let now = self.now();
         // SAFETY: QU1: the select unregisters before it returns
-        unsafe { self.lock(here).wait(now, e) }.is_some()
+        unsafe { self.lock(here).wait(nanotime, e) }.is_some()
     }
 
     /// Takes it out, if nobody has.
@@ -197,11 +166,10 @@ impl Clocked {
         entry: &Entry<Wait>,
         deadline_ns: Option<i64>,
     ) -> Result<Option<i64>, bool> {
-        let now = self.now();
         // SAFETY: QU1: the caller
-        match unsafe { self.lock(here).wait(now, entry) } {
+        match unsafe { self.lock(here).wait(nanotime, entry) } {
             Some(next) => {
-                let until = Until { deadline_ns, latch: None }.or_at(self.time(next));
+                let until = Until { deadline_ns, latch: None }.or_at(next);
                 Ok(until.deadline_ns)
             }
             None => Err(entry.wait.claim(CANCELLED)),
@@ -221,30 +189,46 @@ impl Clocked {
         self.set(OFF, Kind::Once)
     }
 
-    /// One message at `when` (`None`: at the end of time), and no other; true if one was to come.
-    pub(crate) fn set_at(&self, when: Option<Instant>) -> bool {
-        self.set(when.map_or(LAST, |when| self.ns_at(when)), Kind::Once)
+    /// One message at `when`, and no other; true if one was to come.
+    pub(crate) fn set_at(&self, when: Instant) -> bool {
+        self.set(ns_at(when), Kind::Once)
+    }
+
+    /// One message after `d`, and no other; true if one was to come.
+    pub(crate) fn set_after(&self, d: Duration) -> bool {
+        self.set(ns_after(d), Kind::Once)
     }
 
     /// Messages every `period` from now on.
     pub(crate) fn set_every(&self, period: Duration) {
-        self.set(self.now().saturating_add(ns(period)).min(LAST), Clocked::kind(period));
+        self.set(ns_after(period), kind_every(period));
     }
 
     /// Opens a latch now.
     pub(crate) fn open(&self) {
-        self.set(self.now(), Kind::Latch);
+        self.set(ALWAYS, Kind::Latch);
     }
 }
 
-fn ns(d: Duration) -> i64 {
-    i64::try_from(d.as_nanos()).unwrap_or(LAST).min(LAST)
+fn ns_at(when: Instant) -> i64 {
+    wait::exactly_at(when).unwrap_or(LAST).min(LAST)
+}
+
+fn ns_after(d: Duration) -> i64 {
+    wait::after(d).unwrap_or(LAST).min(LAST)
+}
+
+/// No ticks at all would be none; as often as one looks is what 0 means.
+fn kind_every(period: Duration) -> Kind {
+    Kind::Every(i64::try_from(period.as_nanos()).unwrap_or(LAST).max(1))
 }
 
 impl<'a> Until<'a> {
-    /// Also at `when`, if that is a time.
-    pub(crate) fn or_at(self, when: Option<Instant>) -> Until<'a> {
-        let Some(ns) = when.and_then(wait::at) else { return self };
+    /// Also at `ns`, if that is a time.
+    pub(crate) fn or_at(self, ns: i64) -> Until<'a> {
+        if ns >= LAST {
+            return self;
+        }
         Until { deadline_ns: Some(self.deadline_ns.map_or(ns, |own| own.min(ns))), ..self }
     }
 }

@@ -84,7 +84,7 @@ impl World {
     fn wait_under(&self, wait: Wait, late: bool) -> usize {
         let entry = leak(Entry::new(wait, CANCELLED, ptr::null_mut()));
         // SAFETY: QU1: leaked.
-        if self.with(|alarm| unsafe { alarm.wait(NOW, entry) }).is_none() {
+        if self.with(|alarm| unsafe { alarm.wait(|| NOW, entry) }).is_none() {
             if wait.claim(CANCELLED) {
                 return CANCELLED;
             }
@@ -114,13 +114,13 @@ impl World {
     /// As `Clocked::recv`.
     fn recv(&'static self) -> i64 {
         loop {
-            if let Some(due) = self.with(|alarm| alarm.take(NOW)) {
+            if let Some(due) = self.with(|alarm| alarm.take(|| NOW)) {
                 return due;
             }
             let wait = Wait { parker: &self.parker, ticket: self.parker.word.begin() };
             let entry = leak(Entry::new(wait, FIRST_OP, ptr::null_mut()));
             // SAFETY: QU1: leaked.
-            if self.with(|alarm| unsafe { alarm.wait(NOW, entry) }).is_none() {
+            if self.with(|alarm| unsafe { alarm.wait(|| NOW, entry) }).is_none() {
                 assert!(wait.claim(ABORTED), "nobody knows it");
                 continue;
             }
@@ -168,7 +168,7 @@ fn a_timer_is_set() {
     w.set(NOW + 5, Kind::Once);
     w.set(NOW - 5, Kind::Once);
     assert_eq!(t.join().expect("no panic"), NOW - 5);
-    assert!(w.with(|alarm| alarm.take(NOW).is_none() && alarm.is_deserted()));
+    assert!(w.with(|alarm| alarm.take(|| NOW).is_none() && alarm.is_deserted()));
 }
 
 #[test]

@@ -16,6 +16,7 @@ use crate::g::{G, Status, WaitReason};
 use crate::m::M;
 use crate::p::P;
 use crate::sys::nanotime;
+use std::sync::OnceLock;
 use std::time::{Duration, Instant};
 
 /// What a waiter tells those who look at it.
@@ -168,7 +169,82 @@ pub(crate) fn after(d: Duration) -> Option<i64> {
     i64::try_from(d.as_nanos()).ok().and_then(|ns| nanotime().checked_add(ns))
 }
 
-/// `nanotime` at `at`; `None` if that is beyond its range. A moment that has passed is now.
+/// `nanotime` at `at`; `None` if that is beyond its range. Not 0 nor less.
 pub(crate) fn at(at: Instant) -> Option<i64> {
-    after(at.saturating_duration_since(Instant::now()))
+    exactly_at(at).map(|ns| ns.max(1))
+}
+
+/// The same, also for moments before the clock's zero. [`instant`] is its inverse.
+pub(crate) fn exactly_at(at: Instant) -> Option<i64> {
+    let (base, base_ns) = base();
+    let ns = match at.checked_duration_since(base) {
+        Some(later) => i128::from(base_ns) + later.as_nanos() as i128,
+        None => i128::from(base_ns) - base.duration_since(at).as_nanos() as i128,
+    };
+    i64::try_from(ns).ok()
+}
+
+/// The moment at which `nanotime` is `ns`.
+pub(crate) fn instant(ns: i64) -> Instant {
+    let (base, base_ns) = base();
+    let distance = Duration::from_nanos(ns.abs_diff(base_ns));
+    let at = if ns < base_ns { base.checked_sub(distance) } else { base.checked_add(distance) };
+    at.unwrap_or(base)
+}
+
+/// A moment, and the reading of `nanotime` at it.
+fn base() -> (Instant, i64) {
+    static BASE: OnceLock<(Instant, i64)> = OnceLock::new();
+    *BASE.get_or_init(|| {
+        let (before, base, after) = (nanotime(), Instant::now(), nanotime());
+        let exact = reading(base).filter(|ns| (before..=after).contains(ns));
+        // If std's clock is another one some day: nothing is early, and late by what lies between.
+        (base, exact.unwrap_or(after))
+    })
+}
+
+/// The reading of the monotonic clock that an `Instant` is made of. std does not tell it, but says
+/// how far one can go back: to the second `i64::MIN`.
+fn reading(at: Instant) -> Option<i64> {
+    let back = |at: Instant, most: u64, unit: fn(u64) -> Duration| {
+        let (mut far, mut too_far) = (0, most);
+        while far + 1 < too_far {
+            let middle = far + (too_far - far) / 2;
+            match at.checked_sub(unit(middle)) {
+                Some(_) => far = middle,
+                None => too_far = middle,
+            }
+        }
+        far
+    };
+    let secs = back(at, u64::MAX, Duration::from_secs);
+    let nanos =
+        back(at.checked_sub(Duration::from_secs(secs))?, 1_000_000_000, Duration::from_nanos);
+    let secs = i64::try_from(secs.checked_sub(1 << 63)?).ok()?;
+    secs.checked_mul(1_000_000_000)?.checked_add(i64::try_from(nanos).ok()?)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_instant_tells_its_reading() {
+        let (before, now, after) = (nanotime(), Instant::now(), nanotime());
+        let ns = reading(now).expect("std's Instant is a timespec");
+        assert!((before..=after).contains(&ns), "{before} {ns} {after}");
+        assert_eq!(reading(now + Duration::from_nanos(1)), Some(ns + 1));
+        assert_eq!(exactly_at(now), Some(ns));
+    }
+
+    #[test]
+    fn moments_and_readings_are_the_same() {
+        let now = Instant::now();
+        let hour = Duration::from_secs(3600);
+        for at in [now, now + hour, now.checked_sub(hour).unwrap_or(now)] {
+            assert_eq!(exactly_at(at).map(instant), Some(at));
+        }
+        assert_eq!(exactly_at(instant(0)), Some(0));
+        assert_eq!(now.checked_add(Duration::from_secs(1 << 62)).and_then(exactly_at), None);
+    }
 }

@@ -44,10 +44,20 @@ pub(crate) fn pop_or_note(wait: impl FnOnce() -> Wait) -> Result<usize, Wait> {
     Err(wait)
 }
 
+/// How many are made at a time: the slabs round up.
+const PARKERS_AT_ONCE: usize = 64;
+
 /// A parker for a timer.
 pub(crate) fn parker() -> &'static Parker {
-    let free = PARKERS.lock().pop();
-    free.unwrap_or_else(|| immortal(Parker::new()))
+    loop {
+        let free = PARKERS.lock().pop();
+        if let Some(parker) = free {
+            return parker;
+        }
+        let fresh = immortal([const { Parker::new() }; PARKERS_AT_ONCE]);
+        let mut parkers = PARKERS.lock();
+        fresh.iter().for_each(|parker| parkers.push(parker));
+    }
 }
 
 /// Its timer is gone; its last ticket was claimed.

@@ -23,7 +23,8 @@ use std::time::{Duration, Instant};
 ///
 /// A timer with a channel costs nothing but its memory until somebody waits for it. It may be
 /// dropped at any time; a clone of its receiver still gets the message. A function stays to be run
-/// when its timer is dropped: stop it first if it is not wanted any more.
+/// when its timer is dropped: stop it first if it is not wanted any more. Of a stopped one some
+/// fifty bytes are kept for the next.
 ///
 /// ```
 /// use rt0::time::{Duration, Timer};
@@ -107,7 +108,7 @@ impl Timer {
     /// `Timer.Reset`.
     pub fn reset(&self, d: Duration) -> bool {
         match &self.kind {
-            Kind::Message(rx) => clocked(rx).set_at(Instant::now().checked_add(d)),
+            Kind::Message(rx) => clocked(rx).set_after(d),
             Kind::Func(timer) => timer.arm(wait::after(d).unwrap_or(i64::MAX)),
         }
     }
@@ -115,7 +116,7 @@ impl Timer {
     /// The same for a moment; one that has passed is now.
     pub fn reset_at(&self, when: Instant) -> bool {
         match &self.kind {
-            Kind::Message(rx) => clocked(rx).set_at(Some(when)),
+            Kind::Message(rx) => clocked(rx).set_at(when),
             Kind::Func(timer) => timer.arm(wait::at(when).unwrap_or(i64::MAX)),
         }
     }

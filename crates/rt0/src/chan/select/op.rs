@@ -15,7 +15,6 @@ use crate::chan::selecting::{Chosen, Line};
 use crate::chan::{Receiver, Sender};
 use crate::g::parker::Wait;
 use std::alloc::Layout;
-use std::time::Instant;
 
 /// What a select wants to be told: that an operation is done for it, or that it is ready.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -35,7 +34,7 @@ pub(crate) trait Handle {
     /// Whether it is ready.
     fn is_ready(&self) -> bool;
     /// When it becomes ready by itself; once it is registered, a change of that wakes the select.
-    fn deadline(&self) -> Option<Instant> {
+    fn due_ns(&self) -> Option<i64> {
         None
     }
     /// Links the entry with its channel; false if the operation is ready.
@@ -108,9 +107,9 @@ impl<T> Handle for Receiver<T> {
         }
     }
 
-    fn deadline(&self) -> Option<Instant> {
+    fn due_ns(&self) -> Option<i64> {
         match &self.flavor {
-            Flavor::Clocked(clocked, _) => clocked.next(),
+            Flavor::Clocked(clocked, _) => Some(clocked.next_ns()),
             _ => None,
         }
     }

@@ -170,8 +170,8 @@ fn wait_on(
     let why = Why { reason: WaitReason::Select, on: core::ptr::from_ref(&several) as usize };
     match limit {
         Ok(until) if !ready => {
-            let first = ops.iter().filter_map(|op| op.handle.deadline()).min();
-            until.or_at(first).wait(&mut here, wait, why);
+            let first = ops.iter().filter_map(|op| op.handle.due_ns()).min();
+            first.map_or(until, |ns| until.or_at(ns)).wait(&mut here, wait, why);
         }
         // If somebody was faster, the wake-up comes.
         _ => {
