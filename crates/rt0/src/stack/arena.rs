@@ -14,6 +14,7 @@ use crate::atomic::{AtomicU32, AtomicUsize, Ordering};
 use crate::lock::{mutex::RtMutex, rank::Rank};
 use crate::sys::mem::{self, Guard};
 use crate::sys::stderr::rtprint;
+use core::fmt;
 use std::io;
 
 const FIRST_BYTES: usize = 16 << 20;
@@ -85,26 +86,57 @@ pub(crate) fn init() {
 }
 
 /// The next slot of a class, guarded.
-pub(crate) fn carve(class: Class) -> io::Result<Slot> {
-    let got = {
-        let _pin = crate::tls::pin::pin();
-        carve_pinned(class)
-    };
-    // The error allocates, so it is made here, where the goroutine is not pinned any more.
-    got.map_err(|why| match why {
-        Refused::Space(e) => no_space(class, e),
-        Refused::Mapping(errno) => no_mapping(errno),
-    })
+pub(crate) fn carve(class: Class) -> Result<Slot, NoSlot> {
+    let _pin = crate::tls::pin::pin();
+    carve_pinned(class)
 }
 
-/// Which of the process's limits is in the way.
-enum Refused {
-    Space(rustix::io::Errno),
+/// Why there is no slot. Not an `io::Error` yet, for that allocates, and this is made in the
+/// runtime too.
+pub(crate) enum NoSlot {
+    Space(Class, rustix::io::Errno),
     Mapping(i32),
+    /// The block does not fit.
+    TooSmall,
 }
 
-fn carve_pinned(class: Class) -> Result<Slot, Refused> {
-    let (slot, kind) = take(class).map_err(Refused::Space)?;
+impl fmt::Display for NoSlot {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            NoSlot::Space(class, e) => write!(
+                f,
+                "rt0: cannot reserve {} bytes of address space for a goroutine's stack (errno={}): \
+                 RLIMIT_AS (ulimit -v) or vm.overcommit_memory=2 leaves no room; raise the limit, \
+                 or give goroutines smaller stacks with Builder::stack_size",
+                class.bytes(),
+                e.raw_os_error()
+            ),
+            NoSlot::Mapping(errno) => write!(
+                f,
+                "rt0: cannot guard a goroutine's stack (errno={errno}): the process has no \
+                 mappings left; raise vm.max_map_count (sysctl vm.max_map_count=1048576) or run \
+                 Linux 6.13 or later, which needs no mapping for a guard"
+            ),
+            NoSlot::TooSmall => {
+                f.write_str("rt0: the program's thread-local variables do not fit this stack size")
+            }
+        }
+    }
+}
+
+impl From<NoSlot> for io::Error {
+    /// In user context: it allocates.
+    fn from(why: NoSlot) -> io::Error {
+        let kind = match why {
+            NoSlot::TooSmall => io::ErrorKind::InvalidInput,
+            NoSlot::Space(..) | NoSlot::Mapping(_) => io::ErrorKind::OutOfMemory,
+        };
+        io::Error::new(kind, why.to_string())
+    }
+}
+
+fn carve_pinned(class: Class) -> Result<Slot, NoSlot> {
+    let (slot, kind) = take(class).map_err(|e| NoSlot::Space(class, e))?;
     if kind == Guard::Mprotect {
         count_mprotect()?;
     }
@@ -116,19 +148,8 @@ fn carve_pinned(class: Class) -> Result<Slot, Refused> {
             }
             Ok(slot)
         }
-        Err(e) => Err(Refused::Mapping(e.raw_os_error())),
+        Err(e) => Err(NoSlot::Mapping(e.raw_os_error())),
     }
-}
-
-fn no_mapping(errno: i32) -> io::Error {
-    io::Error::new(
-        io::ErrorKind::OutOfMemory,
-        format!(
-            "rt0: cannot guard a goroutine's stack (errno={errno}): the process has no mappings \
-             left; raise vm.max_map_count (sysctl vm.max_map_count=1048576) or run Linux 6.13 or \
-             later, which needs no mapping for a guard"
-        ),
-    )
 }
 
 fn take(class: Class) -> Result<(Slot, Guard), rustix::io::Errno> {
@@ -195,22 +216,9 @@ fn spare_is_left(st: &Arenas) -> bool {
     true
 }
 
-fn no_space(class: Class, e: rustix::io::Errno) -> io::Error {
-    io::Error::new(
-        io::ErrorKind::OutOfMemory,
-        format!(
-            "rt0: cannot reserve {} bytes of address space for a goroutine's stack (errno={}): \
-             RLIMIT_AS (ulimit -v) or vm.overcommit_memory=2 leaves no room; raise the limit, or \
-             give goroutines smaller stacks with Builder::stack_size",
-            class.bytes(),
-            e.raw_os_error()
-        ),
-    )
-}
-
 /// The kernel has no markers: guards cost mappings. Near the limit we say so, and what the rest of
 /// the process needs (threads, malloc, an error's report) is left alone.
-fn count_mprotect() -> Result<(), Refused> {
+fn count_mprotect() -> Result<(), NoSlot> {
     let mut st = STATE.lock();
     if st.max_map_count == 0 {
         let mut buf = [0u8; 24];
@@ -219,7 +227,7 @@ fn count_mprotect() -> Result<(), Refused> {
     }
     let (used, limit) = (2 * (st.mprotected + 1), st.max_map_count);
     if used + SPARE_MAPPINGS > limit {
-        return Err(Refused::Mapping(rustix::io::Errno::NOMEM.raw_os_error()));
+        return Err(NoSlot::Mapping(rustix::io::Errno::NOMEM.raw_os_error()));
     }
     st.mprotected += 1;
     if !st.warned && used > limit / 10 * 9 {

@@ -24,6 +24,7 @@ use crate::atomic::Ordering;
 use crate::g::{G, Status, allgadd};
 use crate::sys::mem::PAGE;
 use crate::tls::{tcb, template::Template};
+use arena::NoSlot;
 use std::io;
 
 /// Bytes below a stack that fault. C code may have frames larger than a page and no probes.
@@ -77,7 +78,7 @@ pub(crate) fn stackinit() {
 
 /// A new G with stack and, given a template, a block. Go: malg. In user context: it allocates.
 #[allow(unsafe_code, reason = "carves up a slot that nobody else has")]
-pub(crate) fn malg(class: Class, template: Option<&Template>) -> io::Result<&'static G> {
+pub(crate) fn malg(class: Class, template: Option<&Template>) -> Result<&'static G, NoSlot> {
     let slot = arena::carve(class)?;
     let g_addr = g_address(slot.base, slot.index, class);
     let lo = slot.base + GUARD_BYTES;
@@ -90,10 +91,7 @@ pub(crate) fn malg(class: Class, template: Option<&Template>) -> io::Result<&'st
         let block = (g_addr - t.sym.pthread_size) & !(t.sym.static_align - 1);
         hi = (block - t.below()) & !63;
         if hi < lo + (8 << 10) {
-            return Err(io::Error::new(
-                io::ErrorKind::InvalidInput,
-                "rt0: the program's thread-local variables do not fit this stack size",
-            ));
+            return Err(NoSlot::TooSmall);
         }
         // SAFETY: TB1: fresh, zeroed, and room on both sides by the lines above.
         unsafe { tcb::build(t, block, lo, hi - lo) };
@@ -143,7 +141,7 @@ pub(crate) fn limit_bytes(gp: &G) -> usize {
 }
 
 /// A stack that the runtime itself needs cannot be had.
-pub(crate) fn out_of_stacks(e: &io::Error) -> ! {
+pub(crate) fn out_of_stacks(e: &NoSlot) -> ! {
     crate::throw::fatal_with(format_args!("{e}"), "out of memory (stack allocation)")
 }
 
