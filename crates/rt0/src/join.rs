@@ -28,6 +28,7 @@ use crate::sched::newproc::{Ending, Spec, newproc};
 use crate::sched::wait::Why;
 use crate::sched::waiter::Waiter;
 use crate::sched::{SCHED, park};
+use crate::scope::scope_id;
 use crate::stack::Class;
 use crate::thread::Thread;
 use future::Task;
@@ -405,6 +406,7 @@ impl Builder {
         if let Some(name) = &self.name {
             assert!(!name.contains('\0'), "goroutine name may not contain interior null bytes");
         }
+        let scope = unobserved.as_ref().map_or(0, scope_id);
         let packet = Arc::new(Packet::new(unobserved));
         let theirs = Arc::clone(&packet);
         let body = move || {
@@ -416,7 +418,12 @@ impl Builder {
         };
         let spec = Spec { class, name: self.name.map(Arc::from), at };
         // SAFETY: the caller's promise.
-        unsafe { newproc(body, spec, |gp| packet.set_goroutine(gp)) }?;
+        unsafe {
+            newproc(body, spec, |gp| {
+                gp.scope.set(scope as u64);
+                packet.set_goroutine(gp);
+            })
+        }?;
         Ok(packet)
     }
 }

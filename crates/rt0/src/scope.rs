@@ -35,6 +35,11 @@ struct ScopeData {
     waiter: Waiter,
 }
 
+/// What names a scope for those who look who waits for whom: its goroutines have it too.
+pub(crate) fn scope_id(panicked: &Arc<AtomicBool>) -> usize {
+    Arc::as_ptr(panicked) as usize
+}
+
 impl ScopeData {
     /// On the goroutine, as its last touch of the scope.
     fn ended(&self) {
@@ -72,7 +77,7 @@ where
         env: PhantomData,
     };
     let result = catch_unwind(AssertUnwindSafe(|| f(&scope)));
-    let why = Why { reason: WaitReason::Scope, on: Arc::as_ptr(&scope.data) as usize };
+    let why = Why { reason: WaitReason::Scope, on: scope_id(&scope.data.a_goroutine_panicked) };
     scope.data.running.wait_for_none(|| scope.data.waiter.wait(why));
     match result {
         Err(payload) => resume_unwind(payload),

@@ -53,6 +53,33 @@ fn what_go_reports() {
     dies("GoexitMainOthersDeadlock", "", &["chan receive (nil chan)"]);
 }
 
+/// The circle comes first, with who has which fork, and since where.
+#[test]
+fn who_dines_for_ever_is_shown() {
+    in_all_modes("DiningDeadlock", |f| {
+        assert_eq!(f.status.code(), Some(2), "{f:?}");
+        let report = f.stderr.strip_prefix(DEAD).unwrap_or_else(|| panic!("{f:?}"));
+        let mut lines = report.lines();
+        assert_eq!(lines.next(), Some("deadlock: 5 wait for each other:"), "{f:?}");
+        let circle: Vec<&str> = lines.by_ref().take(5).collect();
+        for (i, line) in circle.iter().enumerate() {
+            let start = |line: &str| line.split(" \"").next().map(str::to_owned);
+            let next = start(circle[(i + 1) % 5].trim_start()).expect("a goroutine");
+            let held =
+                format!(", held by {next} since crates/testprog/src/scenarios/deadlocks.rs:");
+            assert!(line.starts_with("\tgoroutine ") && line.contains(&held), "{line} {f:?}");
+            assert!(line.contains(" [sync.Mutex.Lock]: waits for sync.Mutex 0x"), "{line} {f:?}");
+        }
+        assert_eq!(lines.next(), Some("behind that, 1 waits:"), "{f:?}");
+        let main = lines.next().expect("main waits for one");
+        assert!(main.starts_with("\tgoroutine 1 [join]: waits for the end of goroutine "), "{f:?}");
+    });
+    in_all_modes("PartialDeadlock", |f| {
+        let end = (f.status.code(), f.stdout.as_str(), f.stderr.as_str());
+        assert_eq!(end, (Some(0), "5 in a circle, 0 behind\n", ""));
+    });
+}
+
 #[test]
 fn every_reason_is_named() {
     let states = [

@@ -148,13 +148,16 @@ fn goexit_of_main() {
 #[test]
 fn deadlocks_are_reported_with_their_goroutines() {
     let f = testprog("JoinDeadlock");
-    check(&f, 2, "", "fatal error: all goroutines are asleep - deadlock!\n\ngoroutine ");
-    assert_eq!(f.stderr.matches(" [join]:").count(), 2, "{f:?}");
+    let circle = "fatal error: all goroutines are asleep - deadlock!\n\n\
+                  deadlock: 2 wait for each other:\n\tgoroutine ";
+    check(&f, 2, "", circle);
+    assert_eq!(f.stderr.matches(" [join]: waits for the end of goroutine ").count(), 2, "{f:?}");
+    assert_eq!(f.stderr.matches(" [join]:\n").count(), 2, "{f:?}");
     assert_eq!(f.stderr.matches(BY_MAIN).count(), 2, "{f:?}");
-    assert_eq!(f.stderr.matches(" \"second\" [").count(), 1, "{f:?}");
+    assert_eq!(f.stderr.matches(" \"second\" [join]:\n").count(), 1, "{f:?}");
     assert!(f.stderr.contains("\tcrates/testprog/src/scenarios/exits.rs:"), "{f:?}");
     let f = testprog("ScopeDeadlock");
-    check(&f, 2, "", "fatal error: all goroutines are asleep - deadlock!\n\ngoroutine ");
+    check(&f, 2, "", circle);
     assert!(f.stderr.contains(" [scope wait]:"), "{f:?}");
 }
 
@@ -167,7 +170,7 @@ fn goroutines_can_be_threads() {
     assert!(f.stderr.contains("one thread each"), "{f:?}");
     for scenario in ["JoinDeadlock", "ScopeDeadlock", "LockedDeadlock"] {
         let f = testprog_with(&[scenario], &[("GODEBUG", "tlsmode=3")]);
-        check(&f, 2, "", "fatal error: all goroutines are asleep - deadlock!\n\ngoroutine ");
+        check(&f, 2, "", "fatal error: all goroutines are asleep - deadlock!\n\n");
     }
     check(&testprog_with(&["LockOSThreadAlt"], &[("GODEBUG", "tlsmode=3")]), 0, "OK\n", "");
 }
@@ -182,8 +185,9 @@ fn goroutines_locked_to_threads() {
     assert!(f.stdout == "OK\n" || f.stdout == "unshare not permitted\n", "{f:?}");
     for scenario in ["LockedDeadlock", "LockedDeadlock2"] {
         let f = testprog(scenario);
-        check(&f, 2, "", "fatal error: all goroutines are asleep - deadlock!\n\ngoroutine ");
-        assert_eq!(f.stderr.matches(" [scope wait, locked to thread]:").count(), 1, "{f:?}");
+        check(&f, 2, "", "fatal error: all goroutines are asleep - deadlock!\n\ngoroutine 1 [");
+        let locked = " [chan receive (nil chan), locked to thread]:";
+        assert_eq!(f.stderr.matches(locked).count(), 1, "{f:?}");
     }
 }
 

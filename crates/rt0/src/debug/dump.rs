@@ -73,6 +73,7 @@ pub(crate) fn all_goroutines() {
         return;
     }
     runtime_line();
+    let _ = super::graph::Graph::read().write(&mut Stderr::new());
     for gp in crate::g::allgs().filter(live).take(MOST) {
         goroutine(gp, state_text(gp));
         rtprint!("\n");

@@ -2,11 +2,13 @@
 
 pub(crate) mod dump;
 pub(crate) mod g0check;
+pub(crate) mod graph;
 pub(crate) mod ms;
 pub(crate) mod vars;
 pub(crate) mod waits;
 
 pub use g0check::NoAllocOnG0;
+pub use graph::{Deadlock, deadlocks};
 pub use waits::{Holder, Party, Waiting, waits};
 
 /// Writes the state of the scheduler to standard error: a line about it as a whole, and one for

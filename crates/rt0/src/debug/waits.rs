@@ -22,7 +22,7 @@ use core::fmt;
 use core::panic::Location;
 
 /// A goroutine, or a thread that is none.
-#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
 #[non_exhaustive]
 pub enum Party {
     /// By its number.
@@ -198,7 +198,20 @@ impl Seen {
         }
     }
 
-    fn in_words(&self) -> Option<Waiting> {
+    /// The address of what is waited for, if that is one thing.
+    pub(super) fn object(&self) -> usize {
+        self.on
+    }
+
+    /// The goroutine's name.
+    pub(super) fn name(&self) -> Option<&str> {
+        match self.waiter {
+            Waiter::G(gp) => gp.name(),
+            Waiter::Thread(_) => None,
+        }
+    }
+
+    pub(super) fn in_words(&self) -> Option<Waiting> {
         let mut on = Vec::new();
         self.each_object(|object| on.push(object));
         let (party, timed, holder) = (self.party, self.timed, self.holder());

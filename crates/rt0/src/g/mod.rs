@@ -208,8 +208,8 @@ pub(crate) struct G {
     gopc: AtomicUsize,
     /// `Option<&'static Extras>`, made only when something uncommon is recorded.
     extras: AtomicUsize,
-    /// When it parked, ns; 0 unless parked.
-    pub(crate) waitsince: Word,
+    /// The scope that waits for it (scope.rs), as its waits name it; 0: none.
+    pub(crate) scope: Word,
 
     // Constant once the slot is made.
     pub(crate) stack_lo: AtomicUsize,
@@ -250,7 +250,7 @@ impl G {
             parent_goid: Word::new(0),
             gopc: AtomicUsize::new(0),
             extras: AtomicUsize::new(0),
-            waitsince: Word::new(0),
+            scope: Word::new(0),
             stack_lo: AtomicUsize::new(0),
             stack_hi: AtomicUsize::new(0),
             stackguard0: AtomicUsize::new(0),

@@ -35,11 +35,12 @@ pub(crate) mod moment;
 
 use super::{SCHED, procresize, thread_parker};
 use crate::atomic::{AtomicBool, Ordering};
+use crate::debug::graph::Graph;
 use crate::g::{Status, WaitReason};
 use crate::lock::note::Note;
 use crate::m::M;
 use crate::sys::nanotime;
-use crate::sys::stderr::rtprint;
+use crate::sys::stderr::{Stderr, rtprint};
 use crate::sys::{signal, threads};
 use moment::{Look, held_at_one_moment};
 
@@ -215,6 +216,9 @@ fn report() -> ! {
         crate::throw::fatal("no goroutines (main called runtime.Goexit) - deadlock!");
     }
     rtprint!("fatal error: all goroutines are asleep - deadlock!\n\n");
+    let mut out = Stderr::new();
+    let _ = Graph::read().write(&mut out);
+    drop(out);
     crate::debug::dump::user_goroutines();
     crate::sys::exit_group(2);
 }

@@ -154,7 +154,7 @@ where
     }
     gostartcallfn(newg, f);
     newg.set_gopc(at);
-    newg.waitsince.set(0);
+    newg.scope.set(0);
     newg.park.resumed();
     newg.casgstatus(Status::Dead, Status::Runnable);
 }

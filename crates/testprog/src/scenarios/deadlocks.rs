@@ -21,6 +21,8 @@ pub(crate) const SCENARIOS: &[Entry] = &[
     ("SimpleDeadlock", Main(simple_deadlock)),
     ("InitDeadlock", Main(not_reached)),
     ("MultiDeadlock", Main(multi_deadlock)),
+    ("DiningDeadlock", Main(dining_deadlock)),
+    ("PartialDeadlock", Main(partial_deadlock)),
     ("TimerStopped", Main(timer_stopped)),
     ("NochanTimer", Main(nochan_timer)),
     ("SleepThen", Main(sleep_then)),
@@ -95,6 +97,46 @@ fn multi_deadlock() -> ExitCode {
     let group = WaitGroup::new();
     group.add(1);
     group.wait();
+    DONE
+}
+
+/// Each has the fork to the left and waits for the one to the right.
+fn dine() -> Vec<rt0::JoinHandle<()>> {
+    const NAMES: [&str; 5] = ["Plato", "Kant", "Hume", "Marx", "Hegel"];
+    let forks: Vec<_> = NAMES.iter().map(|_| Arc::new(Mutex::new(()))).collect();
+    let all_have_one = Arc::new(rt0::sync::Barrier::new(NAMES.len()));
+    let sit_down = |(i, name): (usize, &str)| {
+        let left = Arc::clone(&forks[i]);
+        let right = Arc::clone(&forks[(i + 1) % NAMES.len()]);
+        let all_have_one = Arc::clone(&all_have_one);
+        let philosopher = rt0::Builder::new().name(name).go(move || {
+            let _left = left.lock();
+            all_have_one.wait();
+            let _right = right.lock();
+        });
+        philosopher.expect("a goroutine")
+    };
+    NAMES.into_iter().enumerate().map(sit_down).collect()
+}
+
+fn dining_deadlock() -> ExitCode {
+    for philosopher in dine() {
+        drop(philosopher.join());
+    }
+    DONE
+}
+
+/// The same, while main lives and looks.
+fn partial_deadlock() -> ExitCode {
+    let philosophers = dine();
+    let found = loop {
+        rt0::time::sleep(Duration::from_millis(1));
+        if let Some(found) = rt0::debug::deadlocks().pop() {
+            break found;
+        }
+    };
+    drop(philosophers);
+    println!("{} in a circle, {} behind", found.circle.len(), found.behind.len());
     DONE
 }
 

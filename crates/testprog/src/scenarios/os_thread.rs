@@ -157,16 +157,9 @@ fn lock_os_thread_avoids_state_propagation() -> ExitCode {
     DONE
 }
 
-/// Waits for a goroutine that waits for its own end.
+/// Go: `select {}`.
 fn wait_for_ever() {
-    rt0::scope(|s| {
-        let (tx, rx) = std::sync::mpsc::channel::<rt0::ScopedJoinHandle<'_, ()>>();
-        let own = s.go(move || {
-            let own = rt0::blocking(|| rx.recv().expect("sent below"));
-            drop(own.join());
-        });
-        tx.send(own).expect("received");
-    });
+    let _: Result<(), _> = rt0::chan::never().recv();
 }
 
 /// Main waits, locked.
@@ -176,12 +169,12 @@ fn locked_deadlock() -> ExitCode {
     DONE
 }
 
-/// The same on a goroutine that main waits for.
+/// The same on a goroutine; main waits too.
 fn locked_deadlock2() -> ExitCode {
-    let waits = rt0::go(|| {
+    drop(rt0::go(|| {
         let _guard = rt0::lock_os_thread();
         wait_for_ever();
-    });
-    drop(waits.join());
+    }));
+    wait_for_ever();
     DONE
 }

@@ -1,0 +1,198 @@
+//! `rt0::debug::deadlocks`: what waits for ever in a process that lives.
+
+use rt0::debug::{Deadlock, Party, deadlocks};
+use rt0::sync::{Barrier, Mutex, Once, RwLock};
+use std::sync::{Arc, mpsc};
+use std::thread;
+use std::time::Duration;
+
+/// Longer than any test.
+const LONG: Duration = Duration::from_secs(10_000);
+
+fn forever<T>(t: T) -> &'static T {
+    Box::leak(Box::new(t))
+}
+
+fn id<T>(h: &rt0::JoinHandle<T>) -> Party {
+    Party::Goroutine(h.goroutine().id())
+}
+
+/// Waits for the deadlock that `party` is in.
+fn deadlock_of(party: Party) -> Deadlock {
+    loop {
+        let met = |d: &Deadlock| d.circle.iter().chain(&d.behind).any(|w| w.party == party);
+        if let Some(found) = deadlocks().into_iter().find(met) {
+            return found;
+        }
+        thread::sleep(Duration::from_millis(1));
+    }
+}
+
+fn circle(d: &Deadlock) -> Vec<Party> {
+    let mut parties: Vec<_> = d.circle.iter().map(|w| w.party).collect();
+    parties.sort();
+    parties
+}
+
+/// Goroutines in a ring, each with a lock that the one before wants.
+fn ring(n: usize) -> Vec<Party> {
+    let locks: Vec<&'static Mutex<()>> = (0..n).map(|_| forever(Mutex::new(()))).collect();
+    let all_have = Arc::new(Barrier::new(n));
+    let ring = (0..n).map(|i| {
+        let (own, next, all_have) = (locks[i], locks[(i + 1) % n], Arc::clone(&all_have));
+        id(&rt0::go(move || {
+            let _own = own.lock();
+            all_have.wait();
+            drop(next.lock());
+        }))
+    });
+    ring.collect()
+}
+
+#[rt0::test]
+fn a_ring_is_shown_in_order_with_the_places() {
+    for n in [1, 2, 5, 100] {
+        let parties = ring(n);
+        let d = deadlock_of(parties[0]);
+        assert_eq!(circle(&d), parties, "{d:?}");
+        for (i, w) in d.circle.iter().enumerate() {
+            let holder = w.holder.expect("a holder");
+            assert_eq!(holder.party, d.circle[(i + 1) % n].party, "{d:?}");
+            assert_eq!(holder.at.expect("a place").file(), file!());
+        }
+        assert!(d.behind.is_empty());
+    }
+}
+
+#[rt0::test]
+fn who_waits_behind_is_shown_too() {
+    let (a, b) = (forever(Mutex::new(())), forever(RwLock::new(())));
+    let both = forever(Barrier::new(2));
+    let first = rt0::go(|| {
+        let _a = a.lock();
+        both.wait();
+        drop(b.read());
+    });
+    let second = rt0::go(|| {
+        let _b = b.write();
+        both.wait();
+        drop(a.lock());
+    });
+    let ends = [id(&first), id(&second)];
+    assert_eq!(circle(&deadlock_of(ends[0])), ends);
+    let joins = rt0::go(move || first.join().is_ok());
+    let behind = [id(&joins), id(&rt0::go(move || joins.join().is_ok()))];
+    let scope = id(&rt0::go(|| {
+        rt0::scope(|s| {
+            s.go(|| drop(a.lock()));
+            s.go(|| drop(b.write()));
+        });
+    }));
+    let d = deadlock_of(scope);
+    assert_eq!(circle(&d), ends);
+    deadlock_of(behind[1]);
+    let d = deadlock_of(scope);
+    assert!(behind.iter().all(|p| d.behind.iter().any(|w| w.party == *p)), "{d:?}");
+    assert_eq!(d.behind.len(), 5, "{d:?}");
+}
+
+#[rt0::test]
+fn threads_are_in_it() {
+    let (a, b) = (forever(Mutex::new(())), forever(Mutex::new(())));
+    let both = forever(Barrier::new(2));
+    let (tell, told) = mpsc::channel();
+    thread::spawn(move || {
+        // SAFETY: no precondition.
+        #[allow(unsafe_code, reason = "the kernel's number of this thread")]
+        tell.send(unsafe { libc::gettid() } as u32).expect("the test listens");
+        let _a = a.lock();
+        both.wait();
+        drop(b.lock());
+    });
+    let g = rt0::go(|| {
+        let _b = b.lock();
+        both.wait();
+        drop(a.lock());
+    });
+    let thread = Party::Thread(told.recv().expect("a number"));
+    assert_eq!(circle(&deadlock_of(thread)), [id(&g), thread]);
+}
+
+#[rt0::test]
+fn a_party_can_wait_for_itself() {
+    let lock = forever(RwLock::new(()));
+    let twice = rt0::go(|| {
+        let _own = lock.write();
+        drop(lock.write());
+    });
+    assert_eq!(circle(&deadlock_of(id(&twice))), [id(&twice)]);
+    let once = forever(Once::new());
+    let again = rt0::go(|| once.call_once(|| once.call_once(|| ())));
+    assert_eq!(circle(&deadlock_of(id(&again))), [id(&again)]);
+}
+
+#[rt0::test]
+fn a_lock_whose_holder_ended_is_nobodys() {
+    let lock = forever(Mutex::new(()));
+    rt0::go(|| std::mem::forget(lock.lock())).join().expect("no panic");
+    let waits = id(&rt0::go(|| drop(lock.lock())));
+    let d = deadlock_of(waits);
+    assert!(d.circle.is_empty() && d.behind.len() == 1, "{d:?}");
+    let nothing = rt0::go(|| rt0::chan::never::<()>().recv());
+    let nothing_party = id(&nothing);
+    let d = deadlock_of(id(&rt0::go(move || nothing.join().is_ok())));
+    assert!(d.circle.is_empty() && d.behind.len() == 2, "{d:?}");
+    assert_eq!(d.behind[0].party, nothing_party);
+}
+
+/// None of these is in a deadlock, however long one looks, while rings come and go beside them.
+#[rt0::test]
+fn what_can_go_on_is_not_reported() {
+    let (a, b) = (forever(Mutex::new(0_u64)), forever(Mutex::new(0_u64)));
+    let stop = forever(RwLock::new(false));
+    let busy: Vec<_> = (0..4)
+        .map(|i| {
+            rt0::go(move || {
+                while !*stop.read().expect("not poisoned") {
+                    // In the same order, so there is always one that goes on.
+                    let mut first = a.lock().expect("not poisoned");
+                    *first += 1;
+                    if i % 2 == 0 {
+                        rt0::gosched();
+                    }
+                    *b.lock().expect("not poisoned") += 1;
+                    drop(first);
+                    let inner = rt0::go(|| drop(b.lock()));
+                    rt0::scope(|s| {
+                        s.go(|| drop(a.lock()));
+                    });
+                    inner.join().expect("no panic");
+                }
+            })
+        })
+        .collect();
+    let parties: Vec<_> = busy.iter().map(id).collect();
+    let sleeper = rt0::go(|| rt0::time::sleep(LONG));
+    let held = forever(Mutex::new(()));
+    let holder = rt0::go(|| {
+        let _guard = held.lock();
+        rt0::time::sleep(LONG);
+    });
+    let waits = [
+        id(&rt0::go(move || sleeper.join().is_ok())),
+        id(&rt0::go(|| drop(held.lock()))),
+        id(&rt0::go(|| drop(held.try_lock_for(LONG)))),
+        id(&holder),
+        id(&rt0::go(|| rt0::chan::never::<()>().recv())),
+    ];
+    for _ in 0..2000 {
+        for d in deadlocks() {
+            for w in d.circle.iter().chain(&d.behind) {
+                assert!(!parties.contains(&w.party) && !waits.contains(&w.party), "{d:?}");
+            }
+        }
+        rt0::gosched();
+    }
+    *stop.write().expect("not poisoned") = true;
+    busy.into_iter().for_each(|h| h.join().expect("no panic"));
+}
