@@ -16,7 +16,7 @@
 //! them all, and the order has to be sorted for each select.
 
 use super::op::{Op, Purpose};
-use super::random;
+use super::random::Order;
 use super::selected::SelectedOperation;
 use super::storage::Storage;
 use crate::chan::here::{Here, Until};
@@ -59,16 +59,13 @@ pub(crate) fn choose<'a>(
         return None;
     }
     let mut storage = Storage::new();
-    for op in &*ops {
-        storage.reserve(op.handle.layout());
-    }
     loop {
-        if !biased {
-            random::shuffle(ops);
-        }
-        for op in &*ops {
+        let mut order = Order::new(biased);
+        for i in 0..ops.len() {
+            let op = order.next(ops, i);
+            storage.reserve(op.handle.layout());
             if let Some(chosen) = op.handle.choose(&mut storage) {
-                return Some(SelectedOperation::new(*op, chosen, storage));
+                return Some(SelectedOperation::new(op, chosen, storage));
             }
         }
         let limit = patience.until();
@@ -90,11 +87,12 @@ pub(crate) fn ready(ops: &mut [Op<'_>], patience: Patience<'_>, biased: bool) ->
         return None;
     }
     loop {
-        if !biased {
-            random::shuffle(ops);
-        }
-        if let Some(op) = ops.iter().find(|op| op.handle.is_ready()) {
-            return Some(op.index);
+        let mut order = Order::new(biased);
+        for i in 0..ops.len() {
+            let op = order.next(ops, i);
+            if op.handle.is_ready() {
+                return Some(op.index);
+            }
         }
         let limit = patience.until();
         let waited = with_entries(ops, |_| core::ptr::null_mut(), limit, Purpose::Watch);
