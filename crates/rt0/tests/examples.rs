@@ -12,6 +12,7 @@ mod support;
 use std::collections::BTreeMap;
 use std::fs::{self, Permissions};
 use std::io::{self, Read, Write};
+use std::net::TcpStream;
 use std::os::unix::fs::PermissionsExt;
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
@@ -108,7 +109,11 @@ fn pipeline_does_every_job_or_stops() {
 
 #[test]
 fn bad_arguments_are_told_and_exit_with_2() {
-    let cases: [(&str, &[&str], &str); 13] = [
+    let cases: [(&str, &[&str], &str); 17] = [
+        ("echo", &["a", "b"], "usage: echo"),
+        ("proxy", &["a"], "usage: proxy"),
+        ("proxy", &[], "usage: proxy"),
+        ("chat", &["a", "b"], "usage: chat"),
         ("sieve", &["many"], "usage: sieve"),
         ("pipeline", &["1", "2"], "usage: pipeline"),
         ("million", &["0"], "usage: million"),
@@ -257,5 +262,108 @@ fn examples_of_waiting_end_as_they_should() {
     ] {
         let out = run(&mut Command::new(example(name)));
         assert_eq!((out.code, out.stdout.as_str(), out.stderr.as_str()), (Some(0), says, ""));
+    }
+}
+
+/// A server that is killed at the end, and where it listens.
+struct Server(std::process::Child, String);
+
+impl Server {
+    fn start(name: &str, args: &[&str]) -> Server {
+        let mut child = Command::new(example(name))
+            .args(args)
+            .stdout(Stdio::piped())
+            .stderr(Stdio::null())
+            .spawn()
+            .expect("it starts");
+        let out = child.stdout.take().expect("piped");
+        let mut line = String::new();
+        io::BufRead::read_line(&mut io::BufReader::new(out), &mut line).expect("a line");
+        let address = line.strip_prefix("listening on ").expect("its address").trim().to_owned();
+        Server(child, address)
+    }
+
+    fn connect(&self) -> TcpStream {
+        let stream = TcpStream::connect(&self.1).expect("it listens");
+        stream.set_read_timeout(Some(Duration::from_secs(60))).expect("not zero");
+        stream
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}
+
+/// What `stream` answers to `data`, sent by another thread.
+fn ask(stream: TcpStream, data: &[u8]) -> Vec<u8> {
+    let mut back = Vec::new();
+    thread::scope(|s| {
+        s.spawn(|| {
+            (&stream).write_all(data).expect("it reads");
+            stream.shutdown(std::net::Shutdown::Write).expect("connected");
+        });
+        (&stream).read_to_end(&mut back).expect("it answers");
+    });
+    back
+}
+
+#[test]
+fn echo_and_proxy_return_every_byte() {
+    let echo = Server::start("echo", &["127.0.0.1:0"]);
+    let proxy = Server::start("proxy", &["127.0.0.1:0", &echo.1]);
+    let large: Vec<u8> = (0..3_000_000_u32).map(|i| (i * 31 >> 7) as u8).collect();
+    thread::scope(|s| {
+        for server in [&echo, &proxy] {
+            for size in [0, 1, 5_000, large.len()] {
+                let data = &large[..size];
+                s.spawn(move || assert!(ask(server.connect(), data) == data, "{size} bytes"));
+            }
+        }
+    });
+    drop(echo);
+    assert_eq!(ask(proxy.connect(), b""), b"", "nobody is behind it");
+}
+
+#[test]
+fn chat_says_what_is_said_to_the_room() {
+    let chat = Server::start("chat", &["127.0.0.1:0"]);
+    let join = |name: &str| {
+        let stream = chat.connect();
+        writeln!(&stream, "{name}").expect("it reads");
+        let mut lines = io::BufRead::lines(io::BufReader::new(stream.try_clone().expect("one")));
+        assert_eq!(lines.next().expect("a line").expect("text"), format!("* {name} is here"));
+        (stream, move || lines.next().map(|line| line.expect("text")))
+    };
+    let (mut ann, mut ann_hears) = join("ann");
+    let (mut bob, mut bob_hears) = join("bob");
+    assert_eq!(ann_hears().as_deref(), Some("* bob is here"));
+    writeln!(bob, "hello").expect("it reads");
+    assert_eq!(ann_hears().as_deref(), Some("bob: hello"));
+    assert_eq!(bob_hears().as_deref(), Some("bob: hello"));
+    writeln!(ann, "/join attic").expect("it reads");
+    assert_eq!(bob_hears().as_deref(), Some("* ann has left"));
+    assert_eq!(ann_hears().as_deref(), Some("* ann is here"));
+    writeln!(bob, "nobody hears this\n/who").expect("it reads");
+    assert_eq!(bob_hears().as_deref(), Some("bob: nobody hears this"));
+    assert_eq!(bob_hears().as_deref(), Some("* bob"));
+    writeln!(ann, "/quit").expect("it reads");
+    assert_eq!(ann_hears(), None);
+    // One who does not read what is said is put out; the others go on.
+    let (carl, _) = join("carl");
+    rustix::net::sockopt::set_socket_recv_buffer_size(&carl, 4096).expect("a socket");
+    assert_eq!(bob_hears().as_deref(), Some("* carl is here"));
+    let line = "x".repeat(1000);
+    loop {
+        for _ in 0..50 {
+            bob.write_all(format!("{line}\n").as_bytes()).expect("it reads");
+            assert_eq!(bob_hears(), Some(format!("bob: {line}")));
+        }
+        bob.write_all(b"/who\n").expect("it reads");
+        if bob_hears().expect("he is still there") == "* bob" {
+            return;
+        }
     }
 }

@@ -444,6 +444,56 @@ fn a_clone_closed_while_another_waits_does_not_lose_its_wake_up() {
     }
 }
 
+/// A read stops at urgent data, with more behind it: the next one must not wait for news.
+#[rt0::test]
+fn reads_go_on_behind_urgent_data() {
+    let (client, mut server) = pair();
+    for _ in 0..20 {
+        let reader = rt0::go(move || {
+            let mut got = Vec::new();
+            while got.len() < 6 {
+                let mut buf = [0; 64];
+                let n = server.read(&mut buf).expect("it comes");
+                got.extend_from_slice(&buf[..n]);
+            }
+            (server, got)
+        });
+        rt0::gosched();
+        (&client).write_all(b"abc").expect("room");
+        rustix::net::send(&client, b"!", rustix::net::SendFlags::OOB).expect("room");
+        (&client).write_all(b"def").expect("room");
+        let got;
+        (server, got) = reader.join().expect("no panic");
+        assert_eq!(got, b"abcdef");
+    }
+}
+
+/// Data, then the end, at every distance from each other.
+#[rt0::test]
+fn the_end_is_found_behind_short_reads() {
+    for pause in 0..300_u64 {
+        let (mut client, mut server) = pair();
+        let reader = rt0::go(move || {
+            let mut buf = [0; 64];
+            let mut total = 0;
+            loop {
+                match server.read(&mut buf).expect("no error") {
+                    0 => return total,
+                    n => total += n,
+                }
+            }
+        });
+        client.write_all(b"abc").expect("room");
+        match pause % 3 {
+            0 => {}
+            1 => rt0::gosched(),
+            _ => sleep(Duration::from_micros(pause)),
+        }
+        drop(client);
+        assert_eq!(reader.join().expect("no panic"), 3);
+    }
+}
+
 #[test]
 fn the_same_on_one_two_and_eight_ps() {
     support::on_ps(&[1, 2, 8]);

@@ -84,30 +84,64 @@ impl Pollable {
         dir: Dir,
         op: impl FnMut(BorrowedFd<'_>) -> rustix::io::Result<T>,
     ) -> io::Result<T> {
-        self.io_paced(dir, None, op)
+        self.run::<T, false>(dir, None, op, |_| false)
     }
 
     /// The same for what the kernel does not announce: tried again after `pace` at the latest.
-    #[inline]
     pub(crate) fn io_paced<T>(
         &self,
         dir: Dir,
         pace: Option<Duration>,
-        mut op: impl FnMut(BorrowedFd<'_>) -> rustix::io::Result<T>,
+        op: impl FnMut(BorrowedFd<'_>) -> rustix::io::Result<T>,
     ) -> io::Result<T> {
-        let mut since = 0;
+        self.run::<T, false>(dir, pace, op, |_| false)
+    }
+
+    /// The same for `len` bytes of a TCP stream. If fewer were there, or fewer had room, the next
+    /// try would find nothing: it is not made until the kernel says that something has changed.
+    #[inline]
+    pub(crate) fn io_stream(
+        &self,
+        dir: Dir,
+        len: usize,
+        op: impl FnMut(BorrowedFd<'_>) -> rustix::io::Result<usize>,
+    ) -> io::Result<usize> {
+        self.run::<usize, true>(dir, None, op, |n| *n < len && *n > 0)
+    }
+
+    #[inline]
+    fn run<T, const SKIPS: bool>(
+        &self,
+        dir: Dir,
+        pace: Option<Duration>,
+        mut op: impl FnMut(BorrowedFd<'_>) -> rustix::io::Result<T>,
+        is_the_last: impl Fn(&T) -> bool,
+    ) -> io::Result<T> {
+        let (mut since, mut waited) = (0, false);
         loop {
             let seen = self.pd.seen(dir);
             let may = self.pd.may(dir);
-            if matches!(may, May::Try | May::TryOnce) {
+            let tries = match may {
+                // Who asked the kernel instead of the gate has its answer.
+                May::Try => waited || !(SKIPS && self.pd.is_used_up(dir, seen)),
+                May::TryOnce => true,
+                May::Closed | May::TimedOut => false,
+            };
+            if tries {
                 match op(self.as_fd()) {
                     Err(Errno::AGAIN) => {}
                     Err(Errno::INTR) => continue,
                     Err(e) => return Err(self.check_open().err().unwrap_or(e.into())),
-                    Ok(v) => return Ok(v),
+                    Ok(v) => {
+                        if SKIPS && is_the_last(&v) {
+                            self.pd.use_up(dir, seen);
+                        }
+                        return Ok(v);
+                    }
                 }
             }
             self.wait(may, dir, seen, &mut since, pace)?;
+            waited = true;
         }
     }
 

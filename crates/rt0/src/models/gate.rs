@@ -4,15 +4,18 @@
 //! and that is not ordered by anything but the gate. The reader must not sleep beyond it, whoever
 //! else claims its ticket meanwhile, and its place among the waiters is empty when it leaves.
 //!
-//! Covers: seen, join, change; the waiters' list; giving up by a deadline, with g/ticket.rs as it
+//! In another world the data and the end of a stream come while it is read, and reads that would
+//! find nothing are not made: the end must be found all the same.
+//!
+//! Covers: seen, join, change; used_up and what lies behind the data; the waiters' list; giving up by a deadline, with g/ticket.rs as it
 //! ships. Abstracts away: epoll, which is one thread that makes a change; parking, which is a key.
 
 use super::{check, leak, must_catch};
 use crate::atomic::{AtomicBool, Ordering};
 use crate::g::key::Key;
 use crate::g::ticket::{ABORTED, FIRST_OP, TIMEOUT, TicketWord};
-use crate::netpoll::gate::{Gate, Waiters};
-use loom::sync::Mutex;
+use crate::netpoll::gate::{Behind, Gate, Waiters};
+use loom::sync::{Condvar, Mutex};
 use loom::thread;
 
 const CHANGED: usize = FIRST_OP;
@@ -69,7 +72,7 @@ impl World {
     fn change(&self, what: &AtomicBool) {
         what.store(true, Ordering::Relaxed);
         let mut waiters = self.waiters.lock().expect("nobody panics");
-        self.gate.change();
+        self.gate.change(Behind::Nothing);
         while let Some((who, ticket)) = waiters.pop() {
             self.wake((who, ticket), CHANGED);
         }
@@ -129,6 +132,100 @@ fn data_against_deadline() {
     timer.join().expect("it does not panic");
     reader.join().expect("it does not panic");
     w.assert_empty();
+}
+
+/// A socket of the kernel's, and its place in the poll set.
+#[derive(Default)]
+struct Socket {
+    data: bool,
+    end: bool,
+    /// There is an event that was not reported.
+    edge: bool,
+}
+
+struct Stream {
+    w: &'static World,
+    socket: Mutex<Socket>,
+    edge: Condvar,
+}
+
+impl Stream {
+    fn arrives(&self, what: impl Fn(&mut Socket)) {
+        let mut socket = self.socket.lock().expect("nobody panics");
+        what(&mut socket);
+        socket.edge = true;
+        self.edge.notify_all();
+    }
+
+    /// The poller, until it has reported the end.
+    fn poll(&self) {
+        loop {
+            let mut socket = self.socket.lock().expect("nobody panics");
+            while !socket.edge {
+                socket = self.edge.wait(socket).expect("nobody panics");
+            }
+            socket.edge = false;
+            let behind = if socket.end { Behind::Maybe } else { Behind::Nothing };
+            drop(socket);
+            let mut waiters = self.w.waiters.lock().expect("nobody panics");
+            self.w.gate.change(behind);
+            while let Some(wait) = waiters.pop() {
+                self.w.wake(wait, CHANGED);
+            }
+            if behind == Behind::Maybe {
+                return;
+            }
+        }
+    }
+
+    /// io/pollable.rs `run`, until the end of the stream.
+    fn read_all(&self) {
+        let w = self.w;
+        loop {
+            let seen = w.gate.seen();
+            if !w.gate.is_used_up(seen) {
+                let mut socket = self.socket.lock().expect("nobody panics");
+                if core::mem::take(&mut socket.data) {
+                    w.gate.use_up(seen);
+                    continue;
+                } else if socket.end {
+                    return;
+                }
+            }
+            let ticket = w.tickets[0].begin();
+            let joined = {
+                let mut waiters = w.waiters.lock().expect("nobody panics");
+                w.gate.join(seen, &mut waiters, (0, ticket))
+            };
+            if joined {
+                w.keys[0].wait();
+            } else {
+                assert!(w.tickets[0].claim(ticket, ABORTED), "nobody knows the ticket");
+            }
+        }
+    }
+}
+
+/// Data and the end come, together or one after the other, while a stream is read.
+fn read_to_the_end() {
+    let socket = Mutex::new(Socket::default());
+    let s = leak(Stream { w: world(), socket, edge: Condvar::new() });
+    let poller = thread::spawn(|| s.poll());
+    let reader = thread::spawn(|| s.read_all());
+    s.arrives(|socket| socket.data = true);
+    s.arrives(|socket| socket.end = true);
+    poller.join().expect("it does not panic");
+    reader.join().expect("it does not panic");
+}
+
+#[test]
+fn the_end_of_a_stream_is_found_behind_its_data() {
+    check(read_to_the_end);
+}
+
+#[test]
+fn catches_reads_that_are_not_made_at_the_end() {
+    must_catch("gate.behind", read_to_the_end);
 }
 
 #[test]

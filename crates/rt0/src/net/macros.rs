@@ -149,10 +149,21 @@ macro_rules! limits {
 
 /// `Read` and `Write` for a stream and for references to it.
 macro_rules! stream_io {
-    ($($t:ty),*) => {$(
+    ($name:ident, $recv:ident, $send:ident) => {
+        stream_io!(@ $name, $recv, $send);
+        stream_io!(@ &$name, $recv, $send);
+
+        impl $name {
+            /// What it is made of.
+            pub(crate) fn pollable(&self) -> &crate::io::pollable::Pollable {
+                &self.0
+            }
+        }
+    };
+    (@ $t:ty, $recv:ident, $send:ident) => {
         impl std::io::Read for $t {
             fn read(&mut self, buf: &mut [u8]) -> std::io::Result<usize> {
-                crate::net::socket::recv(&self.0, buf)
+                crate::net::socket::$recv(&self.0, buf)
             }
 
             fn read_vectored(
@@ -165,7 +176,7 @@ macro_rules! stream_io {
 
         impl std::io::Write for $t {
             fn write(&mut self, buf: &[u8]) -> std::io::Result<usize> {
-                crate::net::socket::send(&self.0, buf)
+                crate::net::socket::$send(&self.0, buf)
             }
 
             fn write_vectored(
@@ -180,7 +191,7 @@ macro_rules! stream_io {
                 Ok(())
             }
         }
-    )*};
+    };
 }
 
 pub(super) use {descriptor_traits, limits, stream_io};

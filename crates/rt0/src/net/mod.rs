@@ -17,7 +17,7 @@ mod addr;
 mod connect;
 mod lookup;
 mod macros;
-mod socket;
+pub(crate) mod socket;
 mod tcp;
 mod udp;
 pub mod unix;

@@ -30,11 +30,29 @@ pub(super) fn family_of(addr: &SocketAddr) -> AddressFamily {
 }
 
 #[inline]
-pub(super) fn recv(s: &Pollable, buf: &mut [u8]) -> io::Result<usize> {
+pub(crate) fn recv(s: &Pollable, buf: &mut [u8]) -> io::Result<usize> {
     match s.io(Dir::Read, |fd| rustix::net::recv(fd, &mut *buf, RECV).map(|(n, _)| n))? {
         0 => s.check_open().map(|()| 0), // not the other side's end
         n => Ok(n),
     }
+}
+
+/// The same for TCP.
+#[inline]
+pub(crate) fn recv_tcp(s: &Pollable, buf: &mut [u8]) -> io::Result<usize> {
+    let len = buf.len();
+    match s
+        .io_stream(Dir::Read, len, |fd| rustix::net::recv(fd, &mut *buf, RECV).map(|(n, _)| n))?
+    {
+        0 => s.check_open().map(|()| 0), // not the other side's end
+        n => Ok(n),
+    }
+}
+
+/// The same for TCP.
+#[inline]
+pub(crate) fn send_tcp(s: &Pollable, buf: &[u8]) -> io::Result<usize> {
+    s.io_stream(Dir::Write, buf.len(), |fd| rustix::net::send(fd, buf, SEND))
 }
 
 pub(super) fn peek(s: &Pollable, buf: &mut [u8]) -> io::Result<usize> {
@@ -43,7 +61,7 @@ pub(super) fn peek(s: &Pollable, buf: &mut [u8]) -> io::Result<usize> {
 }
 
 #[inline]
-pub(super) fn send(s: &Pollable, buf: &[u8]) -> io::Result<usize> {
+pub(crate) fn send(s: &Pollable, buf: &[u8]) -> io::Result<usize> {
     s.io(Dir::Write, |fd| rustix::net::send(fd, buf, SEND))
 }
 

@@ -30,7 +30,7 @@ descriptor_traits! {
     TcpListener, std::net::TcpListener;
 }
 limits!(TcpStream TcpListener);
-stream_io!(TcpStream, &TcpStream);
+stream_io!(TcpStream, recv_tcp, send_tcp);
 
 impl TcpStream {
     /// Connects to the first of the addresses that answers.

@@ -17,7 +17,7 @@
 //!   flags and limits change under it and are read without.
 //! * `PD3`: when it is given back nobody waits: waiters borrow the owner of the descriptor.
 
-use super::gate::{Gate, Waiters};
+use super::gate::{Behind, Gate, Waiters};
 use super::{EPOLL, in_child, set};
 use crate::atomic::{AtomicI64, AtomicRef, AtomicU32, AtomicUsize, Ordering};
 use crate::g::ticket::FIRST_OP;
@@ -78,6 +78,13 @@ pub(crate) struct PollDesc {
 
 static TABLE: Table<PollDesc> = Table::new(Rank::Allg);
 static FREE: RtMutex<Option<&'static PollDesc>> = RtMutex::new(Rank::Misc, None);
+
+/// What is registered.
+const FLAGS: EventFlags = EventFlags::IN
+    .union(EventFlags::OUT)
+    .union(EventFlags::RDHUP)
+    .union(EventFlags::PRI)
+    .union(EventFlags::ET);
 
 /// What an operation may do now.
 pub(crate) enum May {
@@ -175,12 +182,27 @@ impl PollDesc {
         for limit in self.deadlines.iter().chain(&self.timeouts) {
             limit.store(0, Ordering::Relaxed); // ORDERING: PD2
         }
+        for gate in &self.gates {
+            gate.reset();
+        }
     }
 
     /// Before a try: what [`wait_io`](super::wait_io) waits for a change of.
     #[inline(always)]
     pub(crate) fn seen(&self, dir: Dir) -> usize {
         self.gates[dir as usize].seen()
+    }
+
+    /// Whether a try is known to find nothing.
+    #[inline(always)]
+    pub(crate) fn is_used_up(&self, dir: Dir, seen: usize) -> bool {
+        self.gates[dir as usize].is_used_up(seen)
+    }
+
+    /// A try before which `seen` was noted has used up what was there.
+    #[inline(always)]
+    pub(crate) fn use_up(&self, dir: Dir, seen: usize) {
+        self.gates[dir as usize].use_up(seen);
     }
 
     /// After `seen`: whether to try at all. A past deadline comes before ready data, as in Go.
@@ -289,7 +311,7 @@ impl PollDesc {
                 self.set_flag(flag::LIMITED[i], limits != [0, 0]);
             }
             for dir in dirs {
-                self.gates[*dir as usize].change();
+                self.gates[*dir as usize].change(Behind::Nothing);
             }
         }
         for dir in dirs {
@@ -322,8 +344,7 @@ impl PollDesc {
         if register && state.registered.is_none() {
             let data = u64::from(self.seq.load(Ordering::Relaxed)) << 32 // ORDERING: PD2
                 | self.number.load(Ordering::Relaxed) as u64; // ORDERING: constant
-            let flags = EventFlags::IN | EventFlags::OUT | EventFlags::RDHUP | EventFlags::ET;
-            epoll::add(set()?, fd, data, flags)?;
+            epoll::add(set()?, fd, data, FLAGS)?;
             state.registered = Some(fd.as_raw_fd());
         }
         Ok(self.gates[dir as usize].join(seen, &mut state.waiters[dir as usize], wait))
@@ -336,14 +357,19 @@ impl PollDesc {
     }
 
     /// The kernel says that these directions are ready. Go: netpollready.
-    fn ready(&self, seq: u32, dirs: [bool; 2], woken: &mut impl FnMut(Wait)) {
+    fn ready(&self, seq: u32, flags: EventFlags, woken: &mut impl FnMut(Wait)) {
         let mut state = self.state.lock();
         // ORDERING: PD2
         if self.seq.load(Ordering::Relaxed) != seq {
             return; // PD1
         }
+        use EventFlags as E;
+        let end = E::RDHUP | E::HUP | E::ERR;
+        let more = if flags.intersects(end | E::PRI) { Behind::Maybe } else { Behind::Nothing };
+        let dirs =
+            [flags.intersects(E::IN | E::PRI | end), flags.intersects(E::OUT | E::HUP | E::ERR)];
         for dir in DIRS.into_iter().filter(|dir| dirs[*dir as usize]) {
-            self.gates[dir as usize].change();
+            self.gates[dir as usize].change(more);
             while let Some(wait) = state.waiters[dir as usize].pop() {
                 if wait.claim(CHANGED) {
                     woken(wait);
@@ -355,11 +381,8 @@ impl PollDesc {
 
 /// Claims all who wait for these events. Inside the runtime, or on a thread that is no M.
 pub(super) fn fire(events: &Events, mut woken: impl FnMut(Wait)) {
-    use EventFlags as E;
     for (data, flags) in events.iter() {
         let Some(pd) = TABLE.get(data as u32 as usize) else { continue };
-        let read = flags.intersects(E::IN | E::RDHUP | E::HUP | E::ERR);
-        let write = flags.intersects(E::OUT | E::HUP | E::ERR);
-        pd.ready((data >> 32) as u32, [read, write], &mut woken);
+        pd.ready((data >> 32) as u32, flags, &mut woken);
     }
 }

@@ -17,6 +17,15 @@
 //! before a try, a try that succeeds touches no lock, and any number of readers may wait: each is
 //! woken by every change, and tries again.
 //!
+//! # Tries that are not made
+//! A TCP read that got less than it asked for has emptied the socket. The next one would only be
+//! told so, at the price of a third system call for each request of a server's. So it waits at
+//! once, if nothing has changed since before the last one (`used_up`). That is sound because what
+//! comes later is a change of its own. What was there already, behind the data, is none: the end of
+//! the stream, an error, urgent data, at which a read stops short. But the kernel says that with
+//! the event which brought the data, for it looks when it reports; from then on every read is
+//! tried ([`Behind::Maybe`]).
+//!
 //! # Memory orderings
 //! * The count's Acquire load in `seen` pairs with the Release store in `change`: who sees the new
 //!   count sees the change. An old count is only a try more.
@@ -25,15 +34,56 @@
 //! acceptor, would wait for the lock, with a deadline of its own. A set of ready bits: they have to
 //! be cleared before each try, by one reader at a time.
 
-use crate::atomic::{AtomicUsize, Ordering, const_unless_loom, mutated};
+use crate::atomic::{AtomicU32, AtomicUsize, Ordering, const_unless_loom, mutated};
 
-/// How often this direction has changed.
-pub(crate) struct Gate(AtomicUsize);
+pub(crate) struct Gate {
+    /// How often this direction has changed.
+    count: AtomicUsize,
+    /// The count at which a try used up what was there; `NEVER`: none is known to have.
+    used_up: AtomicUsize,
+    /// 1: tries have to be made.
+    behind: AtomicU32,
+}
+
+/// Whether there may be something behind the data which a change is about.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Behind {
+    Nothing,
+    Maybe,
+}
+
+const NEVER: usize = usize::MAX;
 
 impl Gate {
     const_unless_loom! {
         pub(crate) fn new() -> Self {
-            Gate(AtomicUsize::new(0))
+            Gate {
+                count: AtomicUsize::new(0),
+                used_up: AtomicUsize::new(NEVER),
+                behind: AtomicU32::new(0),
+            }
+        }
+    }
+
+    /// For another descriptor, under the lock.
+    #[cfg(not(loom))]
+    pub(crate) fn reset(&self) {
+        self.behind.store(0, Ordering::Relaxed); // ORDERING: under the lock, nobody waits
+        self.used_up.store(NEVER, Ordering::Relaxed); // ORDERING: under the lock, nobody waits
+    }
+
+    /// Whether a try is known to find nothing.
+    #[inline(always)]
+    pub(crate) fn is_used_up(&self, seen: usize) -> bool {
+        self.used_up.load(Ordering::Relaxed) == seen // ORDERING: an old one is another count
+    }
+
+    /// A try before which `seen` was noted has used up what was there.
+    #[inline(always)]
+    pub(crate) fn use_up(&self, seen: usize) {
+        // ORDERING: no older than the count that `seen` has returned
+        if self.behind.load(Ordering::Relaxed) == 0 {
+            self.used_up.store(seen, Ordering::Relaxed); // ORDERING: see is_used_up
         }
     }
 
@@ -41,7 +91,7 @@ impl Gate {
     #[inline(always)]
     pub(crate) fn seen(&self) -> usize {
         let order = if mutated("gate.seen") { Ordering::Relaxed } else { Ordering::Acquire };
-        self.0.load(order) // ORDERING: pairs with change
+        self.count.load(order) // ORDERING: pairs with change
     }
 
     /// After a try that found nothing, under the lock of `waiters`. False: try again.
@@ -52,7 +102,7 @@ impl Gate {
         waiter: W,
     ) -> bool {
         // ORDERING: changes under the lock only
-        if self.0.load(Ordering::Relaxed) != seen && !mutated("gate.join") {
+        if self.count.load(Ordering::Relaxed) != seen && !mutated("gate.join") {
             return false;
         }
         waiters.push(waiter);
@@ -60,14 +110,17 @@ impl Gate {
     }
 
     /// Something has changed, under the lock of the waiters, all of which are to be woken then.
-    pub(crate) fn change(&self) {
+    pub(crate) fn change(&self, behind: Behind) {
         if mutated("gate.change") {
             return;
         }
+        if behind == Behind::Maybe && !mutated("gate.behind") {
+            self.behind.store(1, Ordering::Relaxed); // ORDERING: before the count
+        }
         // ORDERING: changes under the lock only
-        let n = self.0.load(Ordering::Relaxed).wrapping_add(1);
+        let n = self.count.load(Ordering::Relaxed).wrapping_add(1);
         let order = if mutated("gate.release") { Ordering::Relaxed } else { Ordering::Release };
-        self.0.store(n, order); // ORDERING: pairs with seen
+        self.count.store(n, order); // ORDERING: pairs with seen
     }
 }
 

@@ -28,7 +28,7 @@ descriptor_traits! {
     UnixListener, std::os::unix::net::UnixListener;
 }
 limits!(UnixStream UnixListener);
-stream_io!(UnixStream, &UnixStream);
+stream_io!(UnixStream, recv, send);
 debug!(UnixStream UnixListener);
 
 impl UnixStream {
