@@ -7,8 +7,9 @@
 //! In another world the data and the end of a stream come while it is read, and reads that would
 //! find nothing are not made: the end must be found all the same.
 //!
-//! Covers: seen, join, change; used_up and what lies behind the data; the waiters' list; giving up by a deadline, with g/ticket.rs as it
-//! ships. Abstracts away: epoll, which is one thread that makes a change; parking, which is a key.
+//! Covers: seen, join, change; used_up and what lies behind the data; the waiters' list; giving up
+//! by a deadline, with g/ticket.rs as it ships. Abstracts away: epoll, which is one thread that
+//! makes a change; parking, which is a key.
 
 use super::{check, leak, must_catch};
 use crate::atomic::{AtomicBool, Ordering};
