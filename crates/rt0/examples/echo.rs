@@ -2,6 +2,8 @@
 //!
 //!     echo [ADDRESS]        127.0.0.1:7007 without one
 
+#![allow(clippy::disallowed_macros, reason = "only the runtime itself may not print")]
+
 use rt0::net::{TcpListener, TcpStream};
 use std::io;
 use std::process::ExitCode;

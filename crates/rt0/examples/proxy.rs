@@ -2,6 +2,8 @@
 //!
 //!     proxy LISTEN TARGET      proxy 127.0.0.1:8080 example.org:80
 
+#![allow(clippy::disallowed_macros, reason = "only the runtime itself may not print")]
+
 use rt0::net::{Shutdown, TcpListener, TcpStream};
 use std::io;
 use std::process::ExitCode;
