@@ -314,7 +314,7 @@ fn ask(stream: TcpStream, data: &[u8]) -> Vec<u8> {
 fn echo_and_proxy_return_every_byte() {
     let echo = Server::start("echo", &["127.0.0.1:0"]);
     let proxy = Server::start("proxy", &["127.0.0.1:0", &echo.1]);
-    let large: Vec<u8> = (0..3_000_000_u32).map(|i| (i * 31 >> 7) as u8).collect();
+    let large: Vec<u8> = (0..3_000_000_u32).map(|i| ((i * 31) >> 7) as u8).collect();
     thread::scope(|s| {
         for server in [&echo, &proxy] {
             for size in [0, 1, 5_000, large.len()] {
