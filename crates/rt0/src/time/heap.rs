@@ -225,3 +225,50 @@ fn sift_down_from(h: &mut RtVec<Entry>, mut i: usize) {
         i = child;
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::g::parker::Parker;
+    use crate::g::ticket::ABORTED;
+
+    fn waits(n: usize) -> Vec<Wait> {
+        (0..n).map(|_| Wait::of(Box::leak(Box::new(Parker::new())))).collect()
+    }
+
+    #[test]
+    fn the_earliest_comes_first_and_of_two_the_older() {
+        let (timers, waits) = (Timers::new(), waits(4));
+        for (wait, when) in waits.iter().zip([20, 10, 20, 30]) {
+            assert_eq!(timers.add(0, when, *wait), when == 20 && timers.len() == 1 || when == 10);
+        }
+        let mut due = [None; 8];
+        assert_eq!(timers.take_due(0, 9, &mut due), 0);
+        assert_eq!(timers.take_due(0, 20, &mut due), 3);
+        let order = [1, 0, 2].map(|i: usize| core::ptr::from_ref(waits[i].parker));
+        let taken = [0, 1, 2].map(|i| due[i].map(|w: Wait| core::ptr::from_ref(w.parker)));
+        assert_eq!(taken, order.map(Some));
+        assert_eq!((timers.next_when(), timers.len()), (30, 1));
+    }
+
+    /// Nothing is added any more, and yet they go.
+    #[test]
+    fn stale_entries_go_with_those_who_made_them_stale() {
+        let (timers, waits) = (Timers::new(), waits(1000));
+        for (i, wait) in waits.iter().enumerate() {
+            timers.add(0, 1000 - i as i64, *wait);
+        }
+        let (kept, gone) = waits.split_at(10);
+        for wait in gone {
+            assert!(wait.claim(ABORTED));
+            timers.one_is_stale(0);
+        }
+        assert!(timers.len() < kept.len() + 2 * STALE_MIN, "{} are left", timers.len());
+        let mut moved = 0;
+        timers.drain(0, |_, wait| {
+            assert!(wait.is_waiting(), "a stale entry is moved");
+            moved += 1;
+        });
+        assert_eq!((moved, timers.len(), timers.next_when()), (10, 0, 0));
+    }
+}
