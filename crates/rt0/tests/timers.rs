@@ -415,3 +415,31 @@ fn memory_of_stopped_timers_is_used_again() {
     // Ten times more would be some 200 MiB; the rest is other tests and malloc.
     assert!(after_more < after_one + (60 << 10), "{after_one} KiB, then {after_more}");
 }
+
+/// Run as a program of its own: other tests here have goroutines.
+#[test]
+fn the_goroutine_that_starts_functions_is_not_counted() {
+    const CHILD: &str = "RT0_TEST_COUNT";
+    if std::env::var_os(CHILD).is_some() {
+        let counts = rt0::run(|| {
+            let timer = Timer::after_func(HOUR, || ());
+            let before = rt0::num_goroutine();
+            let (tx, rx) = bounded(1);
+            let soon = Timer::after_func(ms(1), move || {
+                tx.send(rt0::num_goroutine()).expect("the test listens");
+            });
+            let inside = rx.recv();
+            let _kept = (timer, soon);
+            (before, inside)
+        });
+        assert_eq!(counts, (1, Ok(2)));
+        return;
+    }
+    let me = std::env::current_exe().expect("a test");
+    let out = std::process::Command::new(me)
+        .args(["--exact", "the_goroutine_that_starts_functions_is_not_counted"])
+        .env(CHILD, "1")
+        .output()
+        .expect("it starts");
+    assert!(out.status.success(), "{}", String::from_utf8_lossy(&out.stdout));
+}

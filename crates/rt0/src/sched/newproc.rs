@@ -111,16 +111,23 @@ pub(crate) fn newproc_system(
     newg
 }
 
-/// The goroutine that runs is the runtime's own from now on: neither counted nor shown. It has a
-/// block, unlike those of [`newproc_system`], so it may allocate; it never ends.
+/// The goroutine that runs is the runtime's own from now on, and not shown. It has a block, unlike
+/// those of [`newproc_system`], so it may allocate; it never ends. Who started it says
+/// [`not_counted`].
 pub(crate) fn become_system() {
     let Some((mp, gp)) = enter() else {
         crate::throw::throw("become_system: not a goroutine");
     };
     gp.system.store(1, Ordering::Relaxed); // ORDERING: its own
-    p_of(mp).gdead.bump();
-    add_scannable_stack(p_of(mp), -(stack::limit_bytes(gp) as i64));
     leave(mp);
+}
+
+/// A goroutine that was just started is the runtime's own.
+pub(crate) fn not_counted(gp: &'static G) {
+    // The sums over all Ps count; one part of them may be negative.
+    SCHED.created_outside.fetch_sub(1, Ordering::Relaxed); // ORDERING: a counter
+    // ORDERING: a counter
+    SCHED.stack_bytes_outside.fetch_sub(stack::limit_bytes(gp) as u64, Ordering::Relaxed);
 }
 
 /// Goroutine 1, made at boot on g0: nothing allocates, and no M is woken. The closure runs before
