@@ -122,6 +122,8 @@ pub mod context;
 #[cfg(not(loom))]
 pub mod debug;
 #[cfg(not(loom))]
+pub mod fs;
+#[cfg(not(loom))]
 pub mod future;
 #[cfg(not(loom))]
 pub(crate) mod g;
@@ -147,6 +149,8 @@ pub mod net;
 pub(crate) mod netpoll;
 #[cfg(not(loom))]
 pub(crate) mod p;
+#[cfg(not(loom))]
+pub mod process;
 #[cfg(not(loom))]
 pub(crate) mod sched;
 #[cfg(not(loom))]

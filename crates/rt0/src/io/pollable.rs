@@ -229,6 +229,12 @@ impl Pollable {
     }
 }
 
+impl fmt::Debug for Pollable {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.fd.fmt(f)
+    }
+}
+
 impl AsFd for Pollable {
     #[inline(always)]
     fn as_fd(&self) -> BorrowedFd<'_> {

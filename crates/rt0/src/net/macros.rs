@@ -194,4 +194,5 @@ macro_rules! stream_io {
     };
 }
 
-pub(super) use {descriptor_traits, limits, stream_io};
+pub(crate) use limits;
+pub(super) use {descriptor_traits, stream_io};

@@ -16,7 +16,7 @@
 mod addr;
 mod connect;
 mod lookup;
-mod macros;
+pub(crate) mod macros;
 pub(crate) mod socket;
 mod tcp;
 mod udp;

@@ -1,0 +1,183 @@
+//! Pipes.
+//!
+//! The ends of a pipe between two goroutines or two processes, as std's, and whatever else one can
+//! read from or write to and wait for: a FIFO, a terminal, an eventfd, by `From<OwnedFd>`.
+
+use super::pollable::Pollable;
+use crate::net::macros::limits;
+use crate::netpoll::desc::Dir;
+use rustix::pipe::{PipeFlags, pipe_with};
+use std::fmt;
+use std::io::{self, IoSlice, IoSliceMut, Read, Write};
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, IntoRawFd, OwnedFd, RawFd};
+use std::process::Stdio;
+
+/// The end of a pipe that is read from. std: [`std::io::PipeReader`]; Go: `os.File` of a pipe.
+///
+/// Reading parks the goroutine until there is something, or all writers are gone. By
+/// `From<OwnedFd>` it takes any descriptor that can be waited for.
+pub struct PipeReader(Pollable);
+
+/// The end of a pipe that is written to. std: [`std::io::PipeWriter`]; Go: `os.File` of a pipe.
+///
+/// Writing parks the goroutine until there is room. By `From<OwnedFd>` it takes any descriptor that
+/// can be waited for.
+pub struct PipeWriter(Pollable);
+
+/// A new pipe, close-on-exec. std: [`std::io::pipe`]; Go: `os.Pipe`.
+pub fn pipe() -> io::Result<(PipeReader, PipeWriter)> {
+    let (reader, writer) = pipe_with(PipeFlags::CLOEXEC | PipeFlags::NONBLOCK)?;
+    Ok((PipeReader(Pollable::new(reader)), PipeWriter(Pollable::new(writer))))
+}
+
+/// What both ends, and those of children, have.
+macro_rules! descriptor {
+    ($($name:ident, $std:ty;)*) => {$(
+        impl $name {
+            /// What it is made of.
+            #[allow(dead_code, reason = "not each of them is waited for with others")]
+            pub(crate) fn pollable(&self) -> &Pollable {
+                &self.0
+            }
+
+            /// Everything that others do with it fails from now on, and what they do later; they
+            /// are woken. The descriptor itself is closed when the last handle is dropped. Go:
+            /// `File.Close`.
+            pub fn close(&self) {
+                self.0.close();
+            }
+        }
+
+        impl AsFd for $name {
+            /// The descriptor; it is in non-blocking mode.
+            fn as_fd(&self) -> BorrowedFd<'_> {
+                self.0.as_fd()
+            }
+        }
+
+        impl AsRawFd for $name {
+            /// The descriptor; it is in non-blocking mode.
+            fn as_raw_fd(&self) -> RawFd {
+                self.as_fd().as_raw_fd()
+            }
+        }
+
+        impl IntoRawFd for $name {
+            /// As [`OwnedFd::from`].
+            fn into_raw_fd(self) -> RawFd {
+                OwnedFd::from(self).into_raw_fd()
+            }
+        }
+
+        impl From<$name> for OwnedFd {
+            /// The descriptor, in blocking mode.
+            fn from(p: $name) -> OwnedFd {
+                p.0.into_blocking()
+            }
+        }
+
+        impl From<OwnedFd> for $name {
+            /// Takes it over, and makes it non-blocking. That is seen by whoever shares the open
+            /// file, as a shell shares its terminal.
+            fn from(fd: OwnedFd) -> $name {
+                $name(Pollable::from_blocking(fd))
+            }
+        }
+
+        impl From<$std> for $name {
+            /// Takes it over.
+            fn from(p: $std) -> $name {
+                $name::from(OwnedFd::from(p))
+            }
+        }
+
+        impl From<$name> for Stdio {
+            /// For a child, in blocking mode.
+            fn from(p: $name) -> Stdio {
+                OwnedFd::from(p).into()
+            }
+        }
+
+        impl fmt::Debug for $name {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.debug_struct(stringify!($name)).field("fd", &self.as_raw_fd()).finish()
+            }
+        }
+    )*};
+}
+pub(crate) use descriptor;
+
+/// `Read`, for the type and for references to it.
+macro_rules! reads {
+    ($($t:ty),*) => {$(
+        impl Read for $t {
+            fn read(&mut self, buf: &mut [u8]) -> io::Result<usize> {
+                crate::io::pipe::read(&self.0, buf)
+            }
+
+            fn read_vectored(&mut self, bufs: &mut [IoSliceMut<'_>]) -> io::Result<usize> {
+                crate::io::pipe::read_vectored(&self.0, bufs)
+            }
+        }
+    )*};
+}
+pub(crate) use reads;
+
+/// `Write`, for the type and for references to it.
+macro_rules! writes {
+    ($($t:ty),*) => {$(
+        impl Write for $t {
+            fn write(&mut self, buf: &[u8]) -> io::Result<usize> {
+                crate::io::pipe::write(&self.0, buf)
+            }
+
+            fn write_vectored(&mut self, bufs: &[IoSlice<'_>]) -> io::Result<usize> {
+                crate::io::pipe::write_vectored(&self.0, bufs)
+            }
+
+            /// Does nothing.
+            fn flush(&mut self) -> io::Result<()> {
+                Ok(())
+            }
+        }
+    )*};
+}
+pub(crate) use writes;
+
+descriptor! {
+    PipeReader, std::io::PipeReader;
+    PipeWriter, std::io::PipeWriter;
+}
+reads!(PipeReader, &PipeReader);
+writes!(PipeWriter, &PipeWriter);
+limits!(PipeReader PipeWriter);
+
+impl PipeReader {
+    /// Another handle of the same end.
+    pub fn try_clone(&self) -> io::Result<PipeReader> {
+        Ok(PipeReader(self.0.try_clone()?))
+    }
+}
+
+impl PipeWriter {
+    /// Another handle of the same end.
+    pub fn try_clone(&self) -> io::Result<PipeWriter> {
+        Ok(PipeWriter(self.0.try_clone()?))
+    }
+}
+
+pub(crate) fn read(p: &Pollable, buf: &mut [u8]) -> io::Result<usize> {
+    p.io(Dir::Read, |fd| rustix::io::read(fd, &mut *buf))
+}
+
+pub(crate) fn write(p: &Pollable, buf: &[u8]) -> io::Result<usize> {
+    p.io(Dir::Write, |fd| rustix::io::write(fd, buf))
+}
+
+pub(crate) fn read_vectored(p: &Pollable, bufs: &mut [IoSliceMut<'_>]) -> io::Result<usize> {
+    p.io(Dir::Read, |fd| rustix::io::readv(fd, bufs))
+}
+
+pub(crate) fn write_vectored(p: &Pollable, bufs: &[IoSlice<'_>]) -> io::Result<usize> {
+    p.io(Dir::Write, |fd| rustix::io::writev(fd, bufs))
+}

@@ -1,0 +1,153 @@
+//! `rt0::process`, `rt0::io::pipe`, `rt0::fs`.
+
+use rt0::io::{PipeReader, pipe};
+use rt0::process::{Command, Stdio};
+use rt0::time::{Duration, Instant, sleep};
+use std::io::{BufRead, BufReader, ErrorKind, Read, Write};
+use std::os::fd::OwnedFd;
+use std::thread;
+
+#[rt0::test]
+fn cat_returns_what_it_gets() {
+    let mut child = Command::new("cat")
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .spawn()
+        .expect("cat is here");
+    let mut stdin = child.stdin.take().expect("piped");
+    let data: Vec<u8> = (0..3_000_000_u32).map(|i| (i % 251) as u8).collect();
+    let want = data.clone();
+    let writer = rt0::go(move || stdin.write_all(&data).expect("it reads"));
+    let mut got = Vec::new();
+    child.stdout.take().expect("piped").read_to_end(&mut got).expect("it ends");
+    writer.join().expect("no panic");
+    assert!(got == want);
+    assert!(child.wait().expect("ours").success());
+    assert!(child.wait().expect("known").success(), "again");
+}
+
+#[rt0::test]
+fn output_takes_both_streams() {
+    let script = "head -c 1000000 /dev/zero; head -c 900000 /dev/zero >&2; cat; exit 3";
+    let out = Command::new("sh").args(["-c", script]).output().expect("sh is here");
+    assert_eq!((out.stdout.len(), out.stderr.len()), (1_000_000, 900_000));
+    assert_eq!(out.status.code(), Some(3));
+    let env = Command::new("sh")
+        .args(["-c", "echo $A-$PWD"])
+        .env("A", "b")
+        .current_dir("/")
+        .output()
+        .expect("sh is here");
+    assert_eq!(String::from_utf8_lossy(&env.stdout), "b-/\n");
+    let e = Command::new("/does/not/exist").output().expect_err("no such program");
+    assert_eq!(e.kind(), ErrorKind::NotFound);
+    assert!(Command::new("true").status().expect("true is here").success());
+}
+
+fn threads() -> usize {
+    std::fs::read_dir("/proc/self/task").expect("procfs is mounted").count()
+}
+
+#[rt0::test]
+fn waiting_takes_no_thread() {
+    let before = threads();
+    let children: Vec<_> = (0..60)
+        .map(|i| {
+            rt0::go(move || {
+                let mut child = Command::new("sleep").arg("0.5").spawn().expect("sleep is here");
+                if i % 2 == 0 {
+                    assert!(child.try_wait().expect("ours").is_none_or(|s| s.success()));
+                }
+                assert!(child.wait().expect("ours").success());
+            })
+        })
+        .collect();
+    sleep(Duration::from_millis(300));
+    let during = threads();
+    for c in children {
+        c.join().expect("no panic");
+    }
+    if std::env::var("GODEBUG").is_ok_and(|v| v.contains("tlsmode=3")) {
+        return; // the fallback in which each goroutine is a thread
+    }
+    assert!(during < before + 30, "{during} threads, {before} before");
+}
+
+#[rt0::test]
+fn children_are_killed() {
+    use std::os::unix::process::ExitStatusExt;
+    let mut child = Command::new("sleep").arg("1000").spawn().expect("sleep is here");
+    let id = rustix::process::Pid::from_raw(child.id() as i32).expect("not zero");
+    let waiting = rt0::go(move || child.wait().expect("ours").signal());
+    sleep(Duration::from_millis(5));
+    rustix::process::kill_process(id, rustix::process::Signal::KILL).expect("ours");
+    assert_eq!(waiting.join().expect("no panic"), Some(9));
+
+    let mut child = Command::new("sleep").arg("1000").spawn().expect("sleep is here");
+    child.kill().expect("ours");
+    assert_eq!(child.wait().expect("ours").signal(), Some(9));
+
+    let child = Command::new("sleep").arg("2000").kill_on_drop(true).spawn().expect("sleep");
+    let id = child.id();
+    drop(child);
+    assert!(!std::path::Path::new(&format!("/proc/{id}")).exists(), "it is gone, and reaped");
+}
+
+/// Without a goroutine, and between two children.
+#[test]
+fn threads_and_pipelines() {
+    let mut first = Command::new("printf")
+        .arg("b\\na\\nc\\n")
+        .stdout(Stdio::piped())
+        .spawn()
+        .expect("printf is here");
+    let between = first.stdout.take().expect("piped");
+    let out = Command::new("sort").stdin(between).output().expect("sort is here");
+    assert_eq!(String::from_utf8_lossy(&out.stdout), "a\nb\nc\n");
+    assert!(first.wait().expect("ours").success());
+}
+
+#[rt0::test]
+fn pipes_between_goroutines_and_threads() {
+    let (reader, mut writer) = pipe().expect("a pipe");
+    let mut again = writer.try_clone().expect("a descriptor");
+    let goroutine = rt0::go(move || writer.write_all(&[1; 300_000]).expect("it reads"));
+    let thread = thread::spawn(move || again.write_all(&[2; 300_000]).expect("it reads"));
+    let mut got = Vec::new();
+    (&reader).read_to_end(&mut got).expect("it ends");
+    assert_eq!(got.iter().filter(|b| **b == 1).count(), 300_000);
+    assert_eq!(got.len(), 600_000);
+    goroutine.join().expect("no panic");
+    thread.join().expect("no panic");
+
+    let (reader, mut writer) = pipe().expect("a pipe");
+    reader.set_read_timeout(Some(Duration::from_millis(5))).expect("not zero");
+    assert_eq!((&reader).read(&mut [0]).expect_err("nothing").kind(), ErrorKind::TimedOut);
+    reader.set_read_timeout(None).expect("a pipe");
+    reader.set_read_deadline(Some(Instant::now()));
+    assert_eq!((&reader).read(&mut [0]).expect_err("too late").kind(), ErrorKind::TimedOut);
+    drop(reader);
+    assert_eq!(writer.write(b"x").expect_err("nobody reads").kind(), ErrorKind::BrokenPipe);
+}
+
+#[rt0::test]
+fn a_fifo_can_be_waited_for() {
+    let path = std::env::temp_dir().join(format!("rt0-fifo-{}", std::process::id()));
+    assert!(Command::new("mkfifo").arg(&path).status().expect("mkfifo is here").success());
+    let to = path.clone();
+    let writer = rt0::go(move || {
+        let mut f = rt0::fs::OpenOptions::new().write(true).open(&to).expect("somebody reads");
+        for i in 0..3 {
+            sleep(Duration::from_millis(2));
+            writeln!(f, "line {i}").expect("somebody reads");
+        }
+    });
+    let file = rt0::fs::File::open(&path).expect("it is there");
+    let lines: Vec<_> = BufReader::new(PipeReader::from(OwnedFd::from(file)))
+        .lines()
+        .map(|line| line.expect("text"))
+        .collect();
+    assert_eq!(lines, ["line 0", "line 1", "line 2"]);
+    writer.join().expect("no panic");
+    rt0::fs::remove_file(&path).expect("ours");
+}
