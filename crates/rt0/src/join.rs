@@ -222,10 +222,25 @@ impl<T> Drop for Packet<T> {
 fn fatal_payload(payload: &(dyn Any + Send), g: &Goroutine) -> ! {
     let text = match catch_unwind(AssertUnwindSafe(|| payload_text(payload))) {
         Ok(text) => text,
-        Err(_) => crate::throw::fatal("panic while printing panic value"),
+        Err(inner) => fatal_while_printing(&*inner),
     };
     let who = crate::debug::dump::Panicked { id: g.id(), name: g.name(), gp: g.g_if_not_reused() };
-    crate::throw::fatalpanic(&text, who)
+    crate::throw::fatalpanic(&indented(&text), who)
+}
+
+/// Go: printindented: a message of several lines cannot be taken for a report's own lines.
+fn indented(text: &str) -> String {
+    text.replace('\n', "\n\t")
+}
+
+/// Go: printpanicval's "panic while printing panic value", with what it panicked with.
+fn fatal_while_printing(inner: &(dyn Any + Send)) -> ! {
+    // Not by its Display, which may be the one that has just panicked.
+    let text = inner.downcast_ref::<&str>().copied();
+    let Some(text) = text.or_else(|| inner.downcast_ref::<String>().map(String::as_str)) else {
+        crate::throw::fatal("panic while printing panic value")
+    };
+    crate::throw::fatal(&format!("panic while printing panic value: {}", indented(text)))
 }
 
 /// The value in words: strings as they are, registered types by their Display or Debug.

@@ -75,10 +75,10 @@ fn a_panic_that_nobody_can_see_is_reported() {
     let text = [
         ("PanicDetachedBefore", "the handle went first"),
         ("PanicDetachedAfter", "the panic went first"),
-        ("StringPanic", "important multi-line\nstring message"),
+        ("StringPanic", "important multi-line\n\tstring message"),
         ("PanicRace", "crash"),
         ("RecursivePanic", "again"),
-        ("ErrorPanic", "Failure { code: 7 }"),
+        ("DebugPanic", "Failure { code: 7 }"),
         ("UnnamedTypePanic", "Box<dyn Any>"),
         ("GoschedInPanic", "errorThatGosched"),
         ("SyscallInPanic", "3"),
@@ -106,7 +106,8 @@ fn the_hooks_message_comes_before_the_report() {
 
 #[test]
 fn a_payload_that_panics_when_printed_is_fatal() {
-    check(&testprog("PanicLoop"), 2, "", "fatal error: panic while printing panic value\n");
+    let fatal = "fatal error: panic while printing panic value: double error\n";
+    check(&testprog("PanicLoop"), 2, "", fatal);
 }
 
 #[test]
@@ -139,7 +140,7 @@ fn goexit_of_main() {
     for scenario in ["GoexitDeadlock", "GoexitInPanic", "RecoveredPanicAfterGoexit"] {
         check(&testprog(scenario), 2, "", deadlock);
     }
-    check(&testprog("GoexitExit"), 7, "t1\nt2\n", "");
+    check(&testprog("GoexitThenExit"), 7, "t1\nt2\n", "");
     let f = testprog("PanicAfterGoexit");
     assert_eq!(f.status.code(), Some(2), "{f:?}");
     assert!(f.stderr.contains("\npanic: hello\n\ngoroutine "), "{f:?}");
@@ -296,21 +297,21 @@ fn hardly_any_address_space_is_no_crash() {
 
 #[test]
 fn gomaxprocs_as_go_reads_it() {
-    let f = testprog("PrintGOMAXPROCS");
+    let f = testprog("PrintProcs");
     let cpus = f.stdout.split(' ').nth(3).expect("NumCPU").to_owned();
     let line = |n: &str, cpus: &str| format!("GOMAXPROCS {n} NumCPU {cpus} NumGoroutine 1\n");
     check(&f, 0, &line(&cpus, &cpus), "");
     for value in ["", "0", "-1", "abc", "2x", " 2", "99999999999"] {
-        let f = testprog_with(&["PrintGOMAXPROCS"], &[("GOMAXPROCS", value)]);
+        let f = testprog_with(&["PrintProcs"], &[("GOMAXPROCS", value)]);
         check(&f, 0, &line(&cpus, &cpus), "");
     }
     for (value, n) in [("1", "1"), ("3", "3"), ("+2", "2"), ("007", "7"), ("1000", "1000")] {
-        let f = testprog_with(&["PrintGOMAXPROCS"], &[("GOMAXPROCS", value)]);
+        let f = testprog_with(&["PrintProcs"], &[("GOMAXPROCS", value)]);
         check(&f, 0, &line(n, &cpus), "");
     }
-    let f = testprog_in_shell("exec taskset -c 0 \"$0\" PrintGOMAXPROCS", &[]);
+    let f = testprog_in_shell("exec taskset -c 0 \"$0\" PrintProcs", &[]);
     check(&f, 0, &line("1", "1"), "");
-    let f = testprog_in_shell("GOMAXPROCS=4 exec taskset -c 0 \"$0\" PrintGOMAXPROCS", &[]);
+    let f = testprog_in_shell("GOMAXPROCS=4 exec taskset -c 0 \"$0\" PrintProcs", &[]);
     check(&f, 0, &line("4", "1"), "");
 }
 

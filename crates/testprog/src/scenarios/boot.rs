@@ -9,6 +9,7 @@ use std::sync::Mutex;
 
 pub(crate) const SCENARIOS: &[Entry] = &[
     ("PrintGOMAXPROCS", Main(print_gomaxprocs)),
+    ("PrintProcs", Main(print_procs)),
     ("NumGoroutine", Main(num_goroutine)),
     ("InitOrder", Main(init_order)),
     ("ClosedFds", Main(closed_fds)),
@@ -48,6 +49,11 @@ fn init_order() -> ExitCode {
 }
 
 fn print_gomaxprocs() -> ExitCode {
+    println!("{}", rt0::gomaxprocs());
+    DONE
+}
+
+fn print_procs() -> ExitCode {
     let (p, c, g) = (rt0::gomaxprocs(), rt0::num_cpu(), rt0::num_goroutine());
     println!("GOMAXPROCS {p} NumCPU {c} NumGoroutine {g}");
     DONE

@@ -8,6 +8,7 @@ use std::time::Duration;
 pub(crate) const SCENARIOS: &[Entry] = &[
     ("GoexitDeadlock", Main(goexit_deadlock)),
     ("GoexitExit", Main(goexit_exit)),
+    ("GoexitThenExit", Main(goexit_then_exit)),
     ("GoexitInPanic", Main(goexit_in_panic)),
     ("PanicAfterGoexit", Main(panic_after_goexit)),
     ("RecoveredPanicAfterGoexit", Main(recovered_panic_after_goexit)),
@@ -39,6 +40,13 @@ fn goexit_deadlock() -> ExitCode {
 }
 
 fn goexit_exit() -> ExitCode {
+    println!("t1");
+    drop(rt0::go(|| rt0::time::sleep(Duration::from_millis(1))));
+    println!("t2\nt3\nt4");
+    rt0::goexit()
+}
+
+fn goexit_then_exit() -> ExitCode {
     println!("t1");
     drop(rt0::go(|| {
         rt0::time::sleep(Duration::from_millis(10));

@@ -4,6 +4,8 @@ mod boot;
 mod c_calls;
 mod deadlocks;
 mod exits;
+mod go_misc;
+mod go_panics;
 mod hogs;
 mod limits;
 mod os_thread;
@@ -37,6 +39,8 @@ pub(crate) fn find(name: &str) -> Option<Run> {
         c_calls::SCENARIOS,
         deadlocks::SCENARIOS,
         exits::SCENARIOS,
+        go_misc::SCENARIOS,
+        go_panics::SCENARIOS,
         hogs::SCENARIOS,
         limits::SCENARIOS,
         os_thread::SCENARIOS,

@@ -169,12 +169,13 @@ fn locked_deadlock() -> ExitCode {
     DONE
 }
 
-/// The same on a goroutine; main waits too.
+/// The same on another goroutine, while main waits unlocked.
 fn locked_deadlock2() -> ExitCode {
     drop(rt0::go(|| {
         let _guard = rt0::lock_os_thread();
         wait_for_ever();
     }));
+    rt0::time::sleep(Duration::from_millis(1));
     wait_for_ever();
     DONE
 }

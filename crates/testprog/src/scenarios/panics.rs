@@ -14,7 +14,7 @@ pub(crate) const SCENARIOS: &[Entry] = &[
     ("SyscallInPanic", Main(syscall_in_panic)),
     ("PanicLoop", Main(panic_loop)),
     ("StringPanic", Main(string_panic)),
-    ("ErrorPanic", Main(error_panic)),
+    ("DebugPanic", Main(debug_panic)),
     ("UnnamedTypePanic", Main(unnamed_type_panic)),
     ("PanicDetachedBefore", Main(panic_detached_before)),
     ("PanicDetachedAfter", Main(panic_detached_after)),
@@ -123,7 +123,7 @@ struct Failure {
 
 rt0::register_itab!(Failure: dyn fmt::Debug + 'static);
 
-fn error_panic() -> ExitCode {
+fn debug_panic() -> ExitCode {
     drop(rt0::go(|| panic_any(Failure { code: 7 })));
     wait()
 }
