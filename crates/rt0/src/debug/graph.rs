@@ -19,7 +19,10 @@
 //! what was read of holders in between held at every moment of it. All waits that seem to be for
 //! ever are read a second time; those that have ended are taken out, and those that hung on them.
 //! A party in such a wait that was woken just now is not overlooked: its waker would have to be one
-//! of the parties that have not moved.
+//! of the parties that have not moved. models/waits.rs.
+//!
+//! A wait of these kinds that something else can end too, as a context could, has to be recorded as
+//! one with a deadline.
 //!
 //! # Invariants
 //! * `WG1`: `nodes` is sorted by name; `to` is an index into it.

@@ -51,6 +51,7 @@ mod sema;
 mod spinning;
 mod stop;
 mod ticket;
+mod waits;
 
 use loom::cell::UnsafeCell;
 use std::cell::Cell;
