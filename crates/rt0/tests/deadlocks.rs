@@ -196,3 +196,31 @@ fn what_can_go_on_is_not_reported() {
     *stop.write().expect("not poisoned") = true;
     busy.into_iter().for_each(|h| h.join().expect("no panic"));
 }
+
+/// A lock that is waited for under a context may be given up: no deadlock before, one after.
+#[rt0::test]
+fn what_may_be_cancelled_is_no_deadlock() {
+    use rt0::context::{background, with_cancel};
+    let (a, b) = (forever(Mutex::new(())), forever(Mutex::new(())));
+    let both = forever(Barrier::new(2));
+    let (ctx, cancel) = with_cancel(&background());
+    let patient = rt0::go(move || {
+        let _a = a.lock();
+        both.wait();
+        drop(b.lock());
+    });
+    let cancelled = rt0::go(move || {
+        let _b = b.lock();
+        both.wait();
+        assert!(ctx.lock(a).is_err());
+    });
+    let party = id(&patient);
+    for _ in 0..50 {
+        let met = |d: &Deadlock| d.circle.iter().chain(&d.behind).any(|w| w.party == party);
+        assert!(!deadlocks().iter().any(met), "one of the two can be cancelled");
+        thread::sleep(Duration::from_millis(1));
+    }
+    cancel.cancel();
+    cancelled.join().unwrap();
+    patient.join().unwrap();
+}

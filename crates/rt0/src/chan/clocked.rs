@@ -127,7 +127,7 @@ impl Clocked {
     ) -> usize {
         let entry = Entry::new(wait, CANCELLED, ptr::null_mut());
         let op = match self.enlist(here, &entry, deadline_ns) {
-            Ok(until_ns) => here.wait(wait, why, until_ns),
+            Ok(until_ns) => here.wait(wait, why.that_may_end(), until_ns),
             Err(true) => return CANCELLED,
             Err(false) => return here.wait(wait, why, None),
         };

@@ -11,7 +11,7 @@ use crate::atomic::{AtomicRef, AtomicUsize, Ordering};
 use crate::sys::eventfd::EventFd;
 
 /// The wait has a deadline: the low bit, which no object's address has.
-const TIMED: usize = 1;
+pub(crate) const TIMED: usize = 1;
 
 pub(crate) struct Parker {
     pub(crate) ticket: TicketWord,

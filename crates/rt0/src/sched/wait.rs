@@ -27,6 +27,13 @@ pub(crate) struct Why {
     pub(crate) on: usize,
 }
 
+impl Why {
+    /// Of a wait that may be cancelled: like one with a deadline it is nobody's deadlock.
+    pub(crate) fn that_may_end(self) -> Why {
+        Why { on: self.on | crate::g::parker::TIMED, ..self }
+    }
+}
+
 /// Words that lie at equal distances: the addresses of what a select waits for, each 0 if there is
 /// nothing behind it. On the waiter's stack: debug/waits.rs reads it there.
 #[repr(C)]

@@ -2,7 +2,7 @@
 //! disturbs.
 //!
 //! A child process runs one operation again and again on one P, and stops itself; the parent steps
-//! it instruction by instruction (step.rs) and counts between two passes of [`mark`]. The figure of
+//! it instruction by instruction (step.rs) and counts between two passes of `mark`. The figure of
 //! an operation is the median: a few rounds have a tick of sysmon in them. A system call counts as
 //! one instruction. `counts.txt` has the figures that are expected.
 

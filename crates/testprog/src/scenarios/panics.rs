@@ -196,7 +196,10 @@ fn panic_while_main_returns() -> ExitCode {
 fn traceback_ancestors() -> ExitCode {
     drop(rt0::go(|| {
         drop(rt0::go(|| {
-            drop(rt0::go(|| panic!("deep")));
+            drop(rt0::go(|| {
+                rt0::time::sleep(Duration::from_millis(50)); // the handle goes first
+                panic!("deep")
+            }));
             rt0::time::sleep(Duration::from_secs(5));
         }));
         rt0::time::sleep(Duration::from_secs(5));
