@@ -15,6 +15,17 @@ pub(crate) use std::sync::atomic::{
     AtomicBool, AtomicI64, AtomicPtr, AtomicU32, AtomicU64, AtomicUsize, Ordering, fence,
 };
 
+/// The cheap half of a store-load fence: the other side makes this thread's processor pass a full
+/// one at some point between its own two halves (`membarrier`). For loom, which knows no other
+/// thread's fences, it is a full one.
+#[inline(always)]
+pub(crate) fn light_fence() {
+    #[cfg(loom)]
+    fence(Ordering::SeqCst);
+    #[cfg(not(loom))]
+    std::sync::atomic::compiler_fence(Ordering::SeqCst);
+}
+
 /// Defines a constructor that is `const` in a build and plain under loom, whose atomics register
 /// themselves with the model when they are made.
 macro_rules! const_unless_loom {

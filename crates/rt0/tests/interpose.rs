@@ -522,3 +522,35 @@ fn fork_under_load() {
         }
     });
 }
+
+/// A goroutine that computed for so long that it is asked to park, and calls just then.
+#[test]
+fn preemption_does_not_end_a_call() {
+    let _one = one();
+    rt0::run(|| {
+        let end = Instant::now() + Duration::from_secs(1);
+        let until = |at: Instant| while Instant::now() < at {};
+        for _ in 0..20 {
+            rt0::go(move || {
+                while Instant::now() < end {
+                    rt0::time::sleep(Duration::from_micros(500)); // who is due shortens the slices
+                }
+            });
+        }
+        let callers: Vec<_> = (0..8)
+            .map(|_| {
+                rt0::go(move || {
+                    while Instant::now() < end {
+                        until(Instant::now() + Duration::from_micros(900));
+                        // SAFETY: no descriptors.
+                        let r = unsafe { libc::poll(std::ptr::null_mut(), 0, 1) };
+                        assert_eq!(r, 0, "{}", io::Error::last_os_error());
+                    }
+                })
+            })
+            .collect();
+        for caller in callers {
+            caller.join().expect("no call was interrupted");
+        }
+    });
+}

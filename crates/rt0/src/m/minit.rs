@@ -25,6 +25,7 @@ pub(crate) fn minit(mp: &'static M) {
         mp.fs_now.store(fs, Ordering::Relaxed); // ORDERING: owner-only
         crate::arch::fsgs::set_m(Some(mp));
         crate::tls::set_own_m(Some(mp));
+        mp.preempt.forget();
         mp.procid.set(crate::sys::gettid() as u64);
         crate::sys::proc::name_thread(format_args!("rt0-m{}", mp.id.get()));
         set_mask(super::m0().sigmask.get());

@@ -7,14 +7,15 @@
 //!
 //! Covers: signals at any step of a call, of the way through g0 and of the trampoline; a request
 //! that comes when another goroutine runs; a P that is claimed or taken around the signal; a
-//! notifier that readies the goroutine while it is preempted; signals that are not sysmon's. A
-//! goroutine is queued once, never moved inside the runtime, and ends once.
+//! notifier that readies the goroutine while it is preempted; signals that are not sysmon's; a call
+//! that begins while a request is on its way, with sysmon's barrier and without (PE4). A goroutine
+//! is queued once, never moved inside the runtime, and ends once.
 //! Abstracts away: registers and places in the code (the trampoline has a test of its own), the
 //! signal mask (PE3), wake-ups (an M that is missing at the end is started then), and direct
 //! switches.
 
 use super::{Token, check, check_within, leak, must_catch, must_catch_within, mutated};
-use crate::atomic::{AtomicU32, Ordering, fence};
+use crate::atomic::{AtomicU32, AtomicUsize, Ordering, fence};
 use crate::g::park_state::ParkState;
 use crate::m::request::{Found, Request};
 use crate::p::owner::Owner;
@@ -35,6 +36,10 @@ enum Step {
     Unpin,
     Park,
     EnterSyscall,
+    /// A signal that is on its way comes before the call.
+    Settle,
+    /// A system call that a signal would end.
+    Kernel,
     ExitSyscall,
     End,
 }
@@ -43,9 +48,41 @@ use Step::*;
 /// A short call.
 const CALL: &[Step] = &[Compute, Pin, Door, Inside, Unpin, Compute, Pin, Door, End];
 const PARK: &[Step] = &[Compute, Pin, Door, Park, Unpin, Compute, Pin, Door, End];
-const BLOCK: &[Step] =
-    &[Pin, Door, EnterSyscall, Unpin, Compute, Pin, ExitSyscall, Door, Unpin, Pin, Door, End];
+const BLOCK: &[Step] = &[
+    Pin,
+    Door,
+    EnterSyscall,
+    Settle,
+    Unpin,
+    Kernel,
+    Pin,
+    ExitSyscall,
+    Door,
+    Unpin,
+    Pin,
+    Door,
+    End,
+];
+/// A call that a signal may interrupt, where sysmon's barrier is none.
+const LATE: &[Step] = &[
+    Pin,
+    Door,
+    EnterSyscall,
+    Settle,
+    Unpin,
+    Compute,
+    Pin,
+    ExitSyscall,
+    Door,
+    Unpin,
+    Pin,
+    Door,
+    End,
+];
 const COMPUTE: &[Step] = &[Compute, Compute, Pin, Door, End];
+
+/// The thread of M 0, the only one that is signalled.
+const TID: u32 = 1;
 
 const RUNNABLE: u32 = 1;
 const RUNNING: u32 = 2;
@@ -98,10 +135,14 @@ struct World {
     ms: [Signals; 3],
     asked: AtomicU32,
     preempted: AtomicU32,
+    /// All goroutines, to be named by number.
+    all: std::sync::OnceLock<Vec<&'static Goroutine>>,
 }
 
 struct Signals {
     locks: AtomicU32,
+    /// `m.curg`, by number, from 1 on.
+    curg: AtomicUsize,
     request: Request,
     /// SIGURG, as the kernel keeps it.
     pending: AtomicU32,
@@ -110,6 +151,7 @@ struct Signals {
 fn world() -> &'static World {
     let m = || Signals {
         locks: AtomicU32::new(1),
+        curg: AtomicUsize::new(0),
         request: Request::new(),
         pending: AtomicU32::new(0),
     };
@@ -120,6 +162,7 @@ fn world() -> &'static World {
         ms: [m(), m(), m()],
         asked: AtomicU32::new(0),
         preempted: AtomicU32::new(0),
+        all: std::sync::OnceLock::new(),
     })
 }
 
@@ -131,12 +174,22 @@ impl World {
     /// preempt.rs `preempt_m`.
     fn preempt_m0(&self) {
         self.asked.fetch_add(1, Ordering::Relaxed);
-        self.ms[0].request.ask();
-        self.signal_m0();
+        let m0 = &self.ms[0];
+        let runs = || {
+            let curg = m0.curg.load(Ordering::Relaxed).checked_sub(1);
+            curg.is_some_and(|g| self.all()[g].status.load(Ordering::Relaxed) == RUNNING)
+        };
+        if m0.request.ask(TID, || fence(Ordering::SeqCst), runs) {
+            self.signal_m0();
+        }
+    }
+
+    fn all(&self) -> &[&'static Goroutine] {
+        self.all.get().expect("set before the threads start")
     }
 
     fn signal_m0(&self) {
-        self.ms[0].pending.store(1, Ordering::SeqCst);
+        self.ms[0].pending.swap(1, Ordering::SeqCst); // a store could be lost, for loom
     }
 
     /// sysmon.rs `take_from_running`, and an M that runs what there is with the P.
@@ -212,6 +265,8 @@ impl M {
     fn execute(&mut self, g: &'static Goroutine) {
         g.context.use_alone();
         g.casgstatus(RUNNABLE, RUNNING);
+        let number = self.w.all().iter().position(|other| core::ptr::eq(*other, g));
+        self.me().curg.store(number.map_or(0, |n| n + 1), Ordering::Relaxed);
         self.resume(g);
         loop {
             if self.signal(Some(g)) == Goes::Away {
@@ -227,7 +282,7 @@ impl M {
 
     fn step(&mut self, g: &'static Goroutine, step: Step) -> Goes {
         g.context.use_alone();
-        if !matches!(step, Compute | Pin) {
+        if !matches!(step, Compute | Kernel | Pin) {
             let here = g.reg_m.load(Ordering::Relaxed) as usize == self.id;
             assert!(here, "moved to another M inside the runtime");
             assert_eq!(self.me().locks.load(Ordering::Relaxed), 1, "m.locks inside the runtime");
@@ -245,6 +300,14 @@ impl M {
             Unpin => self.unpin(),
             Park => return self.park(g),
             EnterSyscall => g.casgstatus(RUNNING, SYSCALL),
+            Settle => self.me().request.settle(|_| {
+                thread::yield_now();
+                self.signal(Some(g)) == Goes::On
+            }),
+            Kernel => {
+                let interrupted = self.me().pending.load(Ordering::SeqCst) != 0;
+                assert!(!interrupted, "a signal ends a call");
+            }
             ExitSyscall => g.casgstatus(SYSCALL, RUNNING),
             End => {
                 g.ended.fetch_add(1, Ordering::Relaxed);
@@ -326,7 +389,7 @@ impl M {
     }
 
     fn on_sigurg(&mut self, g: Option<&'static Goroutine>) -> Goes {
-        if !self.me().request.take() {
+        if !self.me().request.take(TID) {
             return Goes::On; // passed on
         }
         let Some(g) = g else { return Goes::On };
@@ -368,6 +431,7 @@ fn run(steps: &'static [&'static [Step]], others: &'static [Other]) {
     let w = world();
     let all: Vec<_> = steps.iter().map(|s| goroutine(s)).collect();
     w.lock().runq.extend(&all);
+    w.all.set(all.clone()).ok().expect("once");
     let mut m0 = M::with_p(w, 0);
     let first = all[0];
     let threads: Vec<_> = others.iter().map(|f| thread::spawn(move || f(w, first))).collect();
@@ -385,6 +449,14 @@ fn run(steps: &'static [&'static [Step]], others: &'static [Other]) {
 
 fn once(w: &'static World, _: &'static Goroutine) {
     w.preempt_m0();
+}
+
+/// On a kernel without `membarrier`, at the worst moment.
+fn late(w: &'static World, _: &'static Goroutine) {
+    w.asked.fetch_add(1, Ordering::Relaxed);
+    if w.ms[0].request.ask(TID, || (), || true) {
+        w.signal_m0();
+    }
 }
 
 fn twice(w: &'static World, _: &'static Goroutine) {
@@ -434,6 +506,14 @@ fn blocking_call() {
     run(&[BLOCK], &[twice]);
 }
 
+fn interrupted_call() {
+    run(&[LATE], &[late]);
+}
+
+fn call_beside_one_that_computes() {
+    run(&[COMPUTE, BLOCK], &[twice]);
+}
+
 fn foreign_signal() {
     run(&[COMPUTE], &[once, foreign]);
 }
@@ -441,7 +521,23 @@ fn foreign_signal() {
 #[test]
 fn a_goroutine_is_preempted_outside_the_runtime_only() {
     check(call);
+    check(interrupted_call);
+}
+
+#[test]
+fn no_signal_ends_a_marked_call() {
     check(blocking_call);
+    check(call_beside_one_that_computes);
+}
+
+#[test]
+fn catches_a_signal_without_a_look_at_the_status() {
+    must_catch("request.ask", blocking_call);
+}
+
+#[test]
+fn catches_a_call_that_begins_before_the_signal() {
+    must_catch("request.settle", blocking_call);
 }
 
 #[test]
@@ -469,7 +565,7 @@ fn catches_a_handler_that_ignores_the_count() {
 
 #[test]
 fn catches_a_handler_that_ignores_the_status() {
-    must_catch("request.status", blocking_call);
+    must_catch("request.status", interrupted_call);
 }
 
 #[test]

@@ -16,6 +16,7 @@
 //!   SA_NODEFER.
 
 use super::hogs::Ended;
+use super::preempt::settle;
 use super::syscall::{Expect, continue_after_call, is_own_thread, mark, pinned, unmark};
 use super::{SCHED, leave};
 use crate::atomic::Ordering;
@@ -48,6 +49,7 @@ pub(crate) fn enter_call(gp: &'static G, call: u32, expect: Expect) -> bool {
             gp.casgstatus(Status::Running, Status::Syscall);
         }
     }
+    settle(mp);
     leave(mp);
     true
 }

@@ -26,6 +26,9 @@
 //!   of the program's (which, unlike Go's, runs on the goroutine's stack), or protects itself from
 //!   one. The mask is the thread's: the next goroutine would inherit it, and the handler's return
 //!   would set that of another thread.
+//! * `PE4`: no signal is on its way to a thread that begins a marked call (m/request.rs). An
+//!   unmarked one (an inline system call, libc's calls to itself) may end with EINTR if it begins
+//!   just when sysmon has seen the goroutine compute.
 
 #![allow(unsafe_code, reason = "PE1, PE2: a signal handler that redirects its thread")]
 
@@ -35,6 +38,7 @@ use crate::atomic::{AtomicU32, AtomicUsize, Ordering};
 use crate::g::Status;
 use crate::m::request::Found;
 use crate::m::{Action, M};
+use crate::sys::raw;
 use core::ffi::c_void;
 use core::mem::MaybeUninit;
 
@@ -145,20 +149,25 @@ fn find_windows() {
     }
 }
 
+/// What handles SIGURG, and its flags.
+fn current_action() -> (usize, usize) {
+    let mut now = MaybeUninit::<libc::sigaction>::zeroed();
+    // SAFETY: reads the action that is there.
+    unsafe { libc::sigaction(libc::SIGURG, core::ptr::null(), now.as_mut_ptr()) };
+    // SAFETY: zeroed, then written by sigaction.
+    let now = unsafe { now.assume_init() };
+    (now.sa_sigaction, now.sa_flags as usize)
+}
+
 fn install() {
     let mut act = MaybeUninit::<libc::sigaction>::zeroed();
-    let mut old = MaybeUninit::<libc::sigaction>::zeroed();
     // SAFETY: zeroed memory is a valid sigaction to fill in.
     let a = unsafe { &mut *act.as_mut_ptr() };
     a.sa_sigaction = on_sigurg as *const () as usize;
     a.sa_flags = libc::SA_SIGINFO | libc::SA_ONSTACK | libc::SA_RESTART;
-    // SAFETY: reads the action that is there now.
-    unsafe { libc::sigaction(libc::SIGURG, core::ptr::null(), old.as_mut_ptr()) };
-    // SAFETY: zeroed, then written by sigaction.
-    let old = unsafe { old.assume_init() };
-    PREVIOUS[0].store(old.sa_sigaction, Ordering::Relaxed); // ORDERING: before the handler is there
-    // ORDERING: before the handler is there
-    PREVIOUS[1].store(old.sa_flags as usize, Ordering::Relaxed);
+    let (handler, flags) = current_action();
+    PREVIOUS[0].store(handler, Ordering::Relaxed); // ORDERING: before the handler is there
+    PREVIOUS[1].store(flags, Ordering::Relaxed); // ORDERING: before the handler is there
     // SAFETY: a valid action.
     unsafe { libc::sigaction(libc::SIGURG, a, core::ptr::null_mut()) };
 }
@@ -168,22 +177,71 @@ pub(crate) fn preempt_m(mp: &'static M) -> bool {
     if !enabled() {
         return false;
     }
-    let tid = mp.procid.get() as usize;
+    let tid = mp.procid.get() as u32;
     if tid == 0 {
         return false; // its thread has ended
     }
-    mp.preempt.ask();
+    let runs = || {
+        // ORDERING: hints, but for the calls that PE4 is about, after the barrier
+        let gp = mp.curg.load(Ordering::Relaxed);
+        gp.is_some_and(|gp| gp.status() == Status::Running as u32)
+    };
+    // Without membarrier a call that begins at this moment may be interrupted.
+    if !mp.preempt.ask(tid, || _ = raw::membarrier(), runs) {
+        return true; // a signal is on its way already, or none is called for
+    }
     let pid = rustix::process::getpid().as_raw_nonzero().get() as usize;
-    let a = [pid, tid, libc::SIGURG as usize, 0, 0, 0];
+    let a = [pid, tid as usize, libc::SIGURG as usize, 0, 0, 0];
     // SAFETY: RS1: numbers; the M's thread lives as long as the process.
-    unsafe { crate::sys::raw::syscall(libc::SYS_tgkill, a) == 0 }
+    let sent = unsafe { raw::syscall(libc::SYS_tgkill, a) == 0 };
+    if !sent {
+        mp.preempt.take(tid);
+    }
+    sent
+}
+
+/// PE4: the goroutine, marked as in a call, lets a signal that is on its way come before the call.
+#[inline]
+pub(super) fn settle(mp: &'static M) {
+    let mut since = 0;
+    mp.preempt.settle(|tid| wait_for_signal(mp, tid, &mut since));
+}
+
+/// More than sysmon is ever kept from a CPU between request and signal.
+const LONGEST_WAIT_NS: i64 = 1_000_000_000;
+
+/// False: no signal of ours comes to this thread before the call.
+#[cold]
+fn wait_for_signal(mp: &'static M, tid: u32, since: &mut i64) -> bool {
+    let blocked = crate::sys::signal::current_mask() & 1 << (libc::SIGURG - 1) != 0;
+    // The thread of a child of fork or vfork is another.
+    if tid != crate::sys::gettid() as u32 || blocked {
+        return false;
+    }
+    if current_action().0 != on_sigurg as *const () as usize {
+        ENABLED.store(0, Ordering::Relaxed); // ORDERING: it is the program's from now on
+        return false;
+    }
+    let now = crate::sys::nanotime();
+    if *since == 0 {
+        *since = now;
+    } else if now - *since > LONGEST_WAIT_NS {
+        mp.preempt.take(tid); // meant for a thread that ended and had the same id
+        return false;
+    }
+    rustix::thread::sched_yield();
+    true
 }
 
 /// PE2. Go: sighandler's sigPreempt case.
 extern "C" fn on_sigurg(sig: i32, info: *mut libc::siginfo_t, ctx: *mut c_void) {
-    let mp = crate::m::find_by_tid(crate::sys::gettid());
-    let asked = mp.filter(|m| m.preempt.take());
+    let tid = crate::sys::gettid();
+    // By the request: the M may have gone on to another thread (one_to_one.rs).
+    let asked = crate::m::allm().find(|m| m.preempt.take(tid as u32));
     let Some(mp) = asked else { return pass_on(sig, info, ctx) };
+    if mp.procid.get() != tid as u64 {
+        return;
+    }
     let ctx = ctx.cast::<libc::ucontext_t>();
     // SAFETY: the kernel passes the interrupted context, which the handler may change.
     let regs = unsafe { &mut (*ctx).uc_mcontext.gregs };

@@ -60,6 +60,7 @@ pub(crate) fn entersyscall() -> bool {
     let Some((mp, gp)) = enter() else { return false };
     gp.set_call(0);
     mark(mp, gp, super::p_of(mp), Expect::Long);
+    super::preempt::settle(mp);
     leave(mp);
     true
 }
