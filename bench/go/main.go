@@ -18,6 +18,7 @@ var benches = map[string]func(args) *took{
 	"spawn_serial":    spawnSerial,
 	"spawn_tree":      spawnTree,
 	"fib":             fibBench,
+	"tcp_echo":        tcpEcho,
 	"yield_pair":      func(a args) *took { return yield(a, 2) },
 	"yield_many":      func(a args) *took { return yield(a, 1000) },
 	"chan_pingpong":   chanPingpong,

@@ -95,6 +95,7 @@ ROWS = (
     Bench("select", "select", 1_000_000, 100_000,
           also=THREADS, less=dict.fromkeys(THREADS, 20_000)),
     Bench("mutex", "mutex", 8_000_000, 1_000_000),
+    Bench("tcp_echo", "tcp_echo", 640_000, 64_000),
     Bench("parked_mem", "parked_mem", 100_000, 30_000, MEMORY, less={"may": 30_000}),
     Bench("parked_mem 1M", "parked_mem", 1_000_000, 0, MEMORY, less={"may": 0}),
     Bench("timers", "timers", 100_000, 20_000, LATENESS, less={"may": 30_000}),

@@ -2,6 +2,7 @@
 
 mod chan;
 mod lock;
+mod net;
 mod park;
 mod spawn;
 mod time;
@@ -31,6 +32,7 @@ fn bench(args: &Args) -> Took {
         "chan_prime" => chan::prime(args),
         "select" => chan::select(args),
         "mutex" => lock::mutex(args.n),
+        "tcp_echo" => net::tcp_echo(args.n).expect("the loopback device works"),
         "parked_mem" => park::memory(args.n),
         "timers" => time::timers(args.n),
         "sleep_100us" => time::sleeps(args.n),

@@ -3,6 +3,7 @@
 
 mod chan;
 mod lock;
+mod net;
 mod park;
 mod spawn;
 mod time;
@@ -37,6 +38,7 @@ async fn bench(args: &Args) -> Took {
         "yield_many" => yields::yields(args.n, 1000).await,
         bench if bench.starts_with("chan_") || bench == "select" => chan::bench(args).await,
         "mutex" => lock::mutex(args.n).await,
+        "tcp_echo" => net::tcp_echo(args.n).await.expect("the loopback device works"),
         "parked_mem" => park::memory(args.n).await,
         "timers" => time::timers(args.n).await,
         "sleep_100us" => time::sleeps(args.n).await,
