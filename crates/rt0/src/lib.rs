@@ -51,6 +51,7 @@ mod lock {
 }
 #[cfg(loom)]
 mod m {
+    pub(crate) mod halt;
     pub(crate) mod request;
 }
 #[cfg(loom)]

@@ -31,8 +31,25 @@ fn std_behaves_as_without_rt0() {
     assert!(differing.is_empty(), "{} differ:\n{}", differing.len(), differing.join("\n"));
 }
 
-/// Main's own stack is a goroutine's: who overflows it gets Go's text and status, not std's.
-const DIFFERENT_BY_DESIGN: [&str; 1] = ["main-overflow"];
+/// Main is a goroutine: its faults, and the overflow of its stack, are reported in Go's words; so
+/// is an abort, which then ends the process as it does without rt0.
+const DIFFERENT_BY_DESIGN: [&str; 4] = ["main-overflow", "segv", "abort", "panic-in-drop"];
+
+#[test]
+fn mains_faults_are_reported_as_go_does() {
+    let ours = probe(RT0PROBE, "segv");
+    assert_eq!((ours.status.code(), ours.stdout.as_str()), (Some(2), "before\n"), "{ours:?}");
+    let fault = "unexpected fault address 0x10\nfatal error: fault\n[signal SIGSEGV: ";
+    assert!(ours.stderr.starts_with(fault), "{ours:?}");
+    assert!(ours.stderr.contains("\n\ngoroutine 1 [running]:\n"), "{ours:?}");
+    for name in ["abort", "panic-in-drop"] {
+        let (plain, ours) = (probe(STDPROBE, name), probe(RT0PROBE, name));
+        assert_eq!((plain.status, &plain.stdout), (ours.status, &ours.stdout), "{ours:?}");
+        let said = ours.stderr.find("SIGABRT: abort\n").unwrap_or_default();
+        assert_eq!(ours.stderr[..said].trim_end(), plain.stderr.trim_end(), "{ours:?}");
+        assert!(ours.stderr[said..].contains("\n\ngoroutine 1 [running]:\n"), "{ours:?}");
+    }
+}
 
 #[test]
 fn overflow_of_mains_stack_is_reported_as_go_does() {

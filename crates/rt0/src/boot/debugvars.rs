@@ -4,7 +4,7 @@
 //! one of a key wins; unknown keys and values that are no numbers are ignored. Not read in a
 //! process whose environment cannot be trusted (AT_SECURE).
 
-use crate::debug::vars::{Var, get};
+use crate::debug::vars::{Traceback, Var, get, set_traceback_env};
 
 /// Go: dbgvars.
 fn dbgvars() -> [(&'static [u8], &'static Var); 10] {
@@ -22,13 +22,17 @@ fn dbgvars() -> [(&'static [u8], &'static Var); 10] {
     ]
 }
 
-/// Reads GOget(). First in schedinit, as in Go since 1.23: later steps depend on it.
+/// Reads GODEBUG and GOTRACEBACK. First in schedinit, as in Go since 1.23: later steps depend on
+/// it.
 pub(crate) fn parsedebugvars() {
     if super::auxv::get().secure_mode() {
         return;
     }
     if let Some(v) = super::env::gogetenv(b"GODEBUG") {
         parsegodebug(v);
+    }
+    if let Some(v) = super::env::gogetenv(b"GOTRACEBACK") {
+        set_traceback_env(Traceback::parse(v, atoi(v)));
     }
 }
 

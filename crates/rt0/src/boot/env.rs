@@ -4,7 +4,7 @@
 //! fds_unix.go `checkfds`.
 
 use super::args;
-use crate::debug::dump::PROCESS;
+use crate::debug::process::PROCESS;
 use rustix::fs::{Mode, OFlags};
 use std::os::fd::{BorrowedFd, IntoRawFd};
 

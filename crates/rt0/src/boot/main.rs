@@ -15,7 +15,7 @@
 use super::exit::{exit_with, run_exit_hooks};
 use super::inittask::{do_init, do_init_main};
 use crate::atomic::Ordering;
-use crate::debug::dump::PROCESS;
+use crate::debug::process::PROCESS;
 use crate::join::{__rust_begin_short_backtrace, Goexit};
 use crate::m::{M, m0};
 use crate::sched::{SCHED, lifecycle, newproc, park, schedule};

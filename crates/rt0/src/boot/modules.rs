@@ -12,6 +12,7 @@
 #![allow(unsafe_code, reason = "MD1: reads ELF structures of loaded images")]
 
 use crate::atomic::{AtomicUsize, Ordering};
+use crate::debug::images::{self, Image};
 use crate::lock::{mutex::RtMutex, rank::Rank};
 use core::ffi::c_void;
 
@@ -149,7 +150,17 @@ pub(crate) fn modulesinit() {
     modules.len = 0;
     // SAFETY: `record` takes `data` as `Modules`, which this function has locked.
     unsafe { libc::dl_iterate_phdr(Some(record), (&raw mut *modules).cast()) };
-    crate::debug::dump::PROCESS.images.set(modules.len as u64);
+    crate::debug::process::PROCESS.images.set(modules.len as u64);
+}
+
+/// Behind the last byte of the segment that has `at`; 0 if none has.
+fn segment_end(bias: usize, phdrs: &[libc::Elf64_Phdr], at: usize) -> usize {
+    let segments = phdrs.iter().filter(|p| p.p_type == libc::PT_LOAD);
+    let mut ranges = segments.map(|p| {
+        let lo = bias + p.p_vaddr as usize;
+        lo..lo + p.p_memsz as usize
+    });
+    ranges.find(|r| r.contains(&at)).map_or(0, |r| r.end)
 }
 
 unsafe extern "C" fn record(info: *mut libc::dl_phdr_info, _: usize, data: *mut c_void) -> i32 {
@@ -160,6 +171,8 @@ unsafe extern "C" fn record(info: *mut libc::dl_phdr_info, _: usize, data: *mut 
     // SAFETY: MD1.
     let phdrs = unsafe { core::slice::from_raw_parts(info.dlpi_phdr, info.dlpi_phnum as usize) };
     let mut m = Moduledata::default();
+    let mut image = Image { bias: info.dlpi_addr as usize, ..Image::default() };
+    image.name = info.dlpi_name as usize;
     for p in phdrs {
         let lo = info.dlpi_addr as usize + p.p_vaddr as usize;
         let range = (lo, lo + p.p_memsz as usize);
@@ -167,9 +180,13 @@ unsafe extern "C" fn record(info: *mut libc::dl_phdr_info, _: usize, data: *mut 
             libc::PT_LOAD if p.p_flags & libc::PF_X != 0 => m.text = range,
             libc::PT_LOAD if p.p_flags & libc::PF_W != 0 => m.data = range,
             libc::PT_TLS => m.tls_bytes = p.p_memsz as usize,
+            libc::PT_GNU_EH_FRAME => image.eh_frame_hdr = lo,
             _ => {}
         }
     }
+    image.text = m.text;
+    image.eh_frame_end = segment_end(image.bias, phdrs, image.eh_frame_hdr);
+    images::add(&image);
     if modules.len == MAX_MODULES {
         return 1;
     }

@@ -2,25 +2,205 @@
 //!
 //! Go: traceback.go `goroutineheader`, `printcreatedby`, `printAncestorTraceback`,
 //! `tracebackothers`. No allocation and no locks: this runs on g0, in signal handlers and under
-//! runtime locks.
+//! runtime locks, with other threads held wherever they were.
 
-use crate::atomic::{AtomicPtr, Ordering, Word};
-use crate::g::{G, Status};
-use crate::sys::stderr::{Stderr, rtprint};
-use core::fmt::Write;
+use super::print::{self, Detail, Lossy};
+use super::stacks::{Outcome, Patience, Tool};
+use crate::g::{Ancestor, G, MAX_ANCESTORS, Status};
+use crate::sys::stderr::Line;
+use core::fmt::{Result, Write};
+use core::panic::Location;
 
-/// How many goroutines a dump shows; the rest is counted.
-const MOST: usize = 1000;
+/// What a header says of a goroutine, of one moment.
+pub(super) struct Snapshot {
+    pub(super) id: u64,
+    pub(super) gp: &'static G,
+    pub(super) state: &'static str,
+    pub(super) is_locked: bool,
+    pub(super) has_name: bool,
+    name: Line<128>,
+    m: Option<&'static crate::m::M>,
+    pub(super) parent: u64,
+    pub(super) created: Option<&'static Location<'static>>,
+    pub(super) ancestors: [Option<Ancestor>; MAX_ANCESTORS],
+}
 
-/// `goroutine N gp=… m=… ["name"] [state]:`, then where it was made.
-pub(crate) fn goroutine(gp: &'static G, state: &str) {
-    if super::vars::dumps_suppressed() {
-        return;
+impl Snapshot {
+    pub(super) fn of(gp: &'static G, status: u32) -> Snapshot {
+        let mut snapshot = Snapshot {
+            id: gp.goid.get(),
+            gp,
+            state: state_text(gp, status),
+            is_locked: gp.lockedm.get().is_some() || crate::sched::lock_os_thread::in_init(gp),
+            has_name: false,
+            name: Line::new(),
+            m: gp.m.get(),
+            parent: gp.parent_goid.get(),
+            created: gp.gopc().filter(|_| gp.goid.get() != 1),
+            ancestors: [None; MAX_ANCESTORS],
+        };
+        gp.read_extras(|e| {
+            if let Some(name) = &e.name {
+                snapshot.has_name = true;
+                let _ = snapshot.name.write_str(name); // the rest of a long one is cut off
+            }
+            snapshot.ancestors = e.ancestors;
+        });
+        snapshot
     }
-    let mut out = Stderr::new();
-    let _ = header(&mut out, gp, state);
-    let _ = created_by(&mut out, gp);
-    let _ = super::waits::line(&mut out, gp);
+
+    /// The goroutine that this code runs on.
+    pub(super) fn running(gp: &'static G) -> Snapshot {
+        Snapshot::of(gp, Status::Running as u32)
+    }
+
+    pub(super) fn name(&self) -> Lossy<'_> {
+        Lossy(self.name.bytes())
+    }
+
+    /// Go: goroutineheader.
+    pub(super) fn header(&self, out: &mut dyn Write, detail: Detail) -> Result {
+        write!(out, "goroutine {}", self.id)?;
+        if detail == Detail::System {
+            write!(out, " gp={:p}", self.gp)?;
+            match self.m {
+                Some(mp) => write!(out, " m={} mp={:p}", mp.id.get(), mp)?,
+                None => write!(out, " m=nil")?,
+            }
+        }
+        write!(out, " [{}", self.state)?;
+        if self.is_locked {
+            out.write_str(", locked to thread")?;
+        }
+        out.write_str("]")?;
+        if self.has_name {
+            write!(out, " {:?}", Quoted(self.name()))?;
+        }
+        out.write_str(":\n")
+    }
+
+    /// Go: printcreatedby, then the ancestors that tracebackancestors recorded.
+    pub(super) fn created_by(&self, out: &mut dyn Write) -> Result {
+        if let Some(at) = self.created {
+            match self.parent {
+                0 => out.write_str("created by a thread that is no goroutine\n")?,
+                id => writeln!(out, "created by rt0::go in goroutine {id}")?,
+            }
+            writeln!(out, "\t{}:{}", at.file(), at.line())?;
+        }
+        for a in self.ancestors.iter().flatten() {
+            writeln!(out, "[originating from goroutine {}]:", a.goid)?;
+            writeln!(out, "\t{}:{}", a.gopc.file(), a.gopc.line())?;
+        }
+        Ok(())
+    }
+}
+
+/// A text in quotes, escaped as Rust does.
+struct Quoted<'a>(Lossy<'a>);
+
+impl core::fmt::Debug for Quoted<'_> {
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> Result {
+        f.write_char('"')?;
+        for chunk in self.0.0.utf8_chunks() {
+            for c in chunk.valid().chars() {
+                match c {
+                    '\'' => f.write_char(c)?,
+                    c => write!(f, "{}", c.escape_debug())?,
+                }
+            }
+        }
+        f.write_char('"')
+    }
+}
+
+fn state_text(gp: &'static G, status: u32) -> &'static str {
+    match status {
+        1 => "runnable",
+        2 => "running",
+        3 => crate::interpose::call_text(gp.call()),
+        4 => gp.wait_reason().text(),
+        _ => "???",
+    }
+}
+
+/// One goroutine as text; nothing if it has ended meanwhile. True if it was shown.
+pub(super) fn goroutine(
+    out: &mut dyn Write,
+    tool: &mut Tool,
+    gp: &'static G,
+    detail: Detail,
+    patience: &mut Patience,
+) -> core::result::Result<bool, core::fmt::Error> {
+    let mut snapshot = None;
+    let outcome = tool.goroutine(gp, patience, |gp, status| {
+        snapshot = Some(Snapshot::of(gp, status));
+    });
+    let Some(snapshot) = snapshot.filter(|_| outcome != Outcome::Gone) else { return Ok(false) };
+    snapshot.header(out, detail)?;
+    if outcome == Outcome::Unknown {
+        out.write_str("\tgoroutine running on other thread; stack unavailable\n")?;
+    } else {
+        print::stack(out, tool, detail)?;
+    }
+    snapshot.created_by(out)?;
+    super::waits::line(&mut &mut *out, gp)?;
+    Ok(true)
+}
+
+/// The goroutine that this code runs on, whose stack the tool holds already.
+pub(super) fn own(out: &mut dyn Write, tool: &mut Tool, gp: &'static G, detail: Detail) -> Result {
+    // Another state than "running" is that of one that a signal found in a call.
+    let snapshot = Snapshot::of(gp, gp.status());
+    snapshot.header(out, detail)?;
+    print::stack(out, tool, detail)?;
+    snapshot.created_by(out)
+}
+
+/// Every goroutine but `but`; `most` at most, and a line that says how many are left out. Go:
+/// tracebackothers.
+pub(super) fn others(
+    out: &mut dyn Write,
+    tool: &mut Tool,
+    but: Option<&'static G>,
+    detail: Detail,
+    most: usize,
+) -> Result {
+    let is_own = |gp: &&'static G| but.is_some_and(|but| core::ptr::eq(but, *gp));
+    let all = || shown(detail).filter(|gp| !is_own(gp));
+    let (mut patience, mut n) = (Patience::new(), 0);
+    for gp in all() {
+        if n == most {
+            let more = all().count().saturating_sub(most);
+            return writeln!(out, "\n...additional goroutines elided: {more}");
+        }
+        let mut apart = Apart { out, started: false };
+        n += usize::from(goroutine(&mut apart, tool, gp, detail, &mut patience)?);
+    }
+    Ok(())
+}
+
+/// The goroutines that a dump shows: the runtime's own only in detail.
+pub(super) fn shown(detail: Detail) -> impl Iterator<Item = &'static G> {
+    let live = crate::g::allgs()
+        .filter(|gp| gp.status() != Status::Dead as u32 && gp.status() != Status::Idle as u32);
+    live.filter(move |gp| detail == Detail::System || !gp.is_system())
+}
+
+/// Puts an empty line in front of what is written, if anything is.
+struct Apart<'a> {
+    out: &'a mut dyn Write,
+    started: bool,
+}
+
+impl Write for Apart<'_> {
+    fn write_str(&mut self, s: &str) -> Result {
+        if !self.started {
+            self.started = true;
+            self.out.write_str("\n")?;
+        }
+        self.out.write_str(s)
+    }
 }
 
 /// Who a panic report is about: a goroutine that may have ended, and its G if that is still its
@@ -31,171 +211,23 @@ pub(crate) struct Panicked<'a> {
     pub(crate) gp: Option<&'static G>,
 }
 
-/// The goroutine of a panic report, in Go's short form.
+/// The goroutine of a panic report, whose stack is unwound already; nothing with GOTRACEBACK=none.
 pub(crate) fn panicked(who: &Panicked<'_>) {
-    let mut out = Stderr::new();
-    let _ = write!(out, "goroutine {}", who.id);
+    if super::vars::dumps_suppressed() || super::vars::traceback().level == 0 {
+        return;
+    }
+    let mut out = crate::sys::stderr::Stderr::new();
+    let _ = write_panicked(&mut out, who);
+}
+
+fn write_panicked(out: &mut dyn Write, who: &Panicked<'_>) -> Result {
+    write!(out, "\ngoroutine {} [running]", who.id)?;
     if let Some(name) = who.name {
-        let _ = write!(out, " {name:?}");
-    }
-    let _ = writeln!(out, " [running]:");
-    if let Some(gp) = who.gp {
-        let _ = created_by(&mut out, gp);
-    }
-}
-
-/// The program's goroutines, as Go shows them for an error of the program's.
-pub(crate) fn user_goroutines() {
-    if super::vars::dumps_suppressed() {
-        return;
-    }
-    for gp in crate::g::allgs().filter(live).filter(|gp| !gp.is_system()).take(MOST) {
-        let mut out = Stderr::new();
-        let _ = write!(out, "goroutine {}", gp.goid.get());
-        if let Some(name) = gp.name() {
-            let _ = write!(out, " {name:?}");
-        }
-        let _ = writeln!(out, " [{}{}]:", state_text(gp), locked_text(gp));
-        let _ = created_by(&mut out, gp);
-        let _ = super::waits::line(&mut out, gp);
-        let _ = writeln!(out);
-    }
-    elided();
-}
-
-fn live(gp: &&'static G) -> bool {
-    gp.status() != Status::Dead as u32 && gp.status() != Status::Idle as u32
-}
-
-/// Every goroutine that is not dead, the runtime's own included. Go: tracebackothers.
-pub(crate) fn all_goroutines() {
-    if super::vars::dumps_suppressed() {
-        return;
-    }
-    runtime_line();
-    let _ = super::graph::Graph::read().write(&mut Stderr::new());
-    for gp in crate::g::allgs().filter(live).take(MOST) {
-        goroutine(gp, state_text(gp));
-        rtprint!("\n");
-    }
-    elided();
-}
-
-fn elided() {
-    let more = crate::g::allgs().filter(live).count().saturating_sub(MOST);
-    if more > 0 {
-        rtprint!("...additional goroutines elided: {more}\n");
-    }
-}
-
-/// What boot found out about the process.
-pub(crate) struct Process {
-    program: AtomicPtr<u8>,
-    program_len: Word,
-    pub(crate) arguments: Word,
-    pub(crate) variables: Word,
-    /// Images loaded when the runtime started.
-    pub(crate) images: Word,
-    /// Go: maxstacksize.
-    pub(crate) main_stack_bytes: Word,
-}
-
-pub(crate) static PROCESS: Process = Process {
-    program: AtomicPtr::new(core::ptr::null_mut()),
-    program_len: Word::new(0),
-    arguments: Word::new(0),
-    variables: Word::new(0),
-    images: Word::new(0),
-    main_stack_bytes: Word::new(0),
-};
-
-impl Process {
-    pub(crate) fn set_program(&self, name: &'static [u8]) {
-        self.program_len.set(name.len() as u64);
-        // ORDERING: after the length
-        self.program.store(name.as_ptr().cast_mut(), Ordering::Release);
-    }
-
-    #[allow(unsafe_code, reason = "a `'static` slice stored as two words")]
-    fn program(&self) -> &'static str {
-        let p = self.program.load(Ordering::Acquire); // ORDERING: pairs with set_program
-        if p.is_null() {
-            return "?";
-        }
-        // SAFETY: set_program stored the parts of a `'static` slice, the pointer last.
-        let name = unsafe { core::slice::from_raw_parts(p, self.program_len.get() as usize) };
-        core::str::from_utf8(name).unwrap_or("?")
-    }
-}
-
-/// The address space of live goroutines' stacks.
-fn live_stack_bytes() -> u64 {
-    // ORDERING: a report
-    let outside = crate::sched::SCHED.stack_bytes_outside.load(Ordering::Relaxed);
-    let ps = crate::sched::procresize::allp_ever();
-    ps.fold(outside, |sum, pp| sum.wrapping_add(pp.stack_bytes.get()))
-}
-
-/// What a reader of the dump must know of the process.
-fn runtime_line() {
-    rtprint!(
-        "runtime: rt0 {}, program {} ({} arguments, {} variables, {} images), gomaxprocs={}, \
-         goroutine TLS: {}, clock: {}, main stack limit: {} bytes, \
-         live stacks: {} bytes reserved\n\n",
-        env!("CARGO_PKG_VERSION"),
-        PROCESS.program(),
-        PROCESS.arguments.get(),
-        PROCESS.variables.get(),
-        PROCESS.images.get(),
-        crate::sched::SCHED.gomaxprocs(),
-        crate::tls::mode_name(),
-        if crate::sys::clock::in_vdso() { "vdso" } else { "system call" },
-        PROCESS.main_stack_bytes.get(),
-        live_stack_bytes(),
-    );
-}
-
-fn state_text(gp: &'static G) -> &'static str {
-    match gp.status() {
-        1 => "runnable",
-        2 => "running",
-        3 => crate::interpose::call_text(gp.call()),
-        4 => gp.wait_reason().text(),
-        _ => "???",
-    }
-}
-
-fn locked_text(gp: &'static G) -> &'static str {
-    let locked = gp.lockedm.get().is_some() || crate::sched::lock_os_thread::in_init(gp);
-    if locked { ", locked to thread" } else { "" }
-}
-
-/// Go: goroutineheader.
-fn header(out: &mut Stderr, gp: &'static G, state: &str) -> core::fmt::Result {
-    write!(out, "goroutine {} gp={:p}", gp.goid.get(), gp)?;
-    match gp.m.get() {
-        Some(mp) => write!(out, " m={} mp={:p}", mp.id.get(), mp)?,
-        None => write!(out, " m=nil")?,
-    }
-    if let Some(name) = gp.name() {
         write!(out, " {name:?}")?;
     }
-    writeln!(out, " [{state}{}]:", locked_text(gp))
-}
-
-/// Go: printcreatedby, then the ancestors that tracebackancestors recorded.
-fn created_by(out: &mut Stderr, gp: &'static G) -> core::fmt::Result {
-    if let Some(at) = gp.gopc().filter(|_| gp.goid.get() != 1) {
-        match gp.parent_goid.get() {
-            0 => writeln!(out, "created by a thread that is no goroutine")?,
-            id => writeln!(out, "created by rt0::go in goroutine {id}")?,
-        }
-        writeln!(out, "\t{}:{}", at.file(), at.line())?;
+    writeln!(out, ":")?;
+    match who.gp {
+        Some(gp) => Snapshot::of(gp, gp.status()).created_by(out),
+        None => Ok(()),
     }
-    let Some(extras) = gp.extras() else { return Ok(()) };
-    for a in extras.ancestors.iter().flatten() {
-        writeln!(out, "[originating from goroutine {}]:", a.goid)?;
-        writeln!(out, "\t{}:{}", a.gopc.file(), a.gopc.line())?;
-    }
-    Ok(())
 }

@@ -1,14 +1,39 @@
 //! Looking at a running or dying process.
 
+mod api;
 pub(crate) mod dump;
+pub(crate) mod fatal;
+#[cfg_attr(not(feature = "backtrace"), allow(dead_code, reason = "stacks use the rest"))]
+pub(crate) mod frame;
 pub(crate) mod g0check;
 pub(crate) mod graph;
+mod groups;
+pub(crate) mod halted;
+#[cfg_attr(not(feature = "backtrace"), allow(dead_code, reason = "stacks use the rest"))]
+pub(crate) mod images;
+mod json;
 pub(crate) mod ms;
+#[cfg_attr(not(feature = "backtrace"), allow(dead_code, reason = "stacks use the rest"))]
+mod print;
+pub(crate) mod process;
+pub(crate) mod signals;
+mod stacks;
+#[cfg(feature = "backtrace")]
+mod symbols;
+#[cfg(feature = "backtrace")]
+mod unwind;
 pub(crate) mod vars;
 pub(crate) mod waits;
+#[cfg(not(feature = "backtrace"))]
+mod without;
 
+#[cfg(not(feature = "backtrace"))]
+use without::{symbols, unwind};
+
+pub use api::{Dump, dump_all, set_crash_output, set_traceback, stack};
 pub use g0check::NoAllocOnG0;
 pub use graph::{Deadlock, deadlocks};
+pub use signals::quit_on_sigquit;
 pub use waits::{Holder, Party, Waiting, waits};
 
 /// Writes the state of the scheduler to standard error: a line about it as a whole, and one for

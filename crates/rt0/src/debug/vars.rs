@@ -77,7 +77,72 @@ pub(crate) fn get() -> &'static DebugVars {
     &DEBUG
 }
 
+/// What GOTRACEBACK asks for.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) struct Traceback {
+    /// 0: no stacks; 1: the program's frames; 2: the runtime's too.
+    pub(crate) level: i64,
+    /// All goroutines, not only the one that failed.
+    pub(crate) all: bool,
+    /// Ends by SIGABRT, so that there is a core dump.
+    pub(crate) crash: bool,
+}
+
+const SINGLE: Traceback = Traceback { level: 1, all: false, crash: false };
+
+impl Traceback {
+    /// Go: setTraceback.
+    pub(crate) fn parse(name: &[u8], number: Option<i64>) -> Traceback {
+        let of = |level, all, crash| Traceback { level, all, crash };
+        match name {
+            b"none" => of(0, false, false),
+            b"single" | b"" => SINGLE,
+            b"all" => of(1, true, false),
+            b"system" => of(2, true, false),
+            b"crash" | b"wer" => of(2, true, true),
+            _ => of(number.filter(|n| *n >= 0).unwrap_or(0), true, false),
+        }
+    }
+
+    /// What both ask for. Go: the environment's is the least.
+    fn and(self, other: Traceback) -> Traceback {
+        Traceback {
+            level: self.level.max(other.level),
+            all: self.all || other.all,
+            crash: self.crash || other.crash,
+        }
+    }
+
+    fn from_word(w: i64) -> Traceback {
+        Traceback { level: w >> 2, all: w & 1 != 0, crash: w & 2 != 0 }
+    }
+
+    fn word(self) -> i64 {
+        self.level.min(1 << 30) << 2 | i64::from(self.crash) << 1 | i64::from(self.all)
+    }
+}
+
+/// As set now, and the environment's.
+static TRACEBACK: [AtomicI64; 2] = [const { AtomicI64::new(1 << 2) }; 2];
 static DUMPS_SUPPRESSED: AtomicI64 = AtomicI64::new(0);
+
+/// Boot: GOTRACEBACK.
+pub(crate) fn set_traceback_env(t: Traceback) {
+    TRACEBACK[0].store(t.word(), Ordering::Relaxed); // ORDERING: boot, one thread
+    TRACEBACK[1].store(t.word(), Ordering::Relaxed); // ORDERING: boot, one thread
+}
+
+/// The program's wish, which does not take back the environment's. Go: debug.SetTraceback.
+pub(crate) fn set_traceback(t: Traceback) {
+    // ORDERING: words of their own
+    let env = Traceback::from_word(TRACEBACK[1].load(Ordering::Relaxed));
+    TRACEBACK[0].store(t.and(env).word(), Ordering::Relaxed);
+}
+
+/// How much a report shows now. Go: gotraceback.
+pub(crate) fn traceback() -> Traceback {
+    Traceback::from_word(TRACEBACK[0].load(Ordering::Relaxed)) // ORDERING: a word of its own
+}
 
 /// Boot, in a process whose memory its starter may not see.
 pub(crate) fn suppress_dumps(yes: bool) {

@@ -161,6 +161,9 @@ impl WaitReason {
     }
 }
 
+/// pc, sp and bp in a function: what a walk of its stack starts from.
+pub(crate) type Place = [usize; 3];
+
 /// Tag of a `waitreason` that is the number of a call.
 const CALL: u32 = 1 << 31;
 
@@ -177,7 +180,8 @@ pub(crate) struct Ancestor {
 #[repr(C, align(64))]
 pub(crate) struct G {
     // Hot: the switch. Owner by GS1.
-    /// The saved context: a stack pointer (Go: sched.sp; pc and bp lie on the stack).
+    /// The saved context: a stack pointer (Go: sched.sp; pc and bp lie on the stack). In a blocking
+    /// call, and while a thread of its own sleeps: the address of a [`Place`].
     pub(crate) sched: AtomicUsize,
     /// The block FS points to while this runs; 0: the M's own (system goroutines, g0).
     pub(crate) fs: AtomicUsize,
@@ -187,6 +191,9 @@ pub(crate) struct G {
     /// A `WaitReason` while parked, a call's number while in a blocking call.
     pub(crate) waitreason: AtomicU32,
     pub(crate) goid: Word,
+    /// Counts the contexts it was in: bumped when it is continued, and on the way into a call. A
+    /// dump that saw the same number before and after saw one context (debug/stacks.rs).
+    pub(crate) contexts: AtomicU32,
     /// Token of `rt0::park` (park_state.rs).
     pub(crate) park: ParkState,
     /// Set for the runtime's own goroutines.
@@ -219,10 +226,10 @@ pub(crate) struct G {
     pub(crate) stackguard1: AtomicUsize,
     /// The size class: stack/mod.rs.
     pub(crate) stack_class: AtomicU32,
-    /// For the mode in which goroutines are threads (sched/one_to_one.rs).
-    pub(crate) baton: Baton,
     /// Whether libc's ctype pointers must be set before user code runs (tls/tcb.rs).
     pub(crate) tcb_fresh: AtomicU32,
+    /// For the mode in which goroutines are threads (sched/one_to_one.rs).
+    pub(crate) baton: Baton,
 }
 
 /// What few goroutines have: a name, recorded ancestors. Freed when the goroutine ends.
@@ -240,6 +247,7 @@ impl G {
             atomicstatus: AtomicU32::new(Status::Idle as u32),
             waitreason: AtomicU32::new(0),
             goid: Word::new(0),
+            contexts: AtomicU32::new(0),
             park: ParkState::new(),
             system: AtomicU32::new(0),
             lockedm: AtomicRef::none(),
@@ -292,6 +300,16 @@ impl G {
         self.atomicstatus.store(to as u32, Ordering::Relaxed);
     }
 
+    /// The owner: the context that a dump may be reading is about to change.
+    #[inline(always)]
+    pub(crate) fn next_context(&self) {
+        // ORDERING: owner-only; pairs with the look in debug/stacks.rs: after the status before it,
+        // and before whatever the goroutine writes next
+        let n = self.contexts.load(Ordering::Relaxed).wrapping_add(1);
+        self.contexts.store(n, Ordering::Release); // ORDERING: the same
+        crate::atomic::fence(Ordering::Release);
+    }
+
     #[inline]
     pub(crate) fn set_wait(&self, reason: WaitReason) {
         // ORDERING: a report
@@ -303,11 +321,21 @@ impl G {
         WaitReason::from_u32(self.waitreason.load(Ordering::Relaxed))
     }
 
-    /// The goroutine goes into a call of the C library: its number in interpose/table.rs, or 0.
+    /// The goroutine goes into a call of the C library: its number in interpose/table.rs, or 0, and
+    /// where from. Before its status says so.
     #[inline(always)]
-    pub(crate) fn set_call(&self, call: u32) {
+    pub(crate) fn set_call(&self, call: u32, from: &Place) {
+        self.set_place(from);
         // ORDERING: a report
         self.waitreason.store(CALL | call, Ordering::Relaxed);
+    }
+
+    /// The goroutine stays at `at` for a while, a local of the function that stays there.
+    #[inline(always)]
+    pub(crate) fn set_place(&self, at: &Place) {
+        self.next_context();
+        // ORDERING: owner-only; exposed, so that the place is kept
+        self.sched.store((&raw const *at).expose_provenance(), Ordering::Relaxed);
     }
 
     /// The number of the call it is in, while its status is Syscall.
@@ -346,9 +374,13 @@ impl G {
     /// Owner, in user context (it frees): drops name and ancestors.
     #[allow(unsafe_code, reason = "takes back the box that set_extras stored")]
     pub(crate) fn clear_extras(&self) {
-        // ORDERING: GS2
-        let p = self.extras.swap(0, Ordering::AcqRel) as *mut Extras;
+        // ORDERING: SeqCst: before the look at READERS
+        let p = self.extras.swap(0, Ordering::SeqCst) as *mut Extras;
         if !p.is_null() {
+            // ORDERING: pairs with read_extras: who came before the swap may be at the box
+            while READERS.load(Ordering::SeqCst) != 0 {
+                std::thread::yield_now();
+            }
             // SAFETY: set_extras stored a box's pointer; the swap took it once.
             drop(unsafe { Box::from_raw(p) });
         }
@@ -357,16 +389,33 @@ impl G {
     /// For the owner and for reports while the process ends.
     #[allow(unsafe_code, reason = "reads the box that set_extras stored")]
     pub(crate) fn extras(&self) -> Option<&Extras> {
-        // ORDERING: pairs with set_extras
-        let p = self.extras.load(Ordering::Acquire) as *const Extras;
+        // ORDERING: pairs with set_extras; SeqCst: after READERS in read_extras
+        let p = self.extras.load(Ordering::SeqCst) as *const Extras;
         // SAFETY: null or set_extras' box, which the owner drops only when the goroutine ends.
         unsafe { p.as_ref() }
     }
 
+    /// For a goroutine that cannot end meanwhile.
     pub(crate) fn name(&self) -> Option<&str> {
         self.extras().and_then(|e| e.name.as_deref())
     }
+
+    /// For a dump, while the goroutine may end: what `f` is given stays until it returns. `f` does
+    /// not block.
+    pub(crate) fn read_extras(&self, f: impl FnOnce(&Extras)) {
+        if self.extras.load(Ordering::Relaxed) == 0 {
+            return; // ORDERING: a hint
+        }
+        READERS.fetch_add(1, Ordering::SeqCst); // ORDERING: before the load of the box
+        if let Some(e) = self.extras() {
+            f(e);
+        }
+        READERS.fetch_sub(1, Ordering::Release); // ORDERING: pairs with clear_extras
+    }
 }
+
+/// Dumps that are reading some goroutine's extras.
+static READERS: AtomicU32 = AtomicU32::new(0);
 
 static ALLG: crate::malloc::Table<G> = crate::malloc::Table::new(crate::lock::rank::Rank::Allg);
 

@@ -3,7 +3,7 @@
 #![allow(unsafe_code, reason = "sets the caller's errno")]
 
 use crate::atomic::{AtomicU32, Ordering};
-use crate::g::G;
+use crate::g::{G, Place};
 use crate::sched::c_call::{enter_call, exit_call};
 use crate::sched::hogs::Ended;
 use crate::sched::syscall::Expect;
@@ -35,11 +35,11 @@ impl Section {
     }
 }
 
-/// Before call number `call`.
+/// Before call number `call`, by a function that is at `here` while the call lasts.
 #[inline]
-pub(super) fn begin(call: u32, expect: Expect) -> From {
+pub(super) fn begin(call: u32, expect: Expect, here: &Place) -> From {
     let Some(gp) = crate::tls::getg() else { return From::Libc(Section(None)) };
-    let section = Section(enter_call(gp, call, expect).then_some(gp));
+    let section = Section(enter_call(gp, call, expect, here).then_some(gp));
     if is_preloaded() { From::Libc(section) } else { From::Goroutine(section) }
 }
 

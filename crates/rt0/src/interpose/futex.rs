@@ -8,6 +8,7 @@
 
 use super::enter::{From, begin, result};
 use super::table::Id;
+use crate::arch::here::here;
 use crate::sched::hogs::Ended;
 use crate::sched::syscall::Expect;
 use core::arch::global_asm;
@@ -73,7 +74,9 @@ unsafe extern "C" fn futex_wait(
     address2: usize,
     value3: usize,
 ) -> isize {
-    let (From::Goroutine(section) | From::Libc(section)) = begin(Id::futex as u32, Expect::Short);
+    let place = here();
+    let (From::Goroutine(section) | From::Libc(section)) =
+        begin(Id::futex as u32, Expect::Short, &place);
     let arguments = [address, op, value, timeout, address2, value3];
     // SAFETY: RS1: the caller's arguments.
     let r = unsafe { crate::sys::raw::syscall(n, arguments) };

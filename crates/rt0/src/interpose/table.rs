@@ -17,6 +17,7 @@
 
 use super::enter::{From, begin, result};
 use super::real;
+use crate::arch::here::here;
 use crate::sched::syscall::Expect;
 use core::ffi::{CStr, c_int, c_long, c_uint};
 
@@ -65,7 +66,8 @@ macro_rules! sys {
     (@ $name:ident($($a:ident: $t:ty),*) -> $r:ty, $nr:ident, $words:expr) => {
         weak!($name);
         unsafe extern "C" fn $name($($a: $t),*) -> $r {
-            let section = match begin(Id::$name as u32, Expect::Short) {
+            let place = here();
+            let section = match begin(Id::$name as u32, Expect::Short, &place) {
                 From::Goroutine(section) => section,
                 From::Libc(section) => match real::find_or_none(Id::$name) {
                     0 => section,
@@ -102,7 +104,8 @@ macro_rules! real {
                 let Some(f) = (unsafe { core::mem::transmute::<usize, Option<Function>>(f) }) else {
                     return result(-(libc::ENOSYS as isize)) as $r;
                 };
-                let section = real!(@begin $name $($rest)*);
+                let place = here();
+                let section = real!(@begin place $name $($rest)*);
                 // SAFETY: TA1.
                 let r = unsafe { f($($a),*) };
                 if let Some(From::Libc(section) | From::Goroutine(section)) = section {
@@ -129,10 +132,12 @@ macro_rules! real {
         #[cfg(not(target_feature = "crt-static"))]
         real::find(Id::$name)
     }};
-    (@begin $name:ident) => { Some(begin(Id::$name as u32, Expect::Short)) };
-    (@begin $name:ident long $is:expr) => { Some(begin(Id::$name as u32, long_if($is))) };
-    (@begin $name:ident only $is:expr) => {
-        if $is { Some(begin(Id::$name as u32, Expect::Short)) } else { None }
+    (@begin $place:ident $name:ident) => { Some(begin(Id::$name as u32, Expect::Short, &$place)) };
+    (@begin $place:ident $name:ident long $is:expr) => {
+        Some(begin(Id::$name as u32, long_if($is), &$place))
+    };
+    (@begin $place:ident $name:ident only $is:expr) => {
+        if $is { Some(begin(Id::$name as u32, Expect::Short, &$place)) } else { None }
     };
 }
 

@@ -8,6 +8,7 @@
 //!   M that takes it off the idle list (under `sched.lock`) before it wakes it.
 //! * `MP2`: `locks` > 0 means "do not preempt, do not take the P": the thread is in the runtime.
 
+pub(crate) mod halt;
 pub(crate) mod minit;
 pub(crate) mod request;
 
@@ -16,6 +17,7 @@ use crate::g::G;
 use crate::lock::note::Note;
 use crate::p::P;
 use crate::sched::seats::Seat;
+use halt::Halt;
 use request::Request;
 
 /// What remains to be done for the goroutine that was just left (sched/park.rs).
@@ -102,6 +104,8 @@ pub(crate) struct M {
     pub(crate) slice_over: AtomicU32,
     /// It runs without a P for a moment.
     pub(crate) seat: Seat,
+    /// A dump wants its registers (debug/halted.rs).
+    pub(crate) halt: Halt,
     /// 1 between mstart and its return.
     pub(crate) scheduling: AtomicU32,
     pub(crate) g0: G,
@@ -153,6 +157,7 @@ impl M {
             preempt: Request::new(),
             slice_over: AtomicU32::new(0),
             seat: Seat::new(),
+            halt: Halt::new(),
             scheduling: AtomicU32::new(0),
             g0: G::new(),
             nextp: AtomicRef::none(),

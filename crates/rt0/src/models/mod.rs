@@ -30,6 +30,7 @@ mod coverage;
 mod deadlock;
 mod fresh;
 mod gate;
+mod halt;
 mod handoff;
 mod join;
 mod locked;

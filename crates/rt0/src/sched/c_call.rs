@@ -20,15 +20,15 @@ use super::preempt::settle;
 use super::syscall::{Expect, continue_after_call, is_own_thread, mark, pinned, unmark};
 use super::{SCHED, leave};
 use crate::atomic::Ordering;
-use crate::g::{G, Status};
+use crate::g::{G, Place, Status};
 use crate::m::M;
 use crate::p::P;
 use crate::p::owner::Exit;
 
-/// CC1: goes into call number `call` of the C library (interpose/table.rs). True if [`exit_call`]
-/// has to follow.
+/// CC1: goes into call number `call` of the C library (interpose/table.rs), from a frame at `from`
+/// that stays while the call lasts. True if [`exit_call`] has to follow.
 #[inline]
-pub(crate) fn enter_call(gp: &'static G, call: u32, expect: Expect) -> bool {
+pub(crate) fn enter_call(gp: &'static G, call: u32, expect: Expect, from: &Place) -> bool {
     if gp.status() == Status::Syscall as u32 {
         return false;
     }
@@ -40,7 +40,7 @@ pub(crate) fn enter_call(gp: &'static G, call: u32, expect: Expect) -> bool {
         leave(mp);
         return false;
     }
-    gp.set_call(call);
+    gp.set_call(call, from);
     let held = |pp: &&P| pp.owner.is(mp.addr()) || pp.owner.reclaim(mp.addr());
     match mp.p.get().filter(held) {
         Some(pp) => mark(mp, gp, pp, expect),

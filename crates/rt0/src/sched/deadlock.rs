@@ -35,12 +35,10 @@ pub(crate) mod moment;
 
 use super::{SCHED, procresize, thread_parker};
 use crate::atomic::{AtomicBool, Ordering};
-use crate::debug::graph::Graph;
 use crate::g::{Status, WaitReason};
 use crate::lock::note::Note;
 use crate::m::M;
 use crate::sys::nanotime;
-use crate::sys::stderr::{Stderr, rtprint};
 use crate::sys::{signal, threads};
 use moment::{Look, held_at_one_moment};
 
@@ -213,12 +211,7 @@ fn report() -> ! {
     }
     let live = |status| status != Status::Dead as u32 && status != Status::Idle as u32;
     if !crate::g::allgs().any(|gp| !gp.is_system() && live(gp.status())) {
-        crate::throw::fatal("no goroutines (main called runtime.Goexit) - deadlock!");
+        crate::throw::fatal_of_all("no goroutines (main called runtime.Goexit) - deadlock!");
     }
-    rtprint!("fatal error: all goroutines are asleep - deadlock!\n\n");
-    let mut out = Stderr::new();
-    let _ = Graph::read().write(&mut out);
-    drop(out);
-    crate::debug::dump::user_goroutines();
-    crate::sys::exit_group(2);
+    crate::throw::fatal_of_all("all goroutines are asleep - deadlock!");
 }

@@ -12,6 +12,7 @@ use crate::p::P;
 #[inline(always)]
 pub(crate) fn prepare(mp: &'static M, pp: &'static P, gp: &'static G) {
     gp.casgstatus(Status::Runnable, Status::Running);
+    gp.next_context(); // after the status: who sees the number sees that it runs
     // ORDERING: GS2: this M owns the goroutine now
     gp.m.store(Some(mp), Ordering::Relaxed);
     mp.curg.set(Some(gp));

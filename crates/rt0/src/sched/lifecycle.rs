@@ -81,6 +81,11 @@ pub(crate) fn set_run_mode() {
     RUN_MODE.store(true, Ordering::Release); // ORDERING: pairs with returns_from_run
 }
 
+/// Whether the process's main function is not the runtime's.
+pub(crate) fn is_run_mode() -> bool {
+    RUN_MODE.load(Ordering::Acquire) // ORDERING: pairs with set_run_mode
+}
+
 /// A plain thread enters `run`, or leaves it.
 pub(crate) fn guest(enters: bool) {
     if enters {

@@ -109,6 +109,7 @@ pub(crate) fn start_threads() {
     STARTED.call_once(|| {
         super::lock_os_thread::more_threads();
         super::preempt::init();
+        crate::debug::images::init();
         newosproc(template_thread, core::ptr::null_mut());
         newosproc(sysmon::sysmon, core::ptr::null_mut());
         // ORDERING: wakep reads it; a late look only delays the first worker
@@ -147,6 +148,7 @@ extern "C" fn template_thread(_: *mut c_void) -> *mut c_void {
 
 #[allow(unsafe_code, reason = "the argument is the M that newm made")]
 extern "C" fn mstart_thread(arg: *mut c_void) -> *mut c_void {
+    crate::debug::halted::stay_if_frozen();
     // SAFETY: newm passed a `&'static M`.
     let mp = unsafe { &*(arg as *const M) };
     super::schedule::mstart(mp);

@@ -159,6 +159,7 @@ where
     if newg.status() != Status::Dead as u32 {
         crate::throw::throw("newproc1: new g is not Gdead");
     }
+    newg.next_context();
     gostartcallfn(newg, f);
     newg.set_gopc(at);
     newg.scope.set(0);

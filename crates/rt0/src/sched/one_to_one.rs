@@ -276,6 +276,10 @@ pub(crate) fn switch(mp: &'static M, from: &'static G, to: &'static G) -> bool {
     // threads change their ids, must not find the M's signal stack in use.
     let mask = block_all();
     minit::no_signal_stack();
+    let place = crate::arch::here::here();
+    if from.baton.is_thread() {
+        from.set_place(&place);
+    }
     to.baton.hand(mp);
     let mp = from.baton.wait();
     minit::take_over(mp, from.baton.tid.get());

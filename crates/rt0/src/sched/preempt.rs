@@ -62,6 +62,7 @@ static PREVIOUS: [AtomicUsize; 2] = [const { AtomicUsize::new(0) }; 2];
 /// A static program has libc in its own text, where its code cannot be told apart: there goroutines
 /// are not preempted by signal, and hogs lose their P instead.
 pub(crate) fn init() {
+    install(); // dumps use the signal too
     let off = crate::debug::vars::get().asyncpreemptoff.get() != 0;
     if off || cfg!(target_feature = "crt-static") {
         return;
@@ -71,7 +72,6 @@ pub(crate) fn init() {
         return;
     }
     find_windows();
-    install();
     ENABLED.store(1, Ordering::Release); // ORDERING: after all tables
 }
 
@@ -236,9 +236,15 @@ fn wait_for_signal(mp: &'static M, tid: u32, since: &mut i64) -> bool {
 /// PE2. Go: sighandler's sigPreempt case.
 extern "C" fn on_sigurg(sig: i32, info: *mut libc::siginfo_t, ctx: *mut c_void) {
     let tid = crate::sys::gettid();
+    let for_dump =
+        crate::m::find_by_tid(tid).is_some_and(|m| crate::debug::halted::on_signal(m, ctx));
     // By the request: the M may have gone on to another thread (one_to_one.rs).
-    let asked = crate::m::allm().find(|m| m.preempt.take(tid as u32));
-    let Some(mp) = asked else { return pass_on(sig, info, ctx) };
+    let Some(mp) = crate::m::allm().find(|m| m.preempt.take(tid as u32)) else {
+        if !for_dump {
+            pass_on(sig, info, ctx);
+        }
+        return;
+    };
     if mp.procid.get() != tid as u64 {
         return;
     }

@@ -8,6 +8,7 @@ use super::mexit::mexit;
 use super::wake::{acquirep, stopm};
 use super::{SCHED, State, find_runnable, need_p, one_to_one, p_of, procresize};
 use crate::atomic::Ordering;
+use crate::debug::signals::Host;
 use crate::g::{G, Status};
 use crate::m::{Action, M};
 use crate::p::P;
@@ -49,7 +50,8 @@ fn mstart1(mp: &'static M) {
 /// On M 0 only: the process's handlers. Go: mstartm0.
 fn mstartm0(_m0: &'static M) {
     crate::interpose::init_for_handlers();
-    crate::stack::overflow::initsig();
+    let host = if super::lifecycle::is_run_mode() { Host::Library } else { Host::Program };
+    crate::debug::signals::initsig(host);
 }
 
 #[allow(unsafe_code, reason = "a function stored as a word in the M")]

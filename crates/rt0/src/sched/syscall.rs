@@ -18,7 +18,7 @@ use super::park::switch_away;
 use super::wake::{acquirep, handoffp, releasep};
 use super::{SCHED, enter, leave};
 use crate::atomic::Ordering;
-use crate::g::{G, Status};
+use crate::g::{G, Place, Status};
 use crate::m::{Action, M};
 use crate::p::P;
 use crate::p::owner::Exit;
@@ -45,20 +45,22 @@ pub(crate) fn blocking<T>(f: impl FnOnce() -> T) -> T {
             exitsyscall();
         }
     }
-    if !entersyscall() {
+    let place = crate::arch::here::here();
+    if !entersyscall(&place) {
         return f();
     }
     let _back = Back;
     f()
 }
 
-/// False on threads that are no goroutines, and inside another blocking call.
-pub(crate) fn entersyscall() -> bool {
+/// False on threads that are no goroutines, and inside another blocking call. `from` is a frame
+/// that stays while the call lasts.
+pub(crate) fn entersyscall(from: &Place) -> bool {
     if crate::tls::getg().is_none_or(|gp| gp.status() == Status::Syscall as u32) {
         return false;
     }
     let Some((mp, gp)) = enter() else { return false };
-    gp.set_call(0);
+    gp.set_call(0, from);
     mark(mp, gp, super::p_of(mp), Expect::Long);
     super::preempt::settle(mp);
     leave(mp);

@@ -63,6 +63,7 @@ pub(crate) extern "C" fn sysmon(_: *mut c_void) -> *mut c_void {
     let mut deadlock = Watch::new();
     let mut sweeps = hogs::Sweeps::new();
     loop {
+        crate::debug::halted::stay_if_frozen();
         if idle_rounds == 0 {
             delay = MIN_DELAY_NS;
         } else if idle_rounds > EAGER_ROUNDS {

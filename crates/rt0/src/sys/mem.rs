@@ -9,6 +9,7 @@
 #![allow(unsafe_code, reason = "MM1: mapping and advising memory")]
 
 use crate::atomic::{AtomicUsize, Ordering};
+use core::mem::MaybeUninit;
 use rustix::io::Errno;
 use rustix::mm::{Advice, MapFlags, MprotectFlags, ProtFlags};
 
@@ -31,6 +32,53 @@ pub(crate) fn reserve(bytes: usize) -> Result<usize, Errno> {
 pub(crate) unsafe fn release(base: usize, bytes: usize) {
     // SAFETY: MM1, the caller's promise.
     let _ = unsafe { rustix::mm::munmap(base as *mut _, bytes) };
+}
+
+/// Room for a `T` that lives for the rest of the process, all bytes zero. From the kernel, without
+/// a lock: for signal handlers.
+pub(crate) fn fresh<T>() -> Option<&'static mut MaybeUninit<T>> {
+    let p = reserve(size_of::<T>().max(1)).ok()? as *mut MaybeUninit<T>;
+    // SAFETY: MM1: a new mapping, aligned to a page, nobody else's.
+    Some(unsafe { &mut *p })
+}
+
+/// The same for `n` of them, with their default values.
+#[cfg(feature = "backtrace")]
+pub(crate) fn fresh_slice<T: Copy + Default>(n: usize) -> Option<&'static mut [T]> {
+    if n == 0 {
+        return Some(&mut []);
+    }
+    let p = reserve(n.checked_mul(size_of::<T>())?.max(1)).ok()? as *mut T;
+    for i in 0..n {
+        let slot = p.wrapping_add(i);
+        // SAFETY: MM1: a new mapping with room for n.
+        unsafe { slot.write(T::default()) };
+    }
+    // SAFETY: MM1: a new mapping, aligned to a page, nobody else's; just initialised.
+    Some(unsafe { core::slice::from_raw_parts_mut(p, n) })
+}
+
+/// The contents of a file, mapped for the rest of the process.
+#[cfg(feature = "backtrace")]
+pub(crate) fn map_file(path: &core::ffi::CStr) -> Option<&'static [u8]> {
+    use rustix::fs::{Mode, OFlags};
+    let fd = rustix::fs::open(path, OFlags::RDONLY | OFlags::CLOEXEC, Mode::empty()).ok()?;
+    let bytes = usize::try_from(rustix::fs::fstat(&fd).ok()?.st_size).ok().filter(|n| *n > 0)?;
+    let (prot, flags) = (ProtFlags::READ, MapFlags::PRIVATE);
+    // SAFETY: MM1: a new mapping at an address of the kernel's choice.
+    let p = unsafe { rustix::mm::mmap(core::ptr::null_mut(), bytes, prot, flags, &fd, 0) }.ok()?;
+    // SAFETY: MM1: mapped for good, and only read. That nobody truncates the file is as much an
+    // assumption as for the code that runs from it.
+    Some(unsafe { core::slice::from_raw_parts(p as *const u8, bytes) })
+}
+
+/// Whether the 8 bytes at an aligned address can be read. For memory of which nothing is known.
+#[cfg(feature = "backtrace")]
+pub(crate) fn is_readable(at: usize) -> bool {
+    let a = [usize::MAX, at, 0, 8, 0, 0];
+    // SAFETY: RS1: the kernel reads the new mask at `at`, and then finds that there is no such way
+    // to set it.
+    unsafe { super::raw::syscall(libc::SYS_rt_sigprocmask, a) == -(libc::EINVAL as isize) }
 }
 
 /// No huge pages here: one touched stack would otherwise take 2 MiB.

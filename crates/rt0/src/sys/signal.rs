@@ -30,6 +30,23 @@ pub(crate) fn is_mask(mask: u64) -> bool {
     (current_mask() ^ mask) & !OF_GLIBC == 0
 }
 
+/// Sends `sig` to a thread of this process. False: it is gone.
+pub(crate) fn tgkill(tid: i32, sig: i32) -> bool {
+    let pid = rustix::process::getpid().as_raw_nonzero().get() as usize;
+    let a = [pid, tid as usize, sig as usize, 0, 0, 0];
+    // SAFETY: RS1: numbers.
+    unsafe { super::raw::syscall(libc::SYS_tgkill, a) == 0 }
+}
+
+/// Ends the process by a signal whose default is to end it, with a core dump where it has one.
+pub(crate) fn die_by(sig: i32) -> ! {
+    // SAFETY: sets the default action.
+    unsafe { libc::signal(sig, libc::SIG_DFL) };
+    set_mask(current_mask() & !(1 << (sig - 1)));
+    tgkill(super::gettid(), sig);
+    super::exit_group(2)
+}
+
 /// Blocks every signal and returns what was blocked. Go: sigblock.
 pub(crate) fn block_all() -> u64 {
     let old = current_mask();

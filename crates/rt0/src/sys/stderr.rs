@@ -1,8 +1,15 @@
 //! Standard error without std's lock, buffer or allocation: usable on g0 and in signal handlers.
 //!
-//! Go: print.go, write_err.go.
+//! Go: print.go, write_err.go; debug.SetCrashOutput.
+//!
+//! # Safety
+//! * `SO1`: the crash descriptor is open as long as it is in `CRASH_FD`, which owns it.
 
+#![allow(unsafe_code, reason = "SO1: a descriptor in a static")]
+
+use crate::atomic::{AtomicBool, AtomicI32, Ordering};
 use core::fmt::{self, Write};
+use std::os::fd::{BorrowedFd, FromRawFd, IntoRawFd, OwnedFd};
 
 /// A line of text on the stack; what does not fit is cut off.
 pub(crate) struct Line<const N: usize> {
@@ -39,16 +46,45 @@ impl Stderr {
     }
 
     pub(crate) fn flush(&mut self) {
-        let mut left = &self.line.buf[..self.line.len];
-        while !left.is_empty() {
-            match rustix::io::write(rustix::stdio::stderr(), left) {
-                Ok(n) if n > 0 => left = &left[n..],
-                Err(rustix::io::Errno::INTR) => {}
-                _ => break, // stderr is closed or full: there is nowhere to say so
-            }
+        let bytes = &self.line.buf[..self.line.len];
+        write_all(rustix::stdio::stderr(), bytes);
+        // ORDERING: one word
+        let copy = CRASH_FD.load(Ordering::Acquire);
+        if copy >= 0 && DYING.load(Ordering::Relaxed) {
+            // SAFETY: SO1.
+            write_all(unsafe { BorrowedFd::borrow_raw(copy) }, bytes);
         }
         self.line.len = 0;
     }
+}
+
+fn write_all(to: BorrowedFd<'_>, bytes: &[u8]) {
+    let mut left = bytes;
+    while !left.is_empty() {
+        match rustix::io::write(to, left) {
+            Ok(n) if n > 0 => left = &left[n..],
+            Err(rustix::io::Errno::INTR) => {}
+            _ => break, // closed or full: there is nowhere to say so
+        }
+    }
+}
+
+/// A descriptor that gets a copy of the last report, or -1 (SO1). Go: crashFD.
+static CRASH_FD: AtomicI32 = AtomicI32::new(-1);
+/// The last report is being written.
+static DYING: AtomicBool = AtomicBool::new(false);
+
+/// Chooses where a copy of the last report goes; the old choice is returned.
+pub(crate) fn set_crash_fd(fd: Option<OwnedFd>) -> Option<OwnedFd> {
+    let new = fd.map_or(-1, IntoRawFd::into_raw_fd);
+    let old = CRASH_FD.swap(new, Ordering::AcqRel); // ORDERING: one word
+    // SAFETY: SO1: it was given away here once. A report that is reading it ends the process.
+    (old >= 0).then(|| unsafe { OwnedFd::from_raw_fd(old) })
+}
+
+/// From now on a copy of what is written goes to the crash descriptor.
+pub(crate) fn begin_last_report() {
+    DYING.store(true, Ordering::Relaxed); // ORDERING: a flag without data
 }
 
 impl Write for Stderr {

@@ -11,6 +11,7 @@ mod limits;
 mod os_thread;
 mod panics;
 mod procs;
+mod quit;
 mod ring;
 mod sched;
 mod stacks;
@@ -46,6 +47,7 @@ pub(crate) fn find(name: &str) -> Option<Run> {
         os_thread::SCENARIOS,
         panics::SCENARIOS,
         procs::SCENARIOS,
+        quit::SCENARIOS,
         ring::SCENARIOS,
         sched::SCENARIOS,
         stacks::SCENARIOS,

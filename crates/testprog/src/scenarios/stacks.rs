@@ -14,6 +14,13 @@ pub(crate) const SCENARIOS: &[Entry] = &[
     ("StackOverflowSmall", Main(stack_overflow_small)),
     ("StackOverflowThread", Main(stack_overflow_thread)),
     ("Segfault", Main(segfault)),
+    ("SegfaultThread", Main(segfault_thread)),
+    ("DivideByZero", Main(divide_by_zero)),
+    ("BusError", Main(bus_error)),
+    ("CallNowhere", Main(call_nowhere)),
+    ("KillSegv", Main(kill_segv)),
+    ("Abort", Main(abort)),
+    ("AbortThread", Main(abort_thread)),
     ("SpawnFlat", Main(spawn_flat)),
     ("StackTrim", Main(stack_trim)),
 ];
@@ -50,15 +57,88 @@ fn stack_overflow_thread() -> ExitCode {
     DONE
 }
 
-/// A fault that is no overflow stays what it was.
 #[allow(unsafe_code, reason = "a fault on purpose")]
+fn fault() -> u8 {
+    let p = black_box(std::ptr::without_provenance::<u8>(8));
+    // SAFETY: none; the program is to be ended by the fault.
+    unsafe { p.read_volatile() }
+}
+
 fn segfault() -> ExitCode {
-    let h = rt0::go(|| {
-        let p = black_box(std::ptr::without_provenance::<u8>(8));
+    let _ = rt0::go(|| black_box(fault())).join();
+    DONE
+}
+
+/// Of a thread that the runtime has nothing to do with.
+fn segfault_thread() -> ExitCode {
+    rt0::go(|| ()).join().expect("the runtime is fully there");
+    let _ = std::thread::spawn(fault).join();
+    DONE
+}
+
+/// Rust checks divisors; C and assembly do not.
+#[inline(never)]
+#[allow(unsafe_code, reason = "a fault on purpose")]
+fn divide(by: u64) -> u64 {
+    let result: u64;
+    // SAFETY: none; the program is to be ended by the fault.
+    unsafe {
+        std::arch::asm!("div {by}", by = in(reg) by, inout("rax") 7_u64 => result,
+            inout("rdx") 0_u64 => _);
+    }
+    result
+}
+
+fn divide_by_zero() -> ExitCode {
+    let h = rt0::Builder::new().name("divider").go(|| divide(black_box(0)));
+    let _ = h.map(rt0::JoinHandle::join);
+    DONE
+}
+
+/// A file's mapping beyond its end.
+#[allow(unsafe_code, reason = "a fault on purpose")]
+fn bus_error() -> ExitCode {
+    let file = fs::File::open("/proc/self/exe").expect("our own program");
+    let bytes = file.metadata().expect("a file").len() as usize;
+    let page = (bytes + 4096).next_multiple_of(4096);
+    let (prot, flags) = (rustix::mm::ProtFlags::READ, rustix::mm::MapFlags::PRIVATE);
+    // SAFETY: a new mapping.
+    let p = unsafe {
+        rustix::mm::mmap(std::ptr::null_mut(), page + 4096, prot, flags, &file, 0).expect("memory")
+    };
+    let beyond = p.addr() + page;
+    let _ = rt0::go(move || {
+        let p = black_box(std::ptr::with_exposed_provenance::<u8>(beyond));
         // SAFETY: none; the program is to be ended by the fault.
         unsafe { p.read_volatile() }
-    });
-    let _ = h.join();
+    })
+    .join();
+    DONE
+}
+
+/// A call of what is no function.
+#[allow(unsafe_code, reason = "a fault on purpose")]
+fn call_nowhere() -> ExitCode {
+    // SAFETY: none; the program is to be ended by the fault.
+    let f = unsafe { std::mem::transmute::<usize, extern "C" fn()>(black_box(16)) };
+    f();
+    black_box(DONE)
+}
+
+fn kill_segv() -> ExitCode {
+    let me = rustix::process::getpid();
+    let _ = rustix::process::kill_process(me, rustix::process::Signal::SEGV);
+    std::thread::sleep(Duration::from_secs(5));
+    DONE
+}
+
+fn abort() -> ExitCode {
+    std::process::abort();
+}
+
+fn abort_thread() -> ExitCode {
+    rt0::go(|| ()).join().expect("the runtime is fully there");
+    let _ = std::thread::spawn(|| std::process::abort()).join();
     DONE
 }
 

@@ -91,6 +91,37 @@ fn finish(command: &Command, mut child: Child, stdout: Reader, limit: Duration) 
     finished
 }
 
+pub(crate) const TESTPROG: &str = env!("CARGO_BIN_EXE_testprog");
+pub(crate) const LIMIT: Duration = Duration::from_secs(30);
+
+/// `args` are the scenario's name and argument; `env` sets variables.
+pub(crate) fn testprog_with(args: &[&str], env: &[(&str, &str)]) -> Finished {
+    let mut command = Command::new(TESTPROG);
+    command.args(args).env("RUST_BACKTRACE", "0");
+    command.env_remove("GOMAXPROCS").env_remove("GODEBUG");
+    command.envs(env.iter().copied());
+    run(&mut command, b"", LIMIT)
+}
+
+pub(crate) fn testprog(scenario: &str) -> Finished {
+    testprog_with(&[scenario], &[])
+}
+
+/// Through a shell, which sets up what a process inherits; `$0` is the program.
+pub(crate) fn testprog_in_shell(script: &str, args: &[&str]) -> Finished {
+    let mut command = Command::new("/bin/sh");
+    command.args(["-c", script, TESTPROG]).args(args);
+    command.env("RUST_BACKTRACE", "0").env_remove("GOMAXPROCS").env_remove("GODEBUG");
+    run(&mut command, b"", LIMIT)
+}
+
+#[track_caller]
+pub(crate) fn check(f: &Finished, code: i32, stdout: &str, stderr_start: &str) {
+    assert_eq!(f.status.code(), Some(code), "{f:?}");
+    assert_eq!(f.stdout, stdout, "{f:?}");
+    assert!(f.stderr.starts_with(stderr_start), "{f:?}");
+}
+
 /// A directory for what a test makes; removed with everything in it.
 pub(crate) struct TempDir(PathBuf);
 

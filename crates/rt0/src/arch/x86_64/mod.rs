@@ -1,5 +1,6 @@
-//! x86-64: registers, the switch, and what preemption will need.
+//! x86-64: registers, the switch, preemption.
 
 pub(crate) mod fsgs;
+pub(crate) mod here;
 pub(crate) mod preempt;
 pub(crate) mod switch;

@@ -72,8 +72,16 @@ unsafe extern "C" {
 #[unsafe(naked)]
 unsafe extern "C" fn async_preempt() {
     naked_asm!(
+        // The interrupted frame is the caller, and not behind a call.
+        ".cfi_startproc",
+        ".cfi_signal_frame",
+        ".cfi_def_cfa rsp, 136",
+        ".cfi_offset rip, -136",
         "push rbp",
+        ".cfi_adjust_cfa_offset 8",
+        ".cfi_offset rbp, -144",
         "mov rbp, rsp",
+        ".cfi_def_cfa_register rbp",
         "pushfq",
         "cld",                          // the ABI's direction flag
         "push rax", "push rcx", "push rdx", "push rbx", "push rsi", "push rdi",
@@ -101,7 +109,10 @@ unsafe extern "C" fn async_preempt() {
         "dec dword ptr gs:[{locks}]",   // changes flags: popfq restores them
         "popfq",
         "pop rbp",
+        ".cfi_def_cfa rsp, 136",
+        ".cfi_same_value rbp",
         "ret 128",                      // and over the red zone
+        ".cfi_endproc",
         ".globl {end}",
         "{end}:",
         "nop",

@@ -29,6 +29,7 @@ use core::arch::naked_asm;
 
 /// Words of a saved context, the return address included.
 const FRAME_WORDS: usize = 8;
+pub(crate) const CONTEXT_BYTES: usize = FRAME_WORDS * 8;
 /// mxcsr and x87 control word at thread start, as the ABI has them.
 const DEFAULT_FP: usize = 0x1f80 | (0x037f << 32);
 
@@ -38,8 +39,11 @@ macro_rules! switch_fn {
         #[unsafe(naked)]
         unsafe extern "C" fn $name(save: *mut usize, load: usize, fs: usize) {
             naked_asm!(
-                "push rbp", "push rbx", "push r12", "push r13", "push r14", "push r15",
-                "sub rsp, 8",
+                // The distances hold on either stack, so also behind `mov rsp`.
+                ".cfi_startproc",
+                "push rbp", ".cfi_adjust_cfa_offset 8", ".cfi_rel_offset rbp, 0",
+                "push rbx", "push r12", "push r13", "push r14", "push r15",
+                "sub rsp, 8", ".cfi_adjust_cfa_offset 48",
                 "stmxcsr [rsp]",        // callee-saved control bits, not the status bits
                 "fnstcw [rsp + 4]",
                 "mov [rdi], rsp",       // the old context is complete
@@ -50,9 +54,15 @@ macro_rules! switch_fn {
                 "mov rsp, rsi",         // from here on the old stack is free
                 "ldmxcsr [rsp]",
                 "fldcw [rsp + 4]",
-                "add rsp, 8",
-                "pop r15", "pop r14", "pop r13", "pop r12", "pop rbx", "pop rbp",
+                "add rsp, 8", ".cfi_adjust_cfa_offset -8",
+                "pop r15", ".cfi_adjust_cfa_offset -8",
+                "pop r14", ".cfi_adjust_cfa_offset -8",
+                "pop r13", ".cfi_adjust_cfa_offset -8",
+                "pop r12", ".cfi_adjust_cfa_offset -8",
+                "pop rbx", ".cfi_adjust_cfa_offset -8",
+                "pop rbp", ".cfi_adjust_cfa_offset -8", ".cfi_same_value rbp",
                 "ret",
+                ".cfi_endproc",
             )
         }
     };
@@ -83,6 +93,31 @@ pub(crate) unsafe fn switch(save: *mut usize, load: usize, fs: usize, how: Acces
     }
 }
 
+/// Calls `f(arg)` on another stack, whose upper end is `top`, and comes back.
+///
+/// # Safety
+/// `top` is 16-aligned, the end of writable memory that nobody uses. `f` does not unwind.
+#[unsafe(naked)]
+pub(crate) unsafe extern "C" fn call_on(top: usize, f: extern "C" fn(usize), arg: usize) {
+    naked_asm!(
+        ".cfi_startproc",
+        "push rbp",
+        ".cfi_adjust_cfa_offset 8",
+        ".cfi_rel_offset rbp, 0",
+        "mov rbp, rsp",
+        ".cfi_def_cfa_register rbp",
+        "mov rsp, rdi",
+        "mov rdi, rdx",
+        "call rsi",
+        "mov rsp, rbp",
+        "pop rbp",
+        ".cfi_def_cfa rsp, 8",
+        ".cfi_same_value rbp",
+        "ret",
+        ".cfi_endproc",
+    )
+}
+
 /// The root frame of every goroutine. `ret` from nowhere lands here; r12 holds the G.
 ///
 /// rbp = 0 and an undefined rip end a backtrace here, for gdb, perf and std.
@@ -99,6 +134,18 @@ unsafe extern "C" fn g_start() {
         ".cfi_endproc",
         f = sym crate::sched::goexit::goroutine_start,
     )
+}
+
+/// pc, sp and bp of a saved context: what a walk of its stack starts from.
+///
+/// # Safety
+/// `sp` is the context's stack pointer, in memory that stays mapped. Somebody may continue the
+/// context meanwhile: the words then mean nothing.
+pub(crate) unsafe fn saved(sp: usize) -> [usize; 3] {
+    let words = sp as *const usize;
+    // SAFETY: the caller's promise; volatile, for they may change.
+    let word = |i: usize| unsafe { words.wrapping_add(i).read_volatile() };
+    [word(FRAME_WORDS - 1), sp + FRAME_WORDS * 8, word(FRAME_WORDS - 2)]
 }
 
 /// Lays out the first context of `gp` below `top` and returns its stack pointer. Go: newproc1's

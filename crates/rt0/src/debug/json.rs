@@ -1,0 +1,126 @@
+//! Dumps as JSON lines. See [`super::Dump::json`].
+
+use super::dump::Snapshot;
+use super::frame::{Frame, Registers, Symbolised};
+use super::print::{self, Detail, Lossy, Name, Path, Sink};
+use super::stacks::{Outcome, Patience, Tool};
+use crate::g::G;
+use core::fmt::{self, Display, Result, Write};
+
+/// Every goroutine, the running one first.
+pub(super) fn all(out: &mut dyn Write, at: Registers, detail: Detail) -> Result {
+    let mut taken = super::api::tool_with_own(at).ok_or(fmt::Error)?;
+    let tool = taken.get();
+    let own = crate::tls::getg();
+    if let Some(gp) = own {
+        let snapshot = Snapshot::running(gp);
+        write!(out, "{{\"id\":{},", snapshot.id)?;
+        goroutine(out, tool, &snapshot, detail)?;
+    }
+    let mut patience = Patience::new();
+    let is_own = |gp: &&'static G| own.is_some_and(|own| core::ptr::eq(own, *gp));
+    for gp in super::dump::shown(detail).filter(|gp| !is_own(gp)) {
+        let mut snapshot = None;
+        let outcome = tool.goroutine(gp, &mut patience, |gp, status| {
+            snapshot = Some(Snapshot::of(gp, status));
+        });
+        if let Some(snapshot) = snapshot.filter(|_| outcome != Outcome::Gone) {
+            write!(out, "{{\"id\":{},", snapshot.id)?;
+            goroutine(out, tool, &snapshot, detail)?;
+        }
+    }
+    Ok(())
+}
+
+/// The rest of an object, behind what identifies it.
+pub(super) fn goroutine(
+    out: &mut dyn Write,
+    tool: &mut Tool,
+    s: &Snapshot,
+    detail: Detail,
+) -> Result {
+    if s.has_name {
+        write!(out, "\"name\":{},", Text(s.name()))?;
+    }
+    write!(out, "\"state\":{},\"locked\":{},", Text(s.state), s.is_locked)?;
+    if let Some(at) = s.created {
+        let (file, line) = (Text(at.file()), at.line());
+        let by = s.parent;
+        write!(out, "\"created_by\":{{\"goroutine\":{by},\"file\":{file},\"line\":{line}}},")?;
+    }
+    out.write_str("\"ancestors\":[")?;
+    for (i, a) in s.ancestors.iter().flatten().enumerate() {
+        let comma = if i > 0 { "," } else { "" };
+        let (file, line) = (Text(a.gopc.file()), a.gopc.line());
+        write!(out, "{comma}{{\"goroutine\":{},\"file\":{file},\"line\":{line}}}", a.goid)?;
+    }
+    out.write_str("],\"frames\":[")?;
+    let Tool { names, stack, .. } = tool;
+    print::each(names, stack, detail, &mut Frames { out, first: true })?;
+    out.write_str("]}\n")
+}
+
+struct Frames<'a> {
+    out: &'a mut dyn Write,
+    first: bool,
+}
+
+impl Sink for Frames<'_> {
+    fn function(&mut self, s: &Symbolised, at: &Frame) -> Result {
+        let comma = if core::mem::take(&mut self.first) { "" } else { "," };
+        write!(self.out, "{comma}{{\"pc\":{}", at.pc)?;
+        if !s.name.is_empty() {
+            write!(self.out, ",\"function\":{}", Text(Name(s.name)))?;
+        }
+        if s.line != 0 {
+            write!(self.out, ",\"file\":{},\"line\":{}", Text(Path(s)), s.line)?;
+        } else if let Some(path) = super::images::find(at.lookup).and_then(|i| i.path()) {
+            write!(self.out, ",\"image\":{}", Text(Lossy(path.to_bytes())))?;
+        }
+        self.out.write_str("}")
+    }
+
+    fn elided(&mut self, n: usize) -> Result {
+        let comma = if core::mem::take(&mut self.first) { "" } else { "," };
+        write!(self.out, "{comma}{{\"elided\":{n}}}")
+    }
+}
+
+/// A JSON string.
+struct Text<T>(T);
+
+impl<T: Display> Display for Text<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> Result {
+        f.write_char('"')?;
+        write!(Escape(f), "{}", self.0)?;
+        f.write_char('"')
+    }
+}
+
+struct Escape<'a, 'b>(&'a mut fmt::Formatter<'b>);
+
+impl Write for Escape<'_, '_> {
+    fn write_str(&mut self, s: &str) -> Result {
+        for c in s.chars() {
+            match c {
+                '"' | '\\' => {
+                    self.0.write_char('\\')?;
+                    self.0.write_char(c)?;
+                }
+                c if c < ' ' => write!(self.0, "\\u{:04x}", c as u32)?,
+                c => self.0.write_char(c)?,
+            }
+        }
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::Text;
+
+    #[test]
+    fn strings_are_escaped() {
+        assert_eq!(Text("a\"b\\c\nd\u{1}é").to_string(), r#""a\"b\\c\u000ad\u0001é""#);
+    }
+}

@@ -1,0 +1,218 @@
+//! Frames in words, as Go writes them.
+//!
+//! Go: traceback.go `traceback2`, `showframe`, `printFuncName`.
+//!
+//! ```text
+//! name(...)
+//! <tab>file:line +0xoffset
+//! ```
+//! Of a run of frames of the runtime's only the outermost is shown, the function that the program
+//! called, as Go shows `time.Sleep` and not `runtime.gopark`; none where the program called none
+//! (the C functions that rt0 stands in front of). Below the frame at which std ends its backtraces
+//! nothing is shown. `GOTRACEBACK=system` shows everything, with the frames' addresses.
+
+use super::frame::{Frame, Kind, Symbolised};
+use super::stacks::{Stack, Tool};
+use super::symbols::Symboliser;
+use crate::sys::stderr::Line;
+use core::fmt::{self, Display, Result, Write};
+
+/// A text that should be UTF-8.
+pub(super) struct Lossy<'a>(pub(super) &'a [u8]);
+
+impl Display for Lossy<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> Result {
+        for chunk in self.0.utf8_chunks() {
+            f.write_str(chunk.valid())?;
+            if !chunk.invalid().is_empty() {
+                f.write_char('\u{fffd}')?;
+            }
+        }
+        Ok(())
+    }
+}
+
+/// A function's name, demangled and without its hash.
+pub(super) struct Name<'a>(pub(super) &'a [u8]);
+
+impl Display for Name<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> Result {
+        #[cfg(feature = "backtrace")]
+        if let Ok(name) = core::str::from_utf8(self.0) {
+            return write!(f, "{:#}", rustc_demangle::demangle(name));
+        }
+        Lossy(self.0).fmt(f)
+    }
+}
+
+/// Directory and file.
+pub(super) struct Path<'a>(pub(super) &'a Symbolised);
+
+impl Display for Path<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> Result {
+        let s = self.0;
+        if !s.dir.is_empty() && !s.file.starts_with(b"/") {
+            write!(f, "{}/", Lossy(s.dir))?;
+        }
+        Lossy(s.file).fmt(f)
+    }
+}
+
+/// By its name.
+pub(super) fn kind(name: &[u8]) -> Kind {
+    let mut line = Line::<128>::new();
+    let _ = write!(line, "{}", Name(name)); // what does not fit does not matter
+    let text = line.bytes();
+    let has = |part: &[u8]| text.windows(part.len()).any(|w| w == part);
+    if has(b"__rust_begin_short_backtrace") {
+        return Kind::Root;
+    }
+    let path = &text[text.iter().take_while(|c| matches!(**c, b'<' | b'&')).count()..];
+    if path.starts_with(b"rt0::interpose::") {
+        return Kind::Interposed;
+    }
+    if path.starts_with(b"core::ops::function::Fn") {
+        return Kind::Shim;
+    }
+    if path.starts_with(b"rt0::") { Kind::Runtime } else { Kind::Program }
+}
+
+/// How much is shown. Go: the level of GOTRACEBACK.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum Detail {
+    /// The program's frames.
+    Program,
+    /// All frames, with their addresses.
+    System,
+}
+
+/// What is done with the frames that are shown.
+pub(super) trait Sink {
+    fn function(&mut self, s: &Symbolised, at: &Frame) -> Result;
+    fn elided(&mut self, n: usize) -> Result;
+}
+
+/// Passes on the frames that `detail` shows, the innermost first.
+pub(super) fn each(
+    names: &mut Symboliser,
+    stack: &Stack,
+    detail: Detail,
+    sink: &mut dyn Sink,
+) -> Result {
+    let mut filter = Filter { detail, last: None, is_empty: true };
+    let (inner, elided, outer) = stack.parts();
+    for frame in inner {
+        if filter.frame(names, frame, sink)? == Kind::Root {
+            return Ok(());
+        }
+    }
+    if elided > 0 {
+        sink.elided(elided)?;
+    }
+    for frame in outer {
+        if filter.frame(names, frame, sink)? == Kind::Root {
+            return Ok(());
+        }
+    }
+    Ok(())
+}
+
+struct Filter {
+    detail: Detail,
+    /// A function of the runtime's that is shown if the program called it.
+    last: Option<(Symbolised, Frame)>,
+    /// Nothing was shown yet.
+    is_empty: bool,
+}
+
+impl Filter {
+    fn frame(
+        &mut self,
+        names: &mut Symboliser,
+        frame: &Frame,
+        sink: &mut dyn Sink,
+    ) -> core::result::Result<Kind, fmt::Error> {
+        let functions = names.functions(frame.lookup);
+        if functions.is_empty() {
+            self.last = None;
+            sink.function(&Symbolised::default(), frame)?;
+            return Ok(Kind::Program);
+        }
+        for s in functions {
+            if self.detail == Detail::System {
+                sink.function(s, frame)?;
+                continue;
+            }
+            match s.kind {
+                Kind::Root => {
+                    // The goroutine's closure is a function of the runtime's.
+                    if let Some((s, frame)) = self.last.take().filter(|_| self.is_empty) {
+                        sink.function(&s, &frame)?;
+                    }
+                    return Ok(Kind::Root);
+                }
+                Kind::Shim => {}
+                Kind::Interposed => self.last = None,
+                Kind::Runtime => self.last = Some((*s, *frame)),
+                Kind::Program => {
+                    if let Some((s, frame)) = self.last.take() {
+                        sink.function(&s, &frame)?;
+                    }
+                    sink.function(s, frame)?;
+                    self.is_empty = false;
+                }
+            }
+        }
+        Ok(Kind::Program)
+    }
+}
+
+/// Go's text.
+struct Text<'a> {
+    out: &'a mut dyn Write,
+    detail: Detail,
+}
+
+impl Sink for Text<'_> {
+    fn function(&mut self, s: &Symbolised, at: &Frame) -> Result {
+        if s.name.is_empty() {
+            self.out.write_str("?")?;
+        } else {
+            write!(self.out, "{}", Name(s.name))?;
+        }
+        self.out.write_str("(...)\n\t")?;
+        place(self.out, s, at)?;
+        if self.detail == Detail::System {
+            write!(self.out, " fp={:#x} sp={:#x} pc={:#x}", at.fp, at.sp, at.pc)?;
+        }
+        self.out.write_str("\n")
+    }
+
+    fn elided(&mut self, n: usize) -> Result {
+        writeln!(self.out, "...{n} frames elided...")
+    }
+}
+
+/// File and line, or the image and the place in it; and how far into the function.
+fn place(out: &mut dyn Write, s: &Symbolised, at: &Frame) -> Result {
+    if s.line != 0 {
+        write!(out, "{}:{}", Path(s), s.line)?;
+        if s.entry != 0 {
+            write!(out, " +{:#x}", at.pc.wrapping_sub(s.entry))?;
+        }
+        return Ok(());
+    }
+    match super::images::find(at.lookup) {
+        Some(image) => {
+            let path = image.path().map_or(&b"?"[..], core::ffi::CStr::to_bytes);
+            write!(out, "{} +{:#x}", Lossy(path), at.pc.wrapping_sub(image.bias))
+        }
+        None => write!(out, "pc={:#x}", at.pc),
+    }
+}
+
+/// The stack that the tool holds.
+pub(super) fn stack(out: &mut dyn Write, tool: &mut Tool, detail: Detail) -> Result {
+    let Tool { names, stack, .. } = tool;
+    each(names, stack, detail, &mut Text { out, detail })
+}

@@ -1,0 +1,132 @@
+//! The sections and symbols of an ELF file.
+
+use super::cursor::{Cursor, text_at};
+use crate::sys::mem::fresh_slice;
+
+/// What of a file is of use here. Sections that are compressed or missing are empty.
+#[derive(Clone, Copy, Default)]
+pub(super) struct Sections {
+    pub(super) info: &'static [u8],
+    pub(super) abbrev: &'static [u8],
+    pub(super) line: &'static [u8],
+    pub(super) text: &'static [u8],
+    pub(super) line_text: &'static [u8],
+    pub(super) ranges: &'static [u8],
+    pub(super) rnglists: &'static [u8],
+    pub(super) addr: &'static [u8],
+    pub(super) text_offsets: &'static [u8],
+    symtab: (&'static [u8], &'static [u8]),
+    dynsym: (&'static [u8], &'static [u8]),
+}
+
+/// A function's first address, relative to the image, and its name's place in the string table.
+#[derive(Clone, Copy, Default)]
+pub(super) struct Symbol {
+    pub(super) at: u64,
+    bytes: u64,
+    name: u32,
+}
+
+struct Header {
+    name: u32,
+    kind: u32,
+    flags: u64,
+    offset: u64,
+    bytes: u64,
+    link: u32,
+}
+
+const SHF_COMPRESSED: u64 = 1 << 11;
+const SHT_NOBITS: u32 = 8;
+
+impl Header {
+    fn read(file: &[u8], at: usize) -> Option<Header> {
+        let mut c = Cursor::new(file, at);
+        let (name, kind, flags) = (c.u32()?, c.u32()?, c.u64()?);
+        let _address = c.u64()?;
+        Some(Header { name, kind, flags, offset: c.u64()?, bytes: c.u64()?, link: c.u32()? })
+    }
+
+    fn contents(&self, file: &'static [u8]) -> Option<&'static [u8]> {
+        if self.flags & SHF_COMPRESSED != 0 || self.kind == SHT_NOBITS {
+            return None;
+        }
+        let at = usize::try_from(self.offset).ok()?;
+        file.get(at..at.checked_add(usize::try_from(self.bytes).ok()?)?)
+    }
+}
+
+/// `None` if it is no ELF file of this machine's kind.
+pub(super) fn sections(file: &'static [u8]) -> Option<Sections> {
+    let magic = [0x7f, b'E', b'L', b'F', 2, 1];
+    if !file.starts_with(&magic) {
+        return None;
+    }
+    let headers_at = usize::try_from(Cursor::new(file, 0x28).u64()?).ok()?;
+    let mut c = Cursor::new(file, 0x3a);
+    let (size, count, names_at) = (c.u16()? as usize, c.u16()? as usize, c.u16()? as usize);
+    let header = |i: usize| Header::read(file, headers_at.checked_add(i.checked_mul(size)?)?);
+    let names = header(names_at)?.contents(file)?;
+    let mut s = Sections::default();
+    for h in (0..count).filter_map(header) {
+        let Some(contents) = h.contents(file) else { continue };
+        let texts = || header(h.link as usize).and_then(|l| l.contents(file)).unwrap_or_default();
+        match text_at(names, h.name as usize).unwrap_or_default() {
+            b".debug_info" => s.info = contents,
+            b".debug_abbrev" => s.abbrev = contents,
+            b".debug_line" => s.line = contents,
+            b".debug_str" => s.text = contents,
+            b".debug_line_str" => s.line_text = contents,
+            b".debug_ranges" => s.ranges = contents,
+            b".debug_rnglists" => s.rnglists = contents,
+            b".debug_addr" => s.addr = contents,
+            b".debug_str_offsets" => s.text_offsets = contents,
+            b".symtab" => s.symtab = (contents, texts()),
+            b".dynsym" => s.dynsym = (contents, texts()),
+            _ => {}
+        }
+    }
+    Some(s)
+}
+
+impl Sections {
+    /// The fuller of the two tables, and its texts.
+    fn table(&self) -> (&'static [u8], &'static [u8]) {
+        if self.symtab.0.is_empty() { self.dynsym } else { self.symtab }
+    }
+
+    /// The functions by address.
+    pub(super) fn symbols(&self) -> &'static [Symbol] {
+        let (table, _) = self.table();
+        let all = || table.chunks_exact(SYMBOL_BYTES).filter_map(function);
+        let Some(sorted) = fresh_slice::<Symbol>(all().count()) else { return &[] };
+        for (slot, symbol) in sorted.iter_mut().zip(all()) {
+            *slot = symbol;
+        }
+        sorted.sort_unstable_by_key(|s| s.at);
+        sorted
+    }
+
+    /// The function that `at` lies in: its start and name.
+    pub(super) fn function(&self, symbols: &[Symbol], at: u64) -> Option<(u64, &'static [u8])> {
+        let behind = symbols.partition_point(|s| s.at <= at);
+        let s = symbols.get(behind.checked_sub(1)?)?;
+        // Functions in assembly often have no size.
+        if s.bytes != 0 && at >= s.at.saturating_add(s.bytes) {
+            return None;
+        }
+        Some((s.at, text_at(self.table().1, s.name as usize)?))
+    }
+}
+
+const SYMBOL_BYTES: usize = 24;
+
+fn function(entry: &[u8]) -> Option<Symbol> {
+    const FUNC: u8 = 2;
+    const IFUNC: u8 = 10;
+    let mut c = Cursor::new(entry, 0);
+    let (name, info, _other, section) = (c.u32()?, c.u8()?, c.u8()?, c.u16()?);
+    let (at, bytes) = (c.u64()?, c.u64()?);
+    let is_function = matches!(info & 15, FUNC | IFUNC) && section != 0;
+    is_function.then_some(Symbol { at, bytes, name })
+}

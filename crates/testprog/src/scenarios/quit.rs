@@ -1,0 +1,154 @@
+//! Reports of all goroutines: what there is to show, and how much of it is shown.
+
+use super::{DONE, Entry, Run::Main};
+use std::hint::black_box;
+use std::io::Read;
+use std::process::ExitCode;
+use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
+use std::time::Duration;
+
+pub(crate) const SCENARIOS: &[Entry] = &[
+    ("Quit", Main(quit)),
+    ("QuitIgnored", Main(quit_ignored)),
+    ("PanicWithOthers", Main(panic_with_others)),
+    ("SetTraceback", Main(set_traceback)),
+    ("CrashOutput", Main(crash_output)),
+];
+
+const LONG: Duration = Duration::from_secs(60);
+
+/// Goroutines that are on their way to where they stay.
+static ARRIVED: AtomicUsize = AtomicUsize::new(0);
+
+fn arrive() {
+    ARRIVED.fetch_add(1, SeqCst);
+}
+
+#[inline(never)]
+fn sleeper() {
+    arrive();
+    rt0::time::sleep(LONG);
+    black_box(());
+}
+
+/// Standard error is a pipe to the test, and nobody writes to this one.
+#[inline(never)]
+fn reader() {
+    let (mut from, _to) = std::io::pipe().expect("two descriptors");
+    arrive();
+    let _ = from.read(&mut [0]);
+    black_box(());
+}
+
+#[inline(never)]
+fn blocked() {
+    arrive();
+    let _ = rt0::blocking(|| {
+        rustix::thread::nanosleep(&rustix::thread::Timespec { tv_sec: 60, tv_nsec: 0 })
+    });
+    black_box(());
+}
+
+#[inline(never)]
+fn receiver() {
+    let (_to, from) = rt0::chan::unbounded::<()>();
+    arrive();
+    let _ = from.recv();
+    black_box(());
+}
+
+#[inline(never)]
+fn locker() {
+    static LOCK: rt0::sync::Mutex<()> = rt0::sync::Mutex::new(());
+    let guard = LOCK.lock();
+    arrive();
+    black_box(LOCK.lock().is_ok());
+    drop(guard);
+}
+
+#[inline(never)]
+fn owner() {
+    let _guard = rt0::lock_os_thread();
+    arrive();
+    rt0::time::sleep(LONG);
+    black_box(());
+}
+
+#[inline(never)]
+fn hog() {
+    arrive();
+    loop {
+        black_box(());
+    }
+}
+
+/// Most of the time it is in malloc.
+#[inline(never)]
+fn holder() {
+    arrive();
+    loop {
+        black_box(vec![black_box(7_u8); 100_000]);
+    }
+}
+
+/// One of each kind, then SIGQUIT.
+fn quit() -> ExitCode {
+    let all: [(&str, fn()); 8] = [
+        ("sleeper", sleeper),
+        ("reader", reader),
+        ("blocked", blocked),
+        ("receiver", receiver),
+        ("locker", locker),
+        ("owner of a thread", owner),
+        ("hog", hog),
+        ("holder of malloc's lock", holder),
+    ];
+    for (name, f) in all {
+        drop(rt0::Builder::new().name(name).go(f).expect("a goroutine"));
+    }
+    while ARRIVED.load(SeqCst) < all.len() {
+        rt0::time::sleep(Duration::from_millis(1));
+    }
+    rt0::time::sleep(Duration::from_millis(100));
+    kill_self();
+    rt0::time::sleep(LONG);
+    DONE
+}
+
+fn kill_self() {
+    let me = rustix::process::getpid();
+    let _ = rustix::process::kill_process(me, rustix::process::Signal::QUIT);
+}
+
+fn quit_ignored() -> ExitCode {
+    kill_self();
+    rt0::time::sleep(Duration::from_millis(50));
+    println!("still here");
+    DONE
+}
+
+fn panic_with_others() -> ExitCode {
+    drop(rt0::go(sleeper));
+    rt0::time::sleep(Duration::from_millis(20));
+    drop(rt0::go(|| panic!("seen")));
+    rt0::time::sleep(LONG);
+    DONE
+}
+
+fn argument() -> String {
+    std::env::args().nth(2).unwrap_or_default()
+}
+
+fn set_traceback() -> ExitCode {
+    rt0::debug::set_traceback(&argument());
+    panic_with_others()
+}
+
+fn crash_output() -> ExitCode {
+    let file = std::fs::File::create(argument()).expect("a new file");
+    assert!(rt0::debug::set_crash_output(Some(file.into())).is_none());
+    eprintln!("this is no report");
+    drop(rt0::go(|| panic!("seen twice")));
+    rt0::time::sleep(LONG);
+    DONE
+}

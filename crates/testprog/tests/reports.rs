@@ -1,0 +1,122 @@
+//! What processes say of their goroutines before they end.
+
+mod support;
+
+use std::fs;
+use std::os::unix::process::ExitStatusExt;
+use support::{Finished, TempDir, check, testprog, testprog_in_shell, testprog_with};
+
+/// Of a goroutine's faults: Go's words, the goroutine first, the others, the registers; status 2.
+#[test]
+fn faults_of_goroutines_are_named() {
+    let f = testprog("Segfault");
+    check(&f, 2, "", "unexpected fault address 0x8\nfatal error: fault\n[signal SIGSEGV: ");
+    assert!(f.stderr.contains("segmentation violation code=0x1 addr=0x8 pc=0x"), "{f:?}");
+    shows_stacks(&f, &["[running]", "[join]"], "testprog::scenarios::stacks::segfault");
+    let f = testprog("DivideByZero");
+    check(&f, 2, "", "fatal error: integer divide by zero\n[signal SIGFPE: ");
+    shows_stacks(&f, &["[running] \"divider\"", "[join]"], "testprog::scenarios::stacks::divide");
+    let f = testprog("BusError");
+    check(&f, 2, "", "unexpected fault address 0x");
+    assert!(
+        f.stderr.contains("\nfatal error: fault\n[signal SIGBUS: bus error code=0x2 "),
+        "{f:?}"
+    );
+    let f = testprog("CallNowhere");
+    check(&f, 2, "", "unexpected fault address 0x10\nfatal error: fault\n");
+    shows_stacks(&f, &["[running]"], "testprog::scenarios::stacks::call_nowhere");
+    let f = testprog("Abort");
+    assert_eq!(f.status.signal(), Some(6), "{f:?}");
+    assert!(f.stderr.starts_with("SIGABRT: abort\nPC=0x"), "{f:?}");
+    shows_stacks(&f, &["[running]"], "testprog::scenarios::stacks::abort");
+    check(&testprog("KillSegv"), 2, "", "SIGSEGV: segmentation violation\nPC=0x");
+}
+
+/// Each of `states` is in a header; the first goroutine's stack has `function`; registers follow.
+#[track_caller]
+fn shows_stacks(f: &Finished, states: &[&str], function: &str) {
+    let headers: Vec<_> = f.stderr.lines().filter(|l| l.starts_with("goroutine ")).collect();
+    for state in states {
+        assert!(headers.iter().any(|h| h.ends_with(&format!(" {state}:"))), "{state} {f:?}");
+    }
+    let first = f.stderr.split("\n\n").nth(1).unwrap_or_default();
+    assert!(
+        first.lines().next().is_some_and(|h| h.ends_with(&format!(" {}:", states[0]))),
+        "{f:?}"
+    );
+    let backtrace = first.contains(&format!("\n{function}"));
+    assert!(backtrace && first.contains(".rs:"), "{f:?}");
+    let registers = f.stderr.split("\n\n").last().unwrap_or_default();
+    assert!(registers.starts_with("rax    0x") && registers.contains("\nrip    0x"), "{f:?}");
+}
+
+/// What the process says when it is asked, whatever it does.
+#[test]
+fn sigquit_shows_every_goroutine() {
+    for procs in ["1", "4"] {
+        let f = testprog_with(&["Quit"], &[("GOMAXPROCS", procs)]);
+        check(&f, 2, "", "SIGQUIT: quit\nPC=0x");
+        for (header, function) in [
+            (" [sleep] \"sleeper\":", "sleeper"),
+            (" [syscall: read] \"reader\":", "reader"),
+            (" [syscall] \"blocked\":", "blocked"),
+            (" [chan receive] \"receiver\":", "receiver"),
+            (" [sync.Mutex.Lock] \"locker\":", "locker"),
+            (" [sleep, locked to thread] \"owner of a thread\":", "owner"),
+            (" \"hog\":", "hog"),
+            (" \"holder of malloc's lock\":", "holder"),
+        ] {
+            let part = f.stderr.split("\n\n").find(|p| {
+                p.lines().next().is_some_and(|h| h.starts_with("goroutine ") && h.ends_with(header))
+            });
+            let part = part.unwrap_or_else(|| panic!("no {header}: {f:?}"));
+            let function = format!("\ntestprog::scenarios::quit::{function}");
+            assert!(part.contains(&function), "{part}");
+            assert!(part.contains("\tcrates/testprog/src/scenarios/quit.rs:"), "{part}");
+            assert!(part.contains("\ncreated by rt0::go in goroutine 1\n"), "{part}");
+        }
+    }
+    let quit = |level| testprog_with(&["Quit"], &[("GOTRACEBACK", level)]);
+    assert!(!quit("single").stderr.contains("rt0::sched::"));
+    let f = quit("system");
+    assert!(f.stderr.contains("\nrt0::sched::park::") && f.stderr.contains(" fp=0x"), "{f:?}");
+    assert!(f.stderr.contains(" m=nil [GC sweep wait]:\n"), "{f:?}");
+    assert_eq!(quit("crash").status.signal(), Some(6));
+    // Who had it ignored, as under nohup, or handles it, keeps that.
+    let f = testprog_in_shell("trap '' QUIT; exec \"$0\" QuitIgnored", &[]);
+    check(&f, 0, "still here\n", "");
+}
+
+#[test]
+fn gotraceback_says_how_much() {
+    let report =
+        |level: &str| testprog_with(&["PanicWithOthers"], &[("GOTRACEBACK", level)]).stderr;
+    let count = |text: &str| text.matches("\ngoroutine ").count();
+    for (level, goroutines) in [("", 1), ("single", 1), ("none", 0), ("bogus", 0), ("all", 3)] {
+        let text = report(level);
+        assert!(text.contains("\npanic: seen\n"), "{level}: {text}");
+        assert_eq!(count(&text), goroutines, "{level}: {text}");
+    }
+    for level in ["2", "system"] {
+        let text = report(level);
+        assert!(count(&text) > 3 && text.contains("rt0::sched::"), "{level}: {text}");
+    }
+    let f = testprog_with(&["PanicWithOthers"], &[("GOTRACEBACK", "crash")]);
+    assert_eq!(f.status.signal(), Some(6), "{f:?}");
+    // The program may ask for more, not for less.
+    let f = testprog_with(&["SetTraceback", "all"], &[]);
+    assert_eq!(count(&f.stderr), 3, "{f:?}");
+    let f = testprog_with(&["SetTraceback", "none"], &[("GOTRACEBACK", "all")]);
+    assert_eq!(count(&f.stderr), 3, "{f:?}");
+}
+
+#[test]
+fn the_last_report_is_copied() {
+    let dir = TempDir::new("crash-output");
+    let path = dir.path().join("report");
+    let f = testprog_with(&["CrashOutput", path.to_str().expect("a plain path")], &[]);
+    assert_eq!(f.status.code(), Some(2), "{f:?}");
+    let report = fs::read_to_string(path).expect("the scenario made it");
+    assert!(report.starts_with("panic: seen twice\n\ngoroutine "), "{report}");
+    assert!(f.stderr.ends_with(&report), "{f:?}");
+}
