@@ -1,0 +1,290 @@
+//! Writing messages: what is small goes out in one write, head and body.
+
+use crate::body::{Body, Kind, Stream};
+use crate::date::Date;
+use http::header::{self, HeaderMap};
+use http::{StatusCode, Version};
+use rt0::net::TcpStream;
+use std::io::{self, ErrorKind, Read, Write};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+/// A body up to this size is copied behind its head, and this much of a stream is read at a time.
+const PIECE_BYTES: usize = 16 << 10;
+/// So much is kept for the next message.
+const KEPT_BYTES: usize = 32 << 10;
+/// The other side has to take so much in each timeout.
+const TIMED_BYTES: usize = 64 << 10;
+
+pub(crate) struct Output<W> {
+    to: W,
+    buf: Vec<u8>,
+    limit: Option<(Arc<TcpStream>, Duration)>,
+    date: Date,
+    /// Whether anything of the message has gone.
+    pub(crate) has_begun: bool,
+}
+
+/// How the receiver finds the end of a body.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Length {
+    Known(u64),
+    /// As many as the sender of a head alone says.
+    Theirs,
+    Chunked,
+    Close,
+}
+
+impl<W: Write> Output<W> {
+    /// With a socket, the other side has to take each piece within `timeout`.
+    pub(crate) fn new(to: W, limit: Option<(Arc<TcpStream>, Duration)>) -> Output<W> {
+        Output { to, buf: Vec::new(), limit, date: Date::new(), has_begun: false }
+    }
+
+    /// Answers to a request. The result is whether the connection can be kept.
+    pub(crate) fn response(
+        &mut self,
+        response: http::Response<Body>,
+        to: Version,
+        is_head: bool,
+        keep_alive: bool,
+    ) -> io::Result<bool> {
+        let (parts, body) = response.into_parts();
+        let status = parts.status;
+        let mut kind = body.into_kind();
+        let is_without =
+            status == StatusCode::NO_CONTENT || status == StatusCode::NOT_MODIFIED || is_head;
+        let length = match &kind {
+            _ if status == StatusCode::NO_CONTENT => Length::Close,
+            Kind::Bytes(bytes) if bytes.is_empty() && is_without => Length::Theirs,
+            Kind::Bytes(bytes) => Length::Known(bytes.len() as u64),
+            Kind::Stream(Stream { left: Some(left), .. }) => Length::Known(*left),
+            Kind::Stream(_) if is_without || to == Version::HTTP_10 => Length::Close,
+            Kind::Stream(_) => Length::Chunked,
+        };
+        let ends_by_close = length == Length::Close && !is_without;
+        let keep_alive = keep_alive && !says_close(&parts.headers) && !ends_by_close;
+
+        self.begin();
+        self.buf.extend_from_slice(b"HTTP/1.1 ");
+        self.buf.extend_from_slice(status.as_str().as_bytes());
+        self.buf.push(b' ');
+        self.buf.extend_from_slice(status.canonical_reason().unwrap_or_default().as_bytes());
+        self.buf.extend_from_slice(b"\r\n");
+        self.fields(&parts.headers, length);
+        if !parts.headers.contains_key(header::DATE) {
+            self.buf.extend_from_slice(b"date: ");
+            self.buf.extend_from_slice(self.date.now());
+            self.buf.extend_from_slice(b"\r\n");
+        }
+        if !keep_alive {
+            self.buf.extend_from_slice(b"connection: close\r\n");
+        } else if to == Version::HTTP_10 {
+            self.buf.extend_from_slice(b"connection: keep-alive\r\n");
+        }
+        self.buf.extend_from_slice(b"\r\n");
+        if is_without {
+            kind = Kind::default();
+        }
+        self.body(kind, length)?;
+        Ok(keep_alive)
+    }
+
+    /// A request. `host` is for requests that do not say it.
+    pub(crate) fn request(
+        &mut self,
+        parts: &http::request::Parts,
+        host: &str,
+        body: Body,
+    ) -> io::Result<()> {
+        let kind = body.into_kind();
+        // RFC 9110, 8.6: a length of 0 is said where a body would have a meaning.
+        let has_meaning = matches!(parts.method.as_str(), "POST" | "PUT" | "PATCH");
+        let length = match &kind {
+            Kind::Bytes(bytes) if bytes.is_empty() && !has_meaning => Length::Close,
+            Kind::Bytes(bytes) => Length::Known(bytes.len() as u64),
+            Kind::Stream(Stream { left: Some(left), .. }) => Length::Known(*left),
+            Kind::Stream(_) => Length::Chunked,
+        };
+        self.begin();
+        self.buf.extend_from_slice(parts.method.as_str().as_bytes());
+        self.buf.push(b' ');
+        let target = parts.uri.path_and_query().map_or("/", |target| target.as_str());
+        if !target.starts_with(['/', '*']) {
+            self.buf.push(b'/'); // a query alone
+        }
+        self.buf.extend_from_slice(target.as_bytes());
+        self.buf.extend_from_slice(b" HTTP/1.1\r\n");
+        if !parts.headers.contains_key(header::HOST) {
+            self.buf.extend_from_slice(b"host: ");
+            self.buf.extend_from_slice(host.as_bytes());
+            self.buf.extend_from_slice(b"\r\n");
+        }
+        self.fields(&parts.headers, length);
+        if says_close(&parts.headers) {
+            self.buf.extend_from_slice(b"connection: close\r\n");
+        }
+        self.buf.extend_from_slice(b"\r\n");
+        self.body(kind, length)
+    }
+
+    /// Nothing of the next message has gone.
+    pub(crate) fn begin(&mut self) {
+        self.buf.clear();
+        self.has_begun = false;
+    }
+
+    /// The fields that the program has set, without those that are ours to set.
+    fn fields(&mut self, headers: &HeaderMap, length: Length) {
+        for (name, value) in headers {
+            let is_ours = (*name == header::CONTENT_LENGTH && length != Length::Theirs)
+                || *name == header::TRANSFER_ENCODING
+                || *name == header::CONNECTION;
+            if !is_ours {
+                self.buf.extend_from_slice(name.as_str().as_bytes());
+                self.buf.extend_from_slice(b": ");
+                self.buf.extend_from_slice(value.as_bytes());
+                self.buf.extend_from_slice(b"\r\n");
+            }
+        }
+        match length {
+            Length::Known(n) => {
+                self.buf.extend_from_slice(b"content-length: ");
+                push_decimal(&mut self.buf, n);
+                self.buf.extend_from_slice(b"\r\n");
+            }
+            Length::Chunked => self.buf.extend_from_slice(b"transfer-encoding: chunked\r\n"),
+            Length::Theirs | Length::Close => {}
+        }
+    }
+
+    fn body(&mut self, kind: Kind, length: Length) -> io::Result<()> {
+        match kind {
+            Kind::Bytes(bytes) if bytes.len() <= PIECE_BYTES => {
+                self.buf.extend_from_slice(&bytes);
+                self.send()
+            }
+            Kind::Bytes(bytes) => {
+                let (first, rest) = bytes.split_at(PIECE_BYTES);
+                self.buf.extend_from_slice(first);
+                self.send()?;
+                self.write_all(rest)?;
+                self.to.flush()
+            }
+            Kind::Stream(stream) if length == Length::Chunked => self.chunks(stream),
+            Kind::Stream(stream) => self.stream(stream),
+        }
+    }
+
+    fn stream(&mut self, mut stream: Stream) -> io::Result<()> {
+        loop {
+            if stream.left == Some(0) && !self.buf.is_empty() {
+                return self.send();
+            }
+            let start = self.buf.len();
+            self.buf.resize(start + PIECE_BYTES, 0);
+            let n = read(&mut stream, &mut self.buf[start..])?;
+            self.buf.truncate(start + n);
+            self.send()?;
+            if n == 0 || stream.left == Some(0) {
+                return Ok(());
+            }
+        }
+    }
+
+    /// A chunk for each read.
+    fn chunks(&mut self, mut stream: Stream) -> io::Result<()> {
+        const SIZE: usize = 6; // four digits and the end of the line
+        loop {
+            let start = self.buf.len();
+            self.buf.resize(start + SIZE + PIECE_BYTES, 0);
+            let n = read(&mut stream, &mut self.buf[start + SIZE..])?;
+            if n == 0 {
+                self.buf.truncate(start);
+                self.buf.extend_from_slice(b"0\r\n\r\n");
+                return self.send();
+            }
+            self.buf.truncate(start + SIZE + n);
+            for (at, shift) in [12, 8, 4, 0].into_iter().enumerate() {
+                self.buf[start + at] = b"0123456789abcdef"[(n >> shift) & 15];
+            }
+            self.buf[start + 4..start + SIZE].copy_from_slice(b"\r\n");
+            self.buf.extend_from_slice(b"\r\n");
+            self.send()?;
+        }
+    }
+
+    fn send(&mut self) -> io::Result<()> {
+        self.has_begun = true;
+        let mut buf = std::mem::take(&mut self.buf);
+        self.write_all(&buf)?;
+        self.to.flush()?;
+        if buf.capacity() <= KEPT_BYTES {
+            buf.clear();
+            self.buf = buf;
+        }
+        Ok(())
+    }
+
+    /// Nearly always one write takes all. Who is slow has a time for each piece.
+    fn write_all(&mut self, data: &[u8]) -> io::Result<()> {
+        let n = self.write(data)?;
+        if n == data.len() {
+            return Ok(());
+        }
+        let result = data[n..].chunks(TIMED_BYTES).try_for_each(|piece| {
+            if let Some((socket, timeout)) = &self.limit {
+                socket.set_write_deadline(Instant::now().checked_add(*timeout));
+            }
+            let mut rest = piece;
+            while !rest.is_empty() {
+                rest = &rest[self.write(rest)?..];
+            }
+            Ok(())
+        });
+        if let Some((socket, _)) = &self.limit {
+            socket.set_write_deadline(None);
+        }
+        result
+    }
+
+    fn write(&mut self, data: &[u8]) -> io::Result<usize> {
+        loop {
+            match self.to.write(data) {
+                Ok(0) if !data.is_empty() => return Err(ErrorKind::WriteZero.into()),
+                Err(e) if e.kind() == ErrorKind::Interrupted => {}
+                result => return result,
+            }
+        }
+    }
+}
+
+fn read(from: &mut Stream, buf: &mut [u8]) -> io::Result<usize> {
+    loop {
+        match from.read(buf) {
+            Err(e) if e.kind() == ErrorKind::Interrupted => {}
+            result => return result,
+        }
+    }
+}
+
+fn push_decimal(buf: &mut Vec<u8>, n: u64) {
+    let mut digits = [0; 20];
+    let (mut at, mut n) = (digits.len(), n);
+    loop {
+        at -= 1;
+        digits[at] = b'0' + (n % 10) as u8;
+        n /= 10;
+        if n == 0 {
+            return buf.extend_from_slice(&digits[at..]);
+        }
+    }
+}
+
+pub(crate) fn says_close(headers: &HeaderMap) -> bool {
+    headers
+        .get_all(header::CONNECTION)
+        .iter()
+        .flat_map(|value| value.as_bytes().split(|b| *b == b','))
+        .any(|option| option.trim_ascii().eq_ignore_ascii_case(b"close"))
+}
