@@ -8,10 +8,10 @@ const VARIABLE: &str = "RT0_TEST_ALONE";
 
 /// Runs `body` in a process of its own: the calling test, named `name`, again.
 pub(crate) fn alone(name: &str, body: impl FnOnce()) {
-    if std::env::var_os(VARIABLE).is_some() {
+    if std::env::var_os(VARIABLE).is_some_and(|who| who == name) {
         return body();
     }
-    again(Command::new(this()).args(["--exact", name, "--nocapture"]));
+    again(Command::new(this()).args(["--exact", name, "--nocapture"]), name);
 }
 
 /// Runs all tests of the calling file again, on so many Ps.
@@ -20,7 +20,7 @@ pub(crate) fn on_ps(numbers: &[u32]) {
         return;
     }
     for n in numbers {
-        again(Command::new(this()).env("GOMAXPROCS", n.to_string()));
+        again(Command::new(this()).env("GOMAXPROCS", n.to_string()), "all");
     }
 }
 
@@ -28,8 +28,8 @@ fn this() -> std::path::PathBuf {
     std::env::current_exe().expect("this test")
 }
 
-fn again(command: &mut Command) {
-    let out = command.env(VARIABLE, "1").output().expect("the test starts");
+fn again(command: &mut Command, who: &str) {
+    let out = command.env(VARIABLE, who).output().expect("the test starts");
     let [text, errors] = [&out.stdout, &out.stderr].map(|b| String::from_utf8_lossy(b));
     assert!(out.status.success(), "{command:?}: {}\n{text}\n{errors}", out.status);
 }
