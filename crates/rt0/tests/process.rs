@@ -129,8 +129,8 @@ fn pipes_between_goroutines_and_threads() {
     drop(reader);
     // A child that another test is starting has the reading end until its exec.
     let refused = loop {
-        match writer.write(b"x") {
-            Ok(_) => rt0::time::sleep(Duration::from_millis(1)),
+        match writer.write_all(b"x") {
+            Ok(()) => rt0::time::sleep(Duration::from_millis(1)),
             Err(e) => break e,
         }
     };
