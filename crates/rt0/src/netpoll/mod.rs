@@ -96,9 +96,15 @@ fn poll(events: &mut Events, left_ns: Option<i64>) -> bool {
     epoll::wait(ep, events, left_ns);
     if events.iter().any(|(data, _)| data == BREAK) {
         BREAK_FD.drain();
-        return events.len() > 1;
     }
-    events.len() > 0
+    is_any(events)
+}
+
+/// Whether a descriptor is ready. `BREAK_FD` is none: a breaker may be so late that the poller has
+/// ended, and then its event stays until the next poller drains it. An M that took it for something
+/// found would look again and again, and do nothing else.
+fn is_any(events: &Events) -> bool {
+    events.iter().any(|(data, _)| data != BREAK)
 }
 
 /// An M without a P waits for descriptors and for the next timer of all, whose deadline `timers`
@@ -137,14 +143,12 @@ pub(crate) fn is_worth_a_look() -> bool {
     WAITERS.load(Ordering::Relaxed) > 0 && !POLLER.is_on_net()
 }
 
-/// An M with a P looks at the set without waiting, and queues what is ready on its P. True if there
-/// was something. Go: netpoll(0) in findRunnable.
+/// An M with a P looks at the set without waiting, and queues what is ready on its P. True if that
+/// is somebody: what is ready and nobody waits for may come without end. Go: netpoll(0) in
+/// findRunnable.
 pub(crate) fn look(mp: &'static M) -> bool {
     let mut events = Events::new();
-    look_into(&mut events) && {
-        run_on(p_of(mp), &events);
-        true
-    }
+    look_into(&mut events) && run_on(p_of(mp), &events)
 }
 
 /// NP1. False: there is nothing, or another thread looks.
@@ -157,12 +161,12 @@ fn look_into(events: &mut Events) -> bool {
     }
     LAST_POLL.store(nanotime(), Ordering::Relaxed); // ORDERING: a heuristic
     LOOKING.store(false, Ordering::Release); // ORDERING: pairs with the swap above
-    events.len() > 0
+    is_any(events)
 }
 
-/// Wakes those who wait for these events: goroutines are queued on `pp`, the M's own. Go:
-/// injectglist.
-pub(crate) fn run_on(pp: &'static P, events: &Events) {
+/// Wakes those who wait for these events: goroutines are queued on `pp`, the M's own. True if there
+/// are any. Go: injectglist.
+pub(crate) fn run_on(pp: &'static P, events: &Events) -> bool {
     let mut woken = 0;
     desc::fire(events, |wait: Wait| {
         if let Some(gp) = wait.unpark() {
@@ -173,6 +177,7 @@ pub(crate) fn run_on(pp: &'static P, events: &Events) {
     if woken > 0 && pp.batch.begin(woken) {
         wake::wakep();
     }
+    woken > 0
 }
 
 /// The same without a P: they are queued globally.
@@ -244,5 +249,19 @@ pub(crate) fn break_poller() {
 pub(crate) fn wake_net_poller(when: i64) {
     if !POLLER.wakes_for(&Set, when) {
         wake::wakep();
+    }
+}
+
+#[cfg(all(test, not(loom)))]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_break_that_came_late_is_nothing_to_find() {
+        set().expect("a descriptor is free");
+        BREAK_FD.wake();
+        for _ in 0..2 {
+            assert!(!look_into(&mut Events::new()), "an M would look for ever");
+        }
     }
 }

@@ -27,10 +27,6 @@ impl Events {
         Events { buf: [MaybeUninit::uninit(); MAX_EVENTS], len: 0 }
     }
 
-    pub(crate) fn len(&self) -> usize {
-        self.len
-    }
-
     /// Each event: the word it was registered with, and what is ready.
     pub(crate) fn iter(&self) -> impl Iterator<Item = (u64, EventFlags)> {
         self.buf[..self.len].iter().map(|event| {
