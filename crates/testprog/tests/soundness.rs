@@ -11,8 +11,8 @@ use std::process::Command;
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
-/// Beyond the time for repeats: each case once, on a slow machine.
-const LIMIT: Duration = Duration::from_secs(120);
+/// Beyond the time for repeats: each case once, on a slow machine. Stalls are the watchdogs' to see.
+const LIMIT: Duration = Duration::from_secs(300);
 
 #[test]
 fn goroutines_are_threads_on_1_p() {
@@ -74,8 +74,7 @@ fn mix(gomaxprocs: &str, godebug: &str) {
     assert!(ok >= 20, "only {ok} kinds ran");
 }
 
-/// Each run wants the whole machine: beside others a goroutine may wait its turn for a minute, and
-/// the watchdog takes that for a stall.
+/// Each run wants the whole machine.
 static ONE_AT_A_TIME: Mutex<()> = Mutex::new(());
 
 /// How many lines say that all is well.

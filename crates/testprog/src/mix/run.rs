@@ -2,6 +2,7 @@
 
 use super::KINDS;
 use super::worker::{Kind, Worker};
+use crate::soundness::clock::{Clock, threads};
 use crate::soundness::panic_text;
 use std::collections::HashMap;
 use std::fs;
@@ -18,7 +19,7 @@ const LOOK_EVERY: Duration = Duration::from_millis(20);
 
 pub(crate) struct Options {
     total: Duration,
-    /// A goroutine that finishes no round for so long ends the run.
+    /// A goroutine that finishes no round for so long ends the run. By [`Clock`], as all pauses.
     stall: Duration,
     goroutines: Option<usize>,
     kinds: Vec<&'static Kind>,
@@ -166,21 +167,24 @@ fn watch_from_a_thread(all: &Arc<[Progress]>, stall: Duration) -> Arc<AtomicUsiz
     let most_threads = Arc::new(AtomicUsize::new(0));
     let (all, most) = (Arc::clone(all), Arc::clone(&most_threads));
     thread::spawn(move || {
-        let mut seen = vec![(0, Instant::now()); all.len()];
+        let (start, mut clock) = (Instant::now(), Clock::start());
+        let mut seen = vec![(0, Duration::ZERO); all.len()];
         loop {
             thread::sleep(LOOK_EVERY);
             most.fetch_max(threads().len(), Relaxed);
+            let now = clock.now();
             for (index, (progress, (rounds, since))) in all.iter().zip(&mut seen).enumerate() {
-                let pause = since.elapsed();
+                let pause = now - *since;
                 if progress.ended.load(Relaxed) {
                     continue;
                 }
                 progress.longest_pause_ms.fetch_max(pause.as_millis() as u64, Relaxed);
                 if pause > stall {
-                    stalled(index, progress, pause);
+                    let had = format!("the process had {now:.1?} of {:.1?}", start.elapsed());
+                    stalled(index, progress, pause, &had);
                 }
                 if progress.rounds.load(Relaxed) != *rounds {
-                    (*rounds, *since) = (progress.rounds.load(Relaxed), Instant::now());
+                    (*rounds, *since) = (progress.rounds.load(Relaxed), now);
                 }
             }
         }
@@ -188,9 +192,9 @@ fn watch_from_a_thread(all: &Arc<[Progress]>, stall: Duration) -> Arc<AtomicUsiz
     most_threads
 }
 
-fn stalled(index: usize, progress: &Progress, pause: Duration) -> ! {
+fn stalled(index: usize, progress: &Progress, pause: Duration, had: &str) -> ! {
     let name = progress.kind.name;
-    let mut text = format!("FAIL {name}: goroutine {index} did no round for {pause:.1?}\n");
+    let mut text = format!("FAIL {name}: goroutine {index} did no round for {pause:.1?}, {had}\n");
     for thread in threads() {
         let read = |file| fs::read_to_string(thread.path().join(file)).unwrap_or_default();
         let (stat, wait) = (read("stat"), read("wchan"));
@@ -200,10 +204,6 @@ fn stalled(index: usize, progress: &Progress, pause: Duration) -> ! {
     // Not by std: its lock may be held by whoever is stuck. Standard output is a pipe of our own.
     let _ = rustix::io::write(rustix::stdio::stderr(), text.as_bytes());
     std::process::abort();
-}
-
-fn threads() -> Vec<fs::DirEntry> {
-    fs::read_dir("/proc/self/task").into_iter().flatten().filter_map(Result::ok).collect()
 }
 
 type Checked = thread::JoinHandle<Vec<(&'static str, String)>>;

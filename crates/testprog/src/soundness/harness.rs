@@ -7,8 +7,9 @@ use std::sync::{Mutex, OnceLock};
 use std::thread::{self, Thread};
 use std::time::{Duration, Instant};
 
-/// How long something may take that takes microseconds when nothing is wrong.
-const PATIENCE: Duration = Duration::from_secs(20);
+/// How long something may take that takes microseconds when nothing is wrong, and the machine has
+/// nothing else to do.
+const PATIENCE: Duration = Duration::from_secs(120);
 
 static GOROUTINES: AtomicUsize = AtomicUsize::new(0);
 static MIGRATIONS: AtomicUsize = AtomicUsize::new(0);

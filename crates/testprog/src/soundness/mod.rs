@@ -4,6 +4,7 @@ mod c;
 mod c_library;
 mod c_state;
 mod c_sync;
+pub(crate) mod clock;
 mod errno;
 mod harness;
 mod heap;

@@ -1,5 +1,6 @@
 //! Runs the cases and reports; ends the process when one makes no progress.
 
+use super::clock::Clock;
 use super::{CASES, harness};
 use std::any::Any;
 use std::io::{self, Write};
@@ -9,7 +10,7 @@ use std::sync::Mutex;
 use std::thread;
 use std::time::{Duration, Instant};
 
-/// A round of a case takes well under a second; the slowest machine is allowed this.
+/// A round of a case takes well under a second; the slowest machine is allowed this, by [`Clock`].
 const STUCK_AFTER: Duration = Duration::from_secs(60);
 
 /// The payload of a panic that a case makes on purpose: the hook is silent about it.
@@ -132,20 +133,28 @@ fn hide_planned_panics() {
     }));
 }
 
-/// The case whose round is running, and since when.
-static CURRENT: Mutex<Option<(&'static str, Instant)>> = Mutex::new(None);
+/// The case whose round is running, and the round's number.
+static CURRENT: Mutex<(Option<&'static str>, u64)> = Mutex::new((None, 0));
 
 fn set_current(name: Option<&'static str>) {
-    *CURRENT.lock().expect("nothing panics with it held") = name.map(|n| (n, Instant::now()));
+    let mut current = CURRENT.lock().expect("nothing panics with it held");
+    *current = (name, current.1 + 1);
 }
 
 /// On a plain thread, which goes on when the runtime does not.
 fn watch() {
+    let mut clock = Clock::start();
+    let mut seen = (0, Duration::ZERO);
     loop {
-        thread::sleep(Duration::from_secs(1));
-        let current = *CURRENT.lock().expect("nothing panics with it held");
-        let Some((name, since)) = current else { continue };
-        if since.elapsed() > STUCK_AFTER {
+        thread::sleep(Duration::from_millis(100));
+        let now = clock.now();
+        let (name, round) = *CURRENT.lock().expect("nothing panics with it held");
+        if round != seen.0 {
+            seen = (round, now);
+        }
+        if let Some(name) = name
+            && now - seen.1 > STUCK_AFTER
+        {
             // std's stdout lock may be held by whoever is stuck.
             let line = format!("FAIL {name}: a round did not end in {STUCK_AFTER:?}\n");
             let _ = raw_stdout().write_all(line.as_bytes());
