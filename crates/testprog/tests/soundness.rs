@@ -11,7 +11,7 @@ use std::process::Command;
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
-/// Beyond the time for repeats: each case once, on a slow machine. Stalls are the watchdogs' to see.
+/// Beyond the time for repeats: each case once, on a slow machine. The watchdogs see stalls.
 const LIMIT: Duration = Duration::from_secs(300);
 
 #[test]

@@ -1,9 +1,10 @@
 //! The watchdogs' clock, which stands still while other processes have the processors.
 //!
 //! Beside those a program with dozens of threads that want to run may get a second of processor
-//! time in a minute. A goroutine that does nothing in that minute has not stalled. So time is counted as it would have passed on a machine of its own: while no thread wants to run,
-//! as the wall clock says; else by the processor time that the process got, divided by how many
-//! processors its threads could have used.
+//! time in a minute. A goroutine that does nothing in that minute has not stalled. So time is
+//! counted as it would have passed on a machine of its own: while no thread wants to run, as the
+//! wall clock says; else by the processor time that the process got, divided by how many processors
+//! its threads could have used.
 
 use std::fs;
 use std::time::{Duration, Instant};
