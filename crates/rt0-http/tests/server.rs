@@ -220,7 +220,8 @@ fn a_body_can_be_sent_back_while_it_comes() {
         .write_all(b"POST /echo HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n")
         .expect("connected");
     for i in 0..50 {
-        write!(stream, "4\r\n{i:04}\r\n").expect("connected");
+        // In one piece: what comes in pieces is sent back in pieces.
+        stream.write_all(format!("4\r\n{i:04}\r\n").as_bytes()).expect("connected");
         read_until(&mut stream, &format!("0004\r\n{i:04}\r\n"));
     }
     stream.write_all(format!("0\r\n\r\n{CLOSE}").as_bytes()).expect("connected");
