@@ -67,7 +67,6 @@ mod p {
 }
 #[cfg(loom)]
 mod sched {
-    pub(crate) mod census;
     pub(crate) mod deadlock {
         pub(crate) mod moment;
     }
@@ -76,6 +75,7 @@ mod sched {
         pub(crate) mod nap;
     }
     pub(crate) mod runq;
+    pub(crate) mod seats;
     pub(crate) mod spinning;
     pub(crate) mod stop_the_world {
         pub(crate) mod world;

@@ -16,7 +16,7 @@ use crate::atomic::{AtomicRef, AtomicU32, AtomicUsize, Ordering, Word};
 use crate::g::G;
 use crate::lock::note::Note;
 use crate::p::P;
-use crate::sched::census::Standing;
+use crate::sched::seats::Seat;
 use halt::Halt;
 use request::Request;
 
@@ -102,8 +102,8 @@ pub(crate) struct M {
     pub(crate) preempt: Request,
     /// sysmon took the P from a system call that computes (sched/syscall.rs).
     pub(crate) slice_over: AtomicU32,
-    /// By what right it runs without a P, if it does.
-    pub(crate) standing: Standing,
+    /// It runs without a P for a moment.
+    pub(crate) seat: Seat,
     /// A dump wants its registers (debug/halted.rs).
     pub(crate) halt: Halt,
     /// 1 between mstart and its return.
@@ -114,10 +114,6 @@ pub(crate) struct M {
     /// The P to start with.
     pub(crate) nextp: AtomicRef<P>,
     pub(crate) park: Note,
-
-    // sysmon only.
-    /// The CPU time that its thread had used when it was first seen to run without a P.
-    pub(crate) seen_cpu_ns: Word,
 
     // Under sched.lock.
     pub(crate) schedlink: AtomicRef<M>,
@@ -160,13 +156,12 @@ impl M {
             handover: AtomicRef::none(),
             preempt: Request::new(),
             slice_over: AtomicU32::new(0),
-            standing: Standing::new(),
+            seat: Seat::new(),
             halt: Halt::new(),
             scheduling: AtomicU32::new(0),
             g0: G::new(),
             nextp: AtomicRef::none(),
             park: Note::new(),
-            seen_cpu_ns: Word::new(0),
             schedlink: AtomicRef::none(),
             on_allm: AtomicU32::new(0),
             alllink: AtomicRef::none(),

@@ -23,7 +23,6 @@
 
 #![cfg_attr(not(test), allow(dead_code, unused_imports, reason = "models are tests only"))]
 
-mod census;
 mod chan;
 mod condvar;
 mod context;
@@ -48,6 +47,7 @@ mod raw_mutex;
 mod runq;
 mod rwlock;
 mod scope;
+mod seats;
 mod sema;
 mod spinning;
 mod stop;

@@ -119,8 +119,6 @@ pub(crate) struct P {
     pub(crate) sysmon_call_tick: Word,
     pub(crate) sysmon_call_when: Word,
     pub(crate) preempt_tries: Word,
-    /// The `schedtick` of the last goroutine that used its slice up.
-    pub(crate) sysmon_over_tick: Word,
 
     // Constant.
     pub(crate) id: AtomicUsize,
@@ -165,7 +163,6 @@ impl P {
             sysmon_call_tick: Word::new(0),
             sysmon_call_when: Word::new(0),
             preempt_tries: Word::new(0),
-            sysmon_over_tick: Word::new(0),
             id: AtomicUsize::new(0),
         }
     }
