@@ -58,10 +58,14 @@ impl Display for Path<'_> {
     }
 }
 
-/// By its name.
-pub(super) fn kind(name: &[u8]) -> Kind {
+/// The directory of rt0's sources, as the compiler was told it.
+const OWN: &str = file!().split_at(file!().len() - "debug/print.rs".len()).0;
+
+/// By its name; by its file where the name has no path, as an inlined function's if the program was
+/// built with line tables only.
+pub(super) fn kind(s: &Symbolised) -> Kind {
     let mut line = Line::<128>::new();
-    let _ = write!(line, "{}", Name(name)); // what does not fit does not matter
+    let _ = write!(line, "{}", Name(s.name)); // what does not fit does not matter
     let text = line.bytes();
     let has = |part: &[u8]| text.windows(part.len()).any(|w| w == part);
     if has(b"__rust_begin_short_backtrace") {
@@ -74,7 +78,19 @@ pub(super) fn kind(name: &[u8]) -> Kind {
     if path.starts_with(b"core::ops::function::Fn") {
         return Kind::Shim;
     }
-    if path.starts_with(b"rt0::") { Kind::Runtime } else { Kind::Program }
+    if path.starts_with(b"rt0::") { Kind::Runtime } else { kind_by_file(s) }
+}
+
+fn kind_by_file(s: &Symbolised) -> Kind {
+    let mut line = Line::<512>::new();
+    let _ = write!(line, "{}", Path(s));
+    let file = line.bytes();
+    match file.strip_prefix(OWN.as_bytes()) {
+        Some(own) if own.starts_with(b"interpose/") => Kind::Interposed,
+        Some(_) => Kind::Runtime,
+        None if file.ends_with(b"/core/src/ops/function.rs") => Kind::Shim,
+        None => Kind::Program,
+    }
 }
 
 /// How much is shown. Go: the level of GOTRACEBACK.

@@ -168,7 +168,7 @@ impl Symboliser {
             outermost.name = name;
         }
         for f in &mut frames[..n] {
-            f.kind = super::print::kind(f.name);
+            f.kind = super::print::kind(f);
         }
         Some(n)
     }
