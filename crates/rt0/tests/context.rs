@@ -8,11 +8,11 @@ mod support;
 use rt0::chan::{Select, bounded, never, unbounded};
 use rt0::context::{
     AcquireError, Cancel, Cause, Context, Error, LockError, RecvError, SendError, background,
-    with_cancel, with_deadline, with_timeout, with_value,
+    with_cancel, with_deadline, with_timeout, with_value, within,
 };
 use rt0::select;
 use rt0::sync::{Condvar, Mutex, Notify, RwLock, Semaphore, WaitGroup};
-use rt0::time::{Duration, Instant, sleep, timeout};
+use rt0::time::{Duration, Instant, sleep};
 use std::io;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
@@ -364,7 +364,7 @@ fn cancelling_races_with_groups_and_conditions() {
             let waiters: Vec<_> = (0..3)
                 .map(|_| {
                     let group = Arc::clone(&group);
-                    rt0::go(move || timeout(d, |ctx| ctx.wait(&group)))
+                    rt0::go(move || within(d, |ctx| ctx.wait(&group)))
                 })
                 .collect();
             sleep(d);
@@ -380,7 +380,7 @@ fn cancelling_races_with_groups_and_conditions() {
                     let pair = Arc::clone(&pair);
                     let d = if i == 0 { d } else { LONG };
                     rt0::go(move || {
-                        timeout(d, |ctx| {
+                        within(d, |ctx| {
                             let mut ready = pair.0.lock().expect("ok");
                             let mut r = Ok(());
                             while !*ready && r.is_ok() {
@@ -539,18 +539,18 @@ fn memory_of_children_goes_away() {
 }
 
 #[rt0::test]
-fn timeout_returns_what_its_closure_returns() {
+fn within_returns_what_its_closure_returns() {
     let (tx, rx) = bounded(1);
     tx.send(1).expect("open");
-    assert_eq!(timeout(LONG, |ctx| ctx.recv(&rx)), Ok(1));
-    let late = timeout(ms(1), |ctx| (ctx.recv(&rx), 5));
+    assert_eq!(within(LONG, |ctx| ctx.recv(&rx)), Ok(1));
+    let late = within(ms(1), |ctx| (ctx.recv(&rx), 5));
     assert_eq!(late, (Err(RecvError::Context(Error::DeadlineExceeded)), 5));
-    let nested = timeout(LONG, |outer| {
+    let nested = within(LONG, |outer| {
         let (ctx, _cancel) = with_timeout(outer, Duration::ZERO);
         (ctx.check(), outer.check())
     });
     assert_eq!(nested, (Err(Error::DeadlineExceeded), Ok(())));
-    timeout(Duration::MAX, |ctx| assert_eq!(ctx.sleep(ms(1)), Ok(())));
+    within(Duration::MAX, |ctx| assert_eq!(ctx.sleep(ms(1)), Ok(())));
 }
 
 #[rt0::test]

@@ -5,9 +5,9 @@
 #[path = "chan/support.rs"]
 mod support;
 
-use rt0::context::{Error, background, with_cancel};
+use rt0::context::{Error, background, with_cancel, within};
 use rt0::net::{TcpListener, TcpStream, UdpSocket};
-use rt0::time::{Duration, sleep, timeout};
+use rt0::time::{Duration, sleep};
 use std::io::{self, Read, Write};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use support::{KINDS, Task, ms};
@@ -76,13 +76,13 @@ fn io_under_a_deadline_and_beside_others() {
         let e = r.expect_err("nobody sends");
         e.kind() == io::ErrorKind::TimedOut && e.get_ref().is_some_and(|e| e.is::<Error>())
     };
-    assert!(timeout(ms(2), |_| timed_out(socket.recv(&mut [0]))));
-    assert!(timeout(ms(2), |outer| {
-        let inner = timeout(HOUR, |_| background().io(|| rt0::go(|| ()).join().is_ok()));
+    assert!(within(ms(2), |_| timed_out(socket.recv(&mut [0]))));
+    assert!(within(ms(2), |outer| {
+        let inner = within(HOUR, |_| background().io(|| rt0::go(|| ()).join().is_ok()));
         inner && timed_out(outer.io(|| socket.recv(&mut [0]))) && timed_out(socket.recv(&mut [0]))
     }));
     let caught = catch_unwind(AssertUnwindSafe(|| {
-        timeout(Duration::ZERO, |_| std::panic::resume_unwind(Box::new(())))
+        within(Duration::ZERO, |_| std::panic::resume_unwind(Box::new(())))
     }));
     assert!(caught.is_err());
     let own = socket.local_addr().expect("bound");
@@ -90,7 +90,7 @@ fn io_under_a_deadline_and_beside_others() {
     assert_eq!(socket.recv(&mut [0]).expect("no context any more"), 1);
     socket.send_to(b"!", own).expect("it sends to itself");
     sleep(ms(1));
-    let ready = timeout(Duration::ZERO, |_| socket.recv(&mut [0]));
+    let ready = within(Duration::ZERO, |_| socket.recv(&mut [0]));
     assert_eq!(ready.expect("it need not wait"), 1);
 }
 
@@ -114,7 +114,7 @@ fn cancelling_races_with_reading() {
         while got < 2000 {
             round += 1;
             let mut byte = [0];
-            match timeout(Duration::from_micros(round % 60), |_| s.read(&mut byte)) {
+            match within(Duration::from_micros(round % 60), |_| s.read(&mut byte)) {
                 Ok(n) => {
                     assert_eq!((n, byte[0]), (1, got as u8));
                     got += 1;

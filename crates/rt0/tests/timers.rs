@@ -7,7 +7,7 @@ mod support;
 
 use rt0::chan::{RecvTimeoutError, Select, after, at, bounded, never, tick};
 use rt0::select;
-use rt0::time::{Duration, Instant, Ticker, Timer, sleep, sleep_until};
+use rt0::time::{Duration, Elapsed, Instant, Ticker, Timer, sleep, sleep_until, timeout};
 use std::sync::Arc;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -414,6 +414,29 @@ fn memory_of_stopped_timers_is_used_again() {
     let after_more = resident_kib();
     // Ten times more would be some 200 MiB; the rest is other tests and malloc.
     assert!(after_more < after_one + (60 << 10), "{after_one} KiB, then {after_more}");
+}
+
+#[test]
+fn timeouts_return_in_time_or_go_on_without_the_call() {
+    everywhere(|| {
+        assert_eq!(timeout(LONG, || 7), Ok(7));
+        let (tx, rx) = bounded(1);
+        let late = timeout(ms(1), move || {
+            sleep(ms(20));
+            tx.send("later").expect("the test listens");
+        });
+        let e: Elapsed = late.expect_err("it sleeps");
+        assert_eq!(e.to_string(), "deadline has elapsed");
+        assert_eq!(std::io::Error::from(e).kind(), std::io::ErrorKind::TimedOut);
+        assert_eq!(rx.recv(), Ok("later"), "the call goes on");
+    });
+}
+
+#[rt0::test]
+fn timeouts_pass_panics_on() {
+    let of = |f: fn()| std::panic::catch_unwind(move || timeout(LONG, f)).expect_err("it panics");
+    assert_eq!(of(|| std::panic::resume_unwind(Box::new(5))).downcast_ref(), Some(&5));
+    assert!(of(|| rt0::goexit()).is::<rt0::Goexit>());
 }
 
 /// Run as a program of its own: other tests here have goroutines.

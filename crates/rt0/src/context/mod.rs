@@ -88,6 +88,26 @@ pub fn with_timeout(parent: &Context, timeout: Duration) -> (Context, Cancel) {
     parent.child(Instant::now().checked_add(timeout))
 }
 
+/// Runs `f` with a context that ends after `d`, and returns what `f` returns.
+///
+/// Waits that `f` starts with the context end with an error value then, and so do those of its
+/// input and output ([`Context::io`]); `f` returns it or goes on, and nothing that it has got by
+/// then is lost. Other waits are not cut short: they have no error to say so with. Go:
+/// `context.WithTimeout`.
+///
+/// ```
+/// use rt0::chan::bounded;
+/// use rt0::{context::within, time::Duration};
+/// # #[rt0::main] fn main() {
+/// let (_tx, rx) = bounded::<u32>(0);
+/// assert!(within(Duration::from_millis(1), |ctx| ctx.recv(&rx)).is_err());
+/// # }
+/// ```
+pub fn within<T>(d: Duration, f: impl FnOnce(&Context) -> T) -> T {
+    let (ctx, _cancel) = with_timeout(&background(), d);
+    ctx.io(|| f(&ctx))
+}
+
 /// `parent` with a value, which [`Context::value`] finds by its type: use a type of your own. Go:
 /// `context.WithValue`.
 pub fn with_value<T: Send + Sync + 'static>(parent: &Context, value: T) -> Context {

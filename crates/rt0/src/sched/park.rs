@@ -65,9 +65,8 @@ pub(crate) fn switch_away(mp: &'static M, gp: &'static G, action: Action) -> &'s
         _ => None,
     };
     match next {
-        Some((next, pp)) if core::ptr::eq(next, gp) => {
+        Some((next, _)) if core::ptr::eq(next, gp) => {
             // Readied before it was even left: only a goroutine that is on no queue comes here.
-            let _ = pp;
             crate::throw::throw("switch_away: a running goroutine is queued");
         }
         Some((next, pp)) => {

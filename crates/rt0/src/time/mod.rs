@@ -8,10 +8,12 @@ pub(crate) mod batch;
 pub(crate) mod fired;
 pub(crate) mod func;
 pub(crate) mod heap;
+mod timeout;
 mod timer;
 
 pub use std::time::{Duration, Instant};
-pub use timer::{Ticker, Timer, timeout};
+pub use timeout::{Elapsed, timeout};
+pub use timer::{Ticker, Timer};
 
 use crate::g::WaitReason;
 use crate::m::M;

@@ -8,7 +8,6 @@ use super::func::FuncTimer;
 use crate::chan::Receiver;
 use crate::chan::clocked::Clocked;
 use crate::chan::receiver::Flavor;
-use crate::context::{Context, background, with_timeout};
 use crate::sched::wait;
 use std::fmt;
 use std::sync::Arc;
@@ -126,28 +125,6 @@ impl fmt::Debug for Timer {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Timer").finish_non_exhaustive()
     }
-}
-
-/// Runs `f` with a context that ends after `d`, and returns what `f` returns.
-///
-/// Waits that `f` starts with the context end with an error value then (see [`context`]), and so do
-/// those of its input and output ([`Context::io`]); `f` returns it or goes on, and nothing that it
-/// has got by then is lost. Other waits are not cut short: they have no error to say so with. Go:
-/// `context.WithTimeout`.
-///
-/// [`context`]: crate::context
-///
-/// ```
-/// use rt0::chan::bounded;
-/// use rt0::time::{Duration, timeout};
-/// # #[rt0::main] fn main() {
-/// let (_tx, rx) = bounded::<u32>(0);
-/// assert!(timeout(Duration::from_millis(1), |ctx| ctx.recv(&rx)).is_err());
-/// # }
-/// ```
-pub fn timeout<T>(d: Duration, f: impl FnOnce(&Context) -> T) -> T {
-    let (ctx, _cancel) = with_timeout(&background(), d);
-    ctx.io(|| f(&ctx))
 }
 
 /// A message every so often: the moment that it was due.

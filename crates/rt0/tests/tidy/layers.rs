@@ -57,6 +57,7 @@ const LAYERS: &[(&str, u32)] = &[
     ("time", 4),
     ("time/func", 5),
     ("time/timer", 5),
+    ("time/timeout", 5),
     ("netpoll", 4),
     ("debug", 4),
     ("interpose", 4),
