@@ -76,6 +76,9 @@ mod sched {
     }
     pub(crate) mod runq;
     pub(crate) mod seats;
+    pub(crate) mod sigqueue {
+        pub(crate) mod pending;
+    }
     pub(crate) mod spinning;
     pub(crate) mod stop_the_world {
         pub(crate) mod world;
@@ -158,6 +161,8 @@ pub(crate) mod sched;
 pub(crate) mod scope;
 #[cfg(not(loom))]
 pub(crate) mod sema;
+#[cfg(not(loom))]
+pub mod signal;
 #[cfg(not(loom))]
 pub(crate) mod stack;
 #[cfg(not(loom))]

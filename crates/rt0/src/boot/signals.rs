@@ -1,9 +1,9 @@
 //! Signals at boot: the mask that goroutines run with, and the runtime's own handlers.
 //!
 //! Go: signal_unix.go `sigsave`, `initsig`; proc.go `mstartm0`. Only what the runtime handles
-//! itself gets a handler: SIGSEGV and SIGBUS, to name an overflow (stack/overflow.rs), and SIGURG
-//! with the first goroutine beyond main (sched/preempt.rs). What the program does with other
-//! signals is not ours.
+//! itself gets a handler: faults and SIGQUIT (debug/signals.rs), and SIGURG with the first
+//! goroutine beyond main (sched/preempt.rs). Others get one when the program asks for them
+//! (sched/signal_unix.rs).
 
 use crate::m::M;
 

@@ -89,6 +89,9 @@ pub(crate) fn initsig(host: Host) {
             install(k.number);
         }
     }
+    if host == Host::Program {
+        crate::sched::signal_unix::init_process_1();
+    }
 }
 
 /// From now on SIGQUIT (Ctrl-\\) shows all goroutines and ends the process with status 2.
@@ -100,7 +103,13 @@ pub fn quit_on_sigquit() {
     install(libc::SIGQUIT);
 }
 
-fn install(sig: i32) {
+/// The handler's address.
+pub(crate) fn handler() -> usize {
+    sighandler as *const () as usize
+}
+
+/// Handles one of `KNOWN` from now on.
+pub(crate) fn install(sig: i32) {
     let mut act = MaybeUninit::<libc::sigaction>::zeroed();
     // SAFETY: zeroed memory is a valid sigaction to fill in.
     let a = unsafe { act.assume_init_mut() };
@@ -119,6 +128,9 @@ extern "C" fn sighandler(sig: i32, info: *mut libc::siginfo_t, ctx: *mut c_void)
     // SAFETY: the record of a fault has an address; of another signal it is not used.
     let address = unsafe { record.si_addr() } as usize;
     let sent = code <= 0; // by kill, raise and the like
+    if (sent || sig == libc::SIGQUIT) && crate::sched::sigqueue::send(sig) {
+        return;
+    }
     if sig == libc::SIGQUIT {
         report(i, code, address, ctx);
     }

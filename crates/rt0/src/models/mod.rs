@@ -49,6 +49,7 @@ mod rwlock;
 mod scope;
 mod seats;
 mod sema;
+mod sigqueue;
 mod spinning;
 mod stop;
 mod ticket;

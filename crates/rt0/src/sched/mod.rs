@@ -41,6 +41,8 @@ pub(crate) mod runq;
 pub(crate) mod schedtrace;
 pub(crate) mod schedule;
 pub(crate) mod seats;
+pub(crate) mod signal_unix;
+pub(crate) mod sigqueue;
 pub(crate) mod spinning;
 pub(crate) mod steal;
 pub(crate) mod stop_the_world;

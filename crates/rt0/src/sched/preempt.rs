@@ -233,6 +233,11 @@ fn wait_for_signal(mp: &'static M, tid: u32, since: &mut i64) -> bool {
     true
 }
 
+/// The handler's address.
+pub(super) fn handler() -> usize {
+    on_sigurg as *const () as usize
+}
+
 /// PE2. Go: sighandler's sigPreempt case.
 extern "C" fn on_sigurg(sig: i32, info: *mut libc::siginfo_t, ctx: *mut c_void) {
     let tid = crate::sys::gettid();
@@ -240,7 +245,7 @@ extern "C" fn on_sigurg(sig: i32, info: *mut libc::siginfo_t, ctx: *mut c_void) 
         crate::m::find_by_tid(tid).is_some_and(|m| crate::debug::halted::on_signal(m, ctx));
     // By the request: the M may have gone on to another thread (one_to_one.rs).
     let Some(mp) = crate::m::allm().find(|m| m.preempt.take(tid as u32)) else {
-        if !for_dump {
+        if !for_dump && !super::sigqueue::send(sig) {
             pass_on(sig, info, ctx);
         }
         return;

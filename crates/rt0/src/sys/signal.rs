@@ -38,13 +38,20 @@ pub(crate) fn tgkill(tid: i32, sig: i32) -> bool {
     unsafe { super::raw::syscall(libc::SYS_tgkill, a) == 0 }
 }
 
+/// Sends `sig` to this process.
+pub(crate) fn kill_self(sig: i32) {
+    let pid = rustix::process::getpid().as_raw_nonzero().get() as usize;
+    // SAFETY: RS1: numbers.
+    unsafe { super::raw::syscall(libc::SYS_kill, [pid, sig as usize, 0, 0, 0, 0]) };
+}
+
 /// Ends the process by a signal whose default is to end it, with a core dump where it has one.
 pub(crate) fn die_by(sig: i32) -> ! {
     // SAFETY: sets the default action.
     unsafe { libc::signal(sig, libc::SIG_DFL) };
     set_mask(current_mask() & !(1 << (sig - 1)));
     tgkill(super::gettid(), sig);
-    super::exit_group(2)
+    super::exit_group(128 + sig) // process 1, whom its own signals do not kill
 }
 
 /// Blocks every signal and returns what was blocked. Go: sigblock.

@@ -25,6 +25,7 @@ const LAYERS: &[(&str, u32)] = &[
     ("sched/deadlock/moment", 1),
     ("g/fresh", 1),
     ("sched/need_p", 1),
+    ("sched/sigqueue/pending", 1),
     ("sched/seats", 1),
     ("m/request", 1),
     ("m/halt", 1),

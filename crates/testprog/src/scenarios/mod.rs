@@ -14,6 +14,7 @@ mod procs;
 mod quit;
 mod ring;
 mod sched;
+mod signals;
 mod stacks;
 
 use std::process::ExitCode;
@@ -50,6 +51,7 @@ pub(crate) fn find(name: &str) -> Option<Run> {
         quit::SCENARIOS,
         ring::SCENARIOS,
         sched::SCENARIOS,
+        signals::SCENARIOS,
         stacks::SCENARIOS,
     ]
     .into_iter()

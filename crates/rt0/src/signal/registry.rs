@@ -1,0 +1,278 @@
+//! Who wants which signals, and the goroutine that tells them.
+//!
+//! Go: os/signal `handlers`, `process`, `loop`; runtime `ensureSigM`. The goroutine exists while
+//! somebody wants a signal: so a program that waits for one is not deadlocked, and one in which
+//! nobody does any more can be found to be.
+//!
+//! # Invariants
+//! * `SR1`: what `PENDING` wants is what some entry wants, between any two holders of the lock.
+//! * `SR2`: an entry is removed after what was caught for it has been delivered to it.
+//! * `SR3`: under the lock no code of the program's runs: contexts are ended afterwards.
+
+use super::{Received, Signal};
+use crate::chan::{Sender, TrySendError};
+use crate::context::Cancel;
+use crate::io::pollable::Pollable;
+use crate::join::Builder;
+use crate::netpoll::desc::Dir;
+use crate::sched::signal_unix::{catch, ignore, release};
+use crate::sched::sigqueue::{self, PENDING};
+use crate::sync::{Mutex, MutexGuard};
+use crate::sys::signal::{kill_self, set_mask};
+use std::io;
+use std::sync::{Arc, PoisonError};
+use std::thread::Thread;
+
+/// Who is told.
+pub(super) enum Target {
+    Channel(Sender<Signal>),
+    Context(Arc<Cancel>),
+}
+
+struct Entry {
+    target: Target,
+    /// Signals; bit `n - 1` stands for signal `n`.
+    wants: usize,
+}
+
+struct Registry {
+    entries: Vec<Entry>,
+    /// There is a goroutine that delivers.
+    runs: bool,
+    /// Catches what Ms block.
+    catcher: Option<Catcher>,
+}
+
+static REGISTRY: Mutex<Registry> =
+    Mutex::new(Registry { entries: Vec::new(), runs: false, catcher: None });
+
+fn lock() -> MutexGuard<'static, Registry> {
+    REGISTRY.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// What is done when the lock is free: SR3.
+#[derive(Default)]
+struct After {
+    ended: Vec<(Arc<Cancel>, Signal)>,
+    /// Caught, but wanted by nobody that is left.
+    raise: usize,
+}
+
+impl After {
+    fn act(self) {
+        for (context, signal) in self.ended {
+            context.cancel_with(Received(signal));
+        }
+        each(self.raise, |sig| kill_self(sig.as_raw()));
+    }
+}
+
+/// The set of `signals`.
+pub(super) fn set_of(signals: &[Signal]) -> usize {
+    signals.iter().fold(0, |set, sig| set | sigqueue::bit(sig.as_raw()))
+}
+
+fn each(set: usize, mut f: impl FnMut(Signal)) {
+    for sig in Signal::ALL {
+        if set & sigqueue::bit(sig.as_raw()) != 0 {
+            f(*sig);
+        }
+    }
+}
+
+/// `target` is told of the signals of `set`, too.
+pub(super) fn add(target: Target, set: usize) -> io::Result<()> {
+    if set == 0 {
+        return Ok(());
+    }
+    let event = sigqueue::event()?;
+    let mut r = lock();
+    if !r.runs {
+        let event = Pollable::new(event.try_clone_to_owned()?);
+        drop(Builder::new().name("signals").go(move || deliver(&event))?);
+        r.runs = true;
+    }
+    if let Err(e) = r.unblock(set) {
+        sigqueue::wake(); // the goroutine ends if it has nothing to do
+        return Err(e);
+    }
+    match r.entries.iter_mut().find(|e| e.is(&target)) {
+        Some(entry) => entry.wants |= set,
+        None => r.entries.push(Entry { target, wants: set }),
+    }
+    each(set & !PENDING.wanted(), |sig| catch(sig.as_raw()));
+    Ok(())
+}
+
+/// `target` is told of nothing any more. What was caught until now it has been told of.
+pub(super) fn remove(target: &Target) {
+    give_up(0, |entry| if entry.is(target) { usize::MAX } else { 0 }, release);
+}
+
+/// Nobody is told of the signals of `set` any more, and the kernel drops them.
+pub(super) fn ignore_all(set: usize) {
+    give_up(set, |_| set, ignore);
+}
+
+/// Nobody is told of the signals of `set` any more, and the kernel does with them what it did.
+pub(super) fn reset_all(set: usize) {
+    give_up(set, |_| set, release);
+}
+
+/// `which` says what an entry no longer wants; `action` sets what the kernel does with what nobody
+/// wants any more, and with `others`.
+fn give_up(others: usize, which: impl Fn(&Entry) -> usize, action: fn(i32)) {
+    let mut after = After::default();
+    {
+        let mut r = lock();
+        let refused = r.give_up(which, action, &mut after);
+        each(others & !refused, |sig| action(sig.as_raw()));
+        if r.entries.is_empty() {
+            sigqueue::wake(); // the goroutine ends
+        }
+    }
+    after.act();
+}
+
+impl Entry {
+    fn is(&self, target: &Target) -> bool {
+        match (&self.target, target) {
+            (Target::Channel(a), Target::Channel(b)) => a.same_channel(b),
+            (Target::Context(a), Target::Context(b)) => Arc::ptr_eq(a, b),
+            _ => false,
+        }
+    }
+
+    /// False: it is nobody's any more.
+    fn tell(&self, signal: Signal, after: &mut After) -> bool {
+        match &self.target {
+            Target::Channel(to) => {
+                !matches!(to.try_send(signal), Err(TrySendError::Disconnected(_)))
+            }
+            Target::Context(context) => {
+                after.ended.push((Arc::clone(context), signal));
+                true
+            }
+        }
+    }
+}
+
+impl Registry {
+    /// SR1, SR2. The order of the steps is sigqueue/pending.rs's. Returns what is wanted no more.
+    fn give_up(
+        &mut self,
+        which: impl Fn(&Entry) -> usize,
+        action: fn(i32),
+        after: &mut After,
+    ) -> usize {
+        let kept = self.entries.iter().fold(0, |all, e| all | e.wants & !which(e));
+        let refused = PENDING.wanted() & !kept;
+        each(refused, |sig| action(sig.as_raw()));
+        PENDING.refuse(refused);
+        let dead = self.deliver(after);
+        for e in &mut self.entries {
+            e.wants &= !which(e);
+        }
+        self.entries.retain(|e| e.wants != 0);
+        self.block_again();
+        if dead {
+            self.bury(after);
+        }
+        refused
+    }
+
+    /// Tells of what was caught. True: some channel is closed.
+    fn deliver(&mut self, after: &mut After) -> bool {
+        let mut dead = false;
+        each(PENDING.take(), |sig| {
+            let bit = sigqueue::bit(sig.as_raw());
+            let mut told = false;
+            for e in self.entries.iter().filter(|e| e.wants & bit != 0) {
+                match e.tell(sig, after) {
+                    true => told = true,
+                    false => dead = true,
+                }
+            }
+            if !told {
+                after.raise |= bit;
+            }
+        });
+        dead
+    }
+
+    /// Closed channels go.
+    fn bury(&mut self, after: &mut After) {
+        let is_dead = |e: &Entry| matches!(&e.target, Target::Channel(to) if to.is_closed());
+        self.give_up(|e| if is_dead(e) { usize::MAX } else { 0 }, release, after);
+    }
+
+    /// What all Ms block is caught by a thread of its own: programs inherit the mask of who starts
+    /// them. Go: ensureSigM.
+    fn unblock(&mut self, set: usize) -> io::Result<()> {
+        let blocked = set & crate::m::m0().sigmask.get() as usize;
+        if blocked == 0 {
+            return Ok(());
+        }
+        if self.catcher.is_none() {
+            self.catcher = Some(Catcher::start()?);
+        }
+        self.open(|open| open | blocked);
+        Ok(())
+    }
+
+    fn block_again(&self) {
+        self.open(|open| open & PENDING.wanted());
+    }
+
+    fn open(&self, f: impl Fn(usize) -> usize) {
+        let Some(catcher) = &self.catcher else { return };
+        let mut open = catcher.open.lock().unwrap_or_else(PoisonError::into_inner);
+        let new = f(*open);
+        if new != *open {
+            *open = new;
+            catcher.thread.unpark();
+        }
+    }
+}
+
+/// A thread that does nothing but not block some signals.
+struct Catcher {
+    open: Arc<Mutex<usize>>,
+    thread: Thread,
+}
+
+impl Catcher {
+    fn start() -> io::Result<Catcher> {
+        let open = Arc::new(Mutex::new(0));
+        let theirs = Arc::clone(&open);
+        let body = move || loop {
+            let open = *theirs.lock().unwrap_or_else(PoisonError::into_inner);
+            set_mask(!(open as u64));
+            std::thread::park();
+        };
+        let thread = std::thread::Builder::new().name("rt0-signals".into()).spawn(body)?;
+        Ok(Catcher { open, thread: thread.thread().clone() })
+    }
+}
+
+/// The goroutine. Go: os/signal.loop, signal_recv.
+fn deliver(event: &Pollable) {
+    loop {
+        // It fails if somebody closed the descriptor; what is pending is looked at all the same.
+        let read = event.io(Dir::Read, |fd| rustix::io::read(fd, &mut [0_u8; 8]));
+        let mut after = After::default();
+        let ends = {
+            let mut r = lock();
+            if r.deliver(&mut after) {
+                r.bury(&mut after);
+            }
+            let ends = r.entries.is_empty() || read.is_err();
+            r.runs &= !ends;
+            ends
+        };
+        after.act();
+        if ends {
+            return;
+        }
+    }
+}
