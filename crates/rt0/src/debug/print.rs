@@ -232,3 +232,24 @@ pub(super) fn stack(out: &mut dyn Write, tool: &mut Tool, detail: Detail) -> Res
     let Tool { names, stack, .. } = tool;
     each(names, stack, detail, &mut Text { out, detail })
 }
+
+#[cfg(all(test, not(loom)))]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_without_paths_are_known_by_their_file() {
+        let of = |name: &'static str, file: &'static str| {
+            kind(&Symbolised {
+                name: name.as_bytes(),
+                file: file.as_bytes(),
+                ..Symbolised::default()
+            })
+        };
+        assert!(of("switch_away", file!()) == Kind::Runtime);
+        assert!(of("{closure#0}", "src/main.rs") == Kind::Program);
+        let shim = "/lib/rustlib/src/rust/library/core/src/ops/function.rs";
+        assert!(of("call_once<fn(), ()>", shim) == Kind::Shim);
+        assert!(of("rt0::join::__rust_begin_short_backtrace", file!()) == Kind::Root);
+    }
+}
