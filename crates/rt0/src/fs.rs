@@ -7,7 +7,8 @@
 //! may be passed to and from code that knows nothing of goroutines. Without the feature it takes
 //! half a millisecond until a call that lasts is noticed.
 //!
-//! What can be waited for although it has a file name, a FIFO or a terminal, is read by
-//! [`io::PipeReader::from`](crate::io::PipeReader) an open file's `OwnedFd`.
+//! What can be waited for although it has a file name, a FIFO or a terminal, is read and written by
+//! [`io::PipeReader::from`](crate::io::PipeReader) and
+//! [`io::PipeWriter::from`](crate::io::PipeWriter) an open file.
 
 pub use std::fs::*;

@@ -270,7 +270,8 @@ fn read_all(pipes: [Option<&Pollable>; 2]) -> io::Result<[Vec<u8>; 2]> {
 fn read_ready(p: &Pollable, got: &mut Vec<u8>) -> io::Result<bool> {
     loop {
         got.reserve(16 << 10);
-        match rustix::io::read(p, rustix::buffer::spare_capacity(got)) {
+        let read = |fd: BorrowedFd<'_>| rustix::io::read(fd, rustix::buffer::spare_capacity(got));
+        match p.attempt(Dir::Read, read) {
             Ok(0) => return Ok(true),
             Ok(_) | Err(Errno::INTR) => {}
             Err(Errno::AGAIN) => return Ok(false),
@@ -289,9 +290,9 @@ pub struct ChildStdout(Pollable);
 pub struct ChildStderr(Pollable);
 
 descriptor! {
-    ChildStdin, std::process::ChildStdin;
-    ChildStdout, std::process::ChildStdout;
-    ChildStderr, std::process::ChildStderr;
+    ChildStdin, std::process::ChildStdin, from_blocking;
+    ChildStdout, std::process::ChildStdout, from_blocking;
+    ChildStderr, std::process::ChildStderr, from_blocking;
 }
 writes!(ChildStdin, &ChildStdin);
 reads!(ChildStdout, &ChildStdout, ChildStderr, &ChildStderr);

@@ -158,3 +158,59 @@ fn a_fifo_can_be_waited_for() {
     writer.join().expect("no panic");
     rt0::fs::remove_file(&path).expect("ours");
 }
+
+/// It is in no other mode afterwards: who shares the open file may not expect that.
+#[rt0::test]
+fn what_is_taken_over_keeps_its_mode() {
+    let is_nonblocking = |fd: &OwnedFd| {
+        rustix::fs::fcntl_getfl(fd).expect("open").contains(rustix::fs::OFlags::NONBLOCK)
+    };
+    let (ours, theirs) = std::io::pipe().expect("a pipe");
+    let [a, b] = [OwnedFd::from(ours), OwnedFd::from(theirs)];
+    let again = |fd: &OwnedFd| fd.try_clone().expect("a descriptor");
+    let (mut reader, mut writer) =
+        (PipeReader::from(again(&a)), rt0::io::PipeWriter::from(again(&b)));
+    reader.set_read_deadline(Some(Instant::now() + Duration::from_millis(5)));
+    assert_eq!(reader.read(&mut [0]).expect_err("nothing").kind(), ErrorKind::TimedOut);
+    reader.set_read_deadline(None);
+    // More than there is room for, in pieces.
+    let data: Vec<u8> = (0..1_000_000_u32).map(|i| (i % 251) as u8).collect();
+    let want = data.clone();
+    let writing = rt0::go(move || {
+        let (first, rest) = data.split_at(300_000);
+        writer.write_all(first).expect("somebody reads");
+        let mut slices: Vec<_> = rest.chunks(1000).map(std::io::IoSlice::new).collect();
+        let mut slices = &mut slices[..];
+        while !slices.is_empty() {
+            let n = writer.write_vectored(slices).expect("somebody reads");
+            std::io::IoSlice::advance_slices(&mut slices, n);
+        }
+        writer
+    });
+    let mut got = vec![0; want.len()];
+    reader.read_exact(&mut got).expect("all of it");
+    assert!(got == want);
+    assert!(!is_nonblocking(&a) && !is_nonblocking(&b));
+    let writer = OwnedFd::from(writing.join().expect("no panic"));
+    assert!(!is_nonblocking(&writer));
+
+    // What is non-blocking already stays so.
+    rustix::io::ioctl_fionbio(&a, true).expect("a pipe");
+    let reading = rt0::go(move || reader.read(&mut [0]).expect("a byte"));
+    sleep(Duration::from_millis(5));
+    rustix::io::write(&writer, b"x").expect("a pipe");
+    assert_eq!(reading.join().expect("no panic"), 1);
+    let reader = PipeReader::from(again(&a));
+    let waiting = rt0::go(move || (&reader).read(&mut [0]).map(|n| (n, reader)));
+    sleep(Duration::from_millis(5));
+    rustix::io::write(&writer, b"x").expect("a pipe");
+    let (n, reader) = waiting.join().expect("no panic").expect("a byte");
+    assert_eq!(n, 1);
+    assert!(is_nonblocking(&OwnedFd::from(reader)));
+
+    // Files are always ready.
+    let file = rt0::fs::File::open("/proc/self/stat").expect("procfs");
+    let mut text = String::new();
+    PipeReader::from(file).read_to_string(&mut text).expect("text");
+    assert!(text.contains(" R ") || text.contains(" S "), "{text}");
+}

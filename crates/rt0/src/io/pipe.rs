@@ -8,6 +8,7 @@ use crate::net::macros::limits;
 use crate::netpoll::desc::Dir;
 use rustix::pipe::{PipeFlags, pipe_with};
 use std::fmt;
+use std::fs::File;
 use std::io::{self, IoSlice, IoSliceMut, Read, Write};
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, IntoRawFd, OwnedFd, RawFd};
 use std::process::Stdio;
@@ -15,13 +16,14 @@ use std::process::Stdio;
 /// The end of a pipe that is read from. std: [`std::io::PipeReader`]; Go: `os.File` of a pipe.
 ///
 /// Reading parks the goroutine until there is something, or all writers are gone. By
-/// `From<OwnedFd>` it takes any descriptor that can be waited for.
+/// `From<OwnedFd>` and `From<File>` it takes any descriptor that can be waited for: a FIFO, a
+/// terminal, an eventfd.
 pub struct PipeReader(Pollable);
 
 /// The end of a pipe that is written to. std: [`std::io::PipeWriter`]; Go: `os.File` of a pipe.
 ///
-/// Writing parks the goroutine until there is room. By `From<OwnedFd>` it takes any descriptor that
-/// can be waited for.
+/// Writing parks the goroutine until there is room. By `From<OwnedFd>` and `From<File>` it takes
+/// any descriptor that can be waited for.
 pub struct PipeWriter(Pollable);
 
 /// A new pipe, close-on-exec. std: [`std::io::pipe`]; Go: `os.Pipe`.
@@ -32,7 +34,7 @@ pub fn pipe() -> io::Result<(PipeReader, PipeWriter)> {
 
 /// What both ends, and those of children, have.
 macro_rules! descriptor {
-    ($($name:ident, $std:ty;)*) => {$(
+    ($($name:ident, $std:ty, $take:ident;)*) => {$(
         impl $name {
             /// What it is made of.
             #[allow(dead_code, reason = "not each of them is waited for with others")]
@@ -49,14 +51,14 @@ macro_rules! descriptor {
         }
 
         impl AsFd for $name {
-            /// The descriptor; it is in non-blocking mode.
+            /// The descriptor; it is in non-blocking mode, unless it was taken over.
             fn as_fd(&self) -> BorrowedFd<'_> {
                 self.0.as_fd()
             }
         }
 
         impl AsRawFd for $name {
-            /// The descriptor; it is in non-blocking mode.
+            /// The descriptor; it is in non-blocking mode, unless it was taken over.
             fn as_raw_fd(&self) -> RawFd {
                 self.as_fd().as_raw_fd()
             }
@@ -70,29 +72,32 @@ macro_rules! descriptor {
         }
 
         impl From<$name> for OwnedFd {
-            /// The descriptor, in blocking mode.
+            /// The descriptor, in blocking mode if it was made here, else in the mode that it had.
             fn from(p: $name) -> OwnedFd {
                 p.0.into_blocking()
             }
         }
 
         impl From<OwnedFd> for $name {
-            /// Takes it over, and makes it non-blocking. That is seen by whoever shares the open
-            /// file, as a shell shares its terminal.
+            /// Takes it over. Its mode stays as it is, for whoever shares the open file would see
+            /// it change, as a shell that shares its terminal: if it is a blocking one, each
+            /// operation asks whether it would block first, and writes at most 4 KiB. When another
+            /// process takes what was there just then, the operation blocks its thread, and
+            /// neither a deadline nor [`close`](Self::close) ends it.
             fn from(fd: OwnedFd) -> $name {
-                $name(Pollable::from_blocking(fd))
+                $name(Pollable::from_shared(fd))
             }
         }
 
         impl From<$std> for $name {
             /// Takes it over.
             fn from(p: $std) -> $name {
-                $name::from(OwnedFd::from(p))
+                $name(Pollable::$take(OwnedFd::from(p)))
             }
         }
 
         impl From<$name> for Stdio {
-            /// For a child, in blocking mode.
+            /// For a child, as [`OwnedFd::from`].
             fn from(p: $name) -> Stdio {
                 OwnedFd::from(p).into()
             }
@@ -145,8 +150,8 @@ macro_rules! writes {
 pub(crate) use writes;
 
 descriptor! {
-    PipeReader, std::io::PipeReader;
-    PipeWriter, std::io::PipeWriter;
+    PipeReader, std::io::PipeReader, from_shared;
+    PipeWriter, std::io::PipeWriter, from_shared;
 }
 reads!(PipeReader, &PipeReader);
 writes!(PipeWriter, &PipeWriter);
@@ -166,18 +171,39 @@ impl PipeWriter {
     }
 }
 
+impl From<File> for PipeReader {
+    /// Takes it over, as [`OwnedFd`]. What cannot be waited for, such as a file on a disk, blocks
+    /// its thread while it is read.
+    fn from(file: File) -> PipeReader {
+        PipeReader::from(OwnedFd::from(file))
+    }
+}
+
+impl From<File> for PipeWriter {
+    /// Takes it over, as [`OwnedFd`].
+    fn from(file: File) -> PipeWriter {
+        PipeWriter::from(OwnedFd::from(file))
+    }
+}
+
 pub(crate) fn read(p: &Pollable, buf: &mut [u8]) -> io::Result<usize> {
-    p.io(Dir::Read, |fd| rustix::io::read(fd, &mut *buf))
+    p.io(Dir::Read, |_| p.attempt(Dir::Read, |fd| rustix::io::read(fd, &mut *buf)))
 }
 
 pub(crate) fn write(p: &Pollable, buf: &[u8]) -> io::Result<usize> {
-    p.io(Dir::Write, |fd| rustix::io::write(fd, buf))
+    let buf = &buf[..p.portion(buf.len())];
+    p.io(Dir::Write, |_| p.attempt(Dir::Write, |fd| rustix::io::write(fd, buf)))
 }
 
 pub(crate) fn read_vectored(p: &Pollable, bufs: &mut [IoSliceMut<'_>]) -> io::Result<usize> {
-    p.io(Dir::Read, |fd| rustix::io::readv(fd, bufs))
+    p.io(Dir::Read, |_| p.attempt(Dir::Read, |fd| rustix::io::readv(fd, bufs)))
 }
 
 pub(crate) fn write_vectored(p: &Pollable, bufs: &[IoSlice<'_>]) -> io::Result<usize> {
-    p.io(Dir::Write, |fd| rustix::io::writev(fd, bufs))
+    let len = bufs.iter().map(|b| b.len()).sum();
+    if p.portion(len) < len {
+        let first = bufs.iter().find(|b| !b.is_empty());
+        return write(p, first.map_or(&[], |b| b));
+    }
+    p.io(Dir::Write, |_| p.attempt(Dir::Write, |fd| rustix::io::writev(fd, bufs)))
 }

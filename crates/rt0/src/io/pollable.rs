@@ -3,11 +3,20 @@
 //! Go: internal/poll `FD`. The descriptor is non-blocking. An operation is tried first, and only if
 //! it would block does anything else happen (netpoll/gate.rs): so one that need not wait costs its
 //! system call and two loads.
+//!
+//! The mode is not the descriptor's but the open file's, which other processes may share: a shell
+//! its terminal, a pipeline its ends. They would find it non-blocking, and most programs take that
+//! for an error. So what comes from elsewhere stays in the mode that it has: a blocking one is
+//! tried when `poll` says that it will not block, which costs a second system call. If another
+//! process is faster the operation blocks its thread, as one of a file does, until it is done.
 
 use crate::context::io::IoContext;
 use crate::netpoll::desc::{Dir, May, PollDesc};
 use crate::netpoll::wait_io::{Target, Woken, wait_io};
+use crate::sched::syscall::blocking;
 use crate::sched::wait;
+use rustix::event::{PollFd, PollFlags, Timespec};
+use rustix::fs::OFlags;
 use rustix::io::{Errno, FdFlags};
 use std::fmt;
 use std::io;
@@ -18,6 +27,30 @@ pub(crate) struct Pollable {
     pd: &'static PollDesc,
     /// `None`: it was given away.
     fd: Option<OwnedFd>,
+    mode: Mode,
+}
+
+/// Whose the mode of the open file is.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Mode {
+    /// Ours: non-blocking, until the descriptor is given away.
+    Own,
+    /// Somebody else's: it is non-blocking.
+    Nonblocking,
+    /// Somebody else's: it is blocking.
+    Blocking,
+}
+
+/// What a pipe has room for that is ready to be written to: PIPE_BUF.
+const ROOM_BYTES: usize = 4096;
+
+/// Whether an operation would not block now.
+pub(crate) fn is_ready(fd: BorrowedFd<'_>, dir: Dir) -> bool {
+    let flags = if dir == Dir::Read { PollFlags::IN } else { PollFlags::OUT };
+    let mut fds = [PollFd::from_borrowed_fd(fd, flags)];
+    let now = Timespec { tv_sec: 0, tv_nsec: 0 };
+    // An error, or the end, is something too. What cannot be asked is tried.
+    !matches!(rustix::event::poll(&mut fds, Some(&now)), Ok(0) | Err(Errno::INTR))
 }
 
 /// An operation on a descriptor that was closed, by [`close`](crate::net::TcpListener::close) for
@@ -50,10 +83,18 @@ pub(crate) fn timed_out() -> io::Error {
 impl Pollable {
     /// Takes a descriptor that is non-blocking already.
     pub(crate) fn new(fd: OwnedFd) -> Pollable {
-        Pollable { pd: PollDesc::get(), fd: Some(fd) }
+        Pollable { pd: PollDesc::get(), fd: Some(fd), mode: Mode::Own }
     }
 
-    /// Takes any descriptor, and makes it non-blocking.
+    /// Takes any descriptor, and leaves its mode alone.
+    pub(crate) fn from_shared(fd: OwnedFd) -> Pollable {
+        let flags = rustix::fs::fcntl_getfl(&fd);
+        let nonblocking = flags.is_ok_and(|flags| flags.contains(OFlags::NONBLOCK));
+        let mode = if nonblocking { Mode::Nonblocking } else { Mode::Blocking };
+        Pollable { pd: PollDesc::get(), fd: Some(fd), mode }
+    }
+
+    /// Takes a descriptor of a file that no other process has, and makes it non-blocking.
     pub(crate) fn from_blocking(fd: OwnedFd) -> Pollable {
         // It fails only for descriptors that are none.
         let _ = rustix::io::ioctl_fionbio(&fd, true);
@@ -63,7 +104,7 @@ impl Pollable {
     /// The descriptor, as std's types want it: blocking, unless the user asked for the contrary.
     pub(crate) fn into_blocking(mut self) -> OwnedFd {
         let Some(fd) = self.fd.take() else { unreachable!("a Pollable is given away once") };
-        if !self.pd.is_nonblocking() {
+        if self.mode == Mode::Own && !self.pd.is_nonblocking() {
             let _ = rustix::io::ioctl_fionbio(&fd, false); // as in from_blocking
         }
         self.pd.put(fd.as_fd());
@@ -74,7 +115,29 @@ impl Pollable {
     pub(crate) fn try_clone(&self) -> io::Result<Pollable> {
         let fd = self.as_fd().try_clone_to_owned()?;
         debug_assert!(rustix::io::fcntl_getfd(&fd).is_ok_and(|f| f.contains(FdFlags::CLOEXEC)));
-        Ok(Pollable { pd: self.pd.share(), fd: Some(fd) })
+        Ok(Pollable { pd: self.pd.share(), fd: Some(fd), mode: self.mode })
+    }
+
+    /// One try of a read or write: EAGAIN if it would have to wait.
+    #[inline]
+    pub(crate) fn attempt<T>(
+        &self,
+        dir: Dir,
+        op: impl FnOnce(BorrowedFd<'_>) -> rustix::io::Result<T>,
+    ) -> rustix::io::Result<T> {
+        if self.mode != Mode::Blocking {
+            return op(self.as_fd());
+        }
+        if !is_ready(self.as_fd(), dir) {
+            return Err(Errno::AGAIN);
+        }
+        blocking(|| op(self.as_fd()))
+    }
+
+    /// How much of `len` bytes to write at a time.
+    #[inline]
+    pub(crate) fn portion(&self, len: usize) -> usize {
+        if self.mode == Mode::Blocking { len.min(ROOM_BYTES) } else { len }
     }
 
     /// Tries until the answer is not EAGAIN.

@@ -153,6 +153,16 @@ pub(crate) fn is_ignored(sig: i32) -> bool {
         || handler(sig) == libc::SIG_IGN && (sig != libc::SIGPIPE || is_changed(sig))
 }
 
+/// A standard stream has nobody to read it any more: the end, unless the program has said what it
+/// wants with SIGPIPE. Go: os `sigpipe`.
+pub(crate) fn broken_stdout() {
+    let asked = PENDING.wanted() & bit(libc::SIGPIPE) != 0 || is_ignored(libc::SIGPIPE);
+    let now = handler(libc::SIGPIPE);
+    if !asked && matches!(now, libc::SIG_DFL | libc::SIG_IGN) {
+        crate::sys::signal::die_by(libc::SIGPIPE);
+    }
+}
+
 /// Boot of a program, not of a library.
 pub(crate) fn init_process_1() {
     if rustix::process::getpid() != rustix::process::Pid::INIT {

@@ -23,7 +23,10 @@
 //! * **QUIT** prints all goroutines and ends a program with `#[rt0::main]`, with status 2.
 //! * **USR1, USR2, ALRM** and all others do what the kernel does, which for most is to kill. (Go
 //!   swallows them.)
-//! * **PIPE** is ignored, as in every Rust program: a write to a broken pipe is an error.
+//! * **PIPE** is ignored, as in every Rust program: a write to a broken pipe is an error. A broken
+//!   standard output or error ends the process by the signal if it is [`rt0::io::stdout`] or
+//!   [`rt0::io::stderr`] that writes to it, unless the program asked for the signal, or to ignore
+//!   it. `println!` panics, as in every Rust program.
 //! * **Faults** (SEGV, BUS, FPE, ILL, TRAP, ABRT) of a goroutine's are reported. Who asks for them
 //!   is told of those that somebody has sent.
 //! * **URG** preempts goroutines that compute for long. Who asks for it is told of those that come
@@ -33,6 +36,9 @@
 //! What a child of [`process::Command`](crate::process::Command) executes has no signal blocked and
 //! the default for all that its parent handles; what the parent [ignores](ignore) is ignored. In a
 //! child of `fork` that executes nothing, what the parent asked for is not asked for.
+//!
+//! [`rt0::io::stdout`]: crate::io::stdout
+//! [`rt0::io::stderr`]: crate::io::stderr
 
 mod number;
 mod registry;

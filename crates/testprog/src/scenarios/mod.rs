@@ -16,6 +16,7 @@ mod ring;
 mod sched;
 mod signals;
 mod stacks;
+mod stdio;
 
 use std::process::ExitCode;
 
@@ -53,6 +54,7 @@ pub(crate) fn find(name: &str) -> Option<Run> {
         sched::SCENARIOS,
         signals::SCENARIOS,
         stacks::SCENARIOS,
+        stdio::SCENARIOS,
     ]
     .into_iter()
     .flatten();
