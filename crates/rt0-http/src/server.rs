@@ -103,7 +103,9 @@ where
 
     /// Serves the connections of `listener` until `ctx` ends or the listener is closed. Then
     /// connections without a request end, the others after the answer to theirs; it returns when
-    /// all have.
+    /// all have. With a context of [`notify_context`](rt0::signal::notify_context) that is what
+    /// SIGTERM does; the example `graceful_shutdown` shows it. Until the listener is closed, the
+    /// kernel goes on accepting, for nobody.
     ///
     /// While no more files can be opened, or there is no memory, it waits and tries again.
     ///

@@ -2,6 +2,7 @@
 
 mod support;
 
+use rustix::process::{Pid, Signal, kill_process};
 use std::io::{BufRead, BufReader, Read};
 use std::os::unix::process::ExitStatusExt;
 use std::process::{Child, Command, Stdio};
@@ -90,9 +91,9 @@ fn ready(command: &mut Command) -> Child {
     child
 }
 
-fn kill(signal: &str, pid: u32) {
-    let status = Command::new("kill").args([signal, &pid.to_string()]).status();
-    assert!(status.expect("kill is here").success());
+fn kill(child: &Child, signal: Signal) {
+    let pid = Pid::from_raw(child.id() as i32).expect("not zero");
+    kill_process(pid, signal).expect("ours");
 }
 
 /// Long enough for a deadlock to be found, were it one.
@@ -101,7 +102,7 @@ fn who_waits_for_a_signal_is_not_deadlocked() {
     for procs in ["1", "2"] {
         let mut child = ready(Command::new(TESTPROG).arg("SignalWait").env("GOMAXPROCS", procs));
         std::thread::sleep(std::time::Duration::from_millis(500));
-        kill("-USR1", child.id());
+        kill(&child, Signal::USR1);
         let mut out = String::new();
         child.stdout.take().expect("piped").read_to_string(&mut out).expect("text");
         assert_eq!((child.wait().expect("ours").code(), out.as_str()), (Some(0), "OK\n"));
@@ -112,9 +113,9 @@ fn who_waits_for_a_signal_is_not_deadlocked() {
 
 #[test]
 fn kill_ends_a_program_by_the_signal() {
-    for (name, number) in [("-TERM", TERM), ("-INT", INT), ("-HUP", HUP)] {
+    for (signal, number) in [(Signal::TERM, TERM), (Signal::INT, INT), (Signal::HUP, HUP)] {
         let mut child = ready(Command::new(TESTPROG).arg("SignalSleep"));
-        kill(name, child.id());
+        kill(&child, signal);
         assert_eq!(child.wait().expect("ours").signal(), Some(number));
     }
 }
