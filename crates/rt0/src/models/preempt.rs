@@ -48,38 +48,15 @@ use Step::*;
 /// A short call.
 const CALL: &[Step] = &[Compute, Pin, Door, Inside, Unpin, Compute, Pin, Door, End];
 const PARK: &[Step] = &[Compute, Pin, Door, Park, Unpin, Compute, Pin, Door, End];
-const BLOCK: &[Step] = &[
-    Pin,
-    Door,
-    EnterSyscall,
-    Settle,
-    Unpin,
-    Kernel,
-    Pin,
-    ExitSyscall,
-    Door,
-    Unpin,
-    Pin,
-    Door,
-    End,
-];
+const BLOCK: &[Step] = &marked_call(Kernel);
 /// A call that a signal may interrupt, where sysmon's barrier is none.
-const LATE: &[Step] = &[
-    Pin,
-    Door,
-    EnterSyscall,
-    Settle,
-    Unpin,
-    Compute,
-    Pin,
-    ExitSyscall,
-    Door,
-    Unpin,
-    Pin,
-    Door,
-    End,
-];
+const LATE: &[Step] = &marked_call(Compute);
 const COMPUTE: &[Step] = &[Compute, Compute, Pin, Door, End];
+
+/// A marked call, in which the goroutine does `inside`, and a door of the runtime's after it.
+const fn marked_call(inside: Step) -> [Step; 13] {
+    [Pin, Door, EnterSyscall, Settle, Unpin, inside, Pin, ExitSyscall, Door, Unpin, Pin, Door, End]
+}
 
 /// The thread of M 0, the only one that is signalled.
 const TID: u32 = 1;

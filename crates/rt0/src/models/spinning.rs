@@ -205,25 +205,27 @@ impl World {
     }
 }
 
+/// The one spinner gives up while something is submitted to each queue.
+fn against_spinner(w: &'static World, submit: fn(&World, usize)) {
+    w.spin.start();
+    let spinner = thread::spawn(|| w.spinner());
+    let others: Vec<_> = (1..w.queues.len()).map(|i| thread::spawn(move || submit(w, i))).collect();
+    submit(w, 0);
+    spinner.join().expect("no panic");
+    others.into_iter().for_each(|other| other.join().expect("no panic"));
+}
+
 /// One spinner gives up while one submitter queues.
 fn submit_against_stop() {
     let w = world(1);
-    w.spin.start();
-    let spinner = thread::spawn(|| w.spinner());
-    w.submit(0);
-    spinner.join().expect("no panic");
+    against_spinner(w, World::submit);
     w.assert_nothing_left();
 }
 
 /// Two submitters: the one that sees a spinner relies on it also after that found other work.
 fn two_submitters() {
     let w = world(2);
-    w.spin.start();
-    let spinner = thread::spawn(|| w.spinner());
-    let other = thread::spawn(|| w.submit(1));
-    w.submit(0);
-    spinner.join().expect("no panic");
-    other.join().expect("no panic");
+    against_spinner(w, World::submit);
     w.assert_nothing_left();
 }
 
@@ -232,12 +234,7 @@ fn two_submitters() {
 fn submit_behind_a_hog() {
     let w = hogs(2);
     w.pidleput();
-    w.spin.start();
-    let spinner = thread::spawn(|| w.spinner());
-    let other = thread::spawn(|| w.submit(1));
-    w.submit(0);
-    spinner.join().expect("no panic");
-    other.join().expect("no panic");
+    against_spinner(w, World::submit);
     assert!(w.queues.iter().all(Queue::is_empty), "queued beside an idle P");
 }
 
@@ -257,22 +254,14 @@ fn submit_against_idle() {
 /// What is readied while the spinner becomes the watcher, or stops being it.
 fn next_against_watcher() {
     let w = watched(1);
-    w.spin.start();
-    let spinner = thread::spawn(|| w.spinner());
-    w.submit_next(0);
-    spinner.join().expect("no panic");
+    against_spinner(w, World::submit_next);
     w.assert_nothing_left();
 }
 
 /// Two Ps on which something is readied, one watcher.
 fn two_next() {
     let w = watched(2);
-    w.spin.start();
-    let spinner = thread::spawn(|| w.spinner());
-    let other = thread::spawn(|| w.submit_next(1));
-    w.submit_next(0);
-    spinner.join().expect("no panic");
-    other.join().expect("no panic");
+    against_spinner(w, World::submit_next);
     w.assert_nothing_left();
 }
 
