@@ -17,25 +17,7 @@ use std::io;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
-use support::{Counted, KINDS, Kind, Task, ms};
-
-const HOUR: Duration = Duration::from_secs(3600);
-/// Longer than anything takes here.
-const LONG: Duration = Duration::from_secs(60);
-
-/// Tests that resize take turns.
-static RESIZE: std::sync::Mutex<()> = std::sync::Mutex::new(());
-
-/// Runs `f` on one, two and eight Ps.
-fn on_all_ps(f: impl Fn()) {
-    let _turn = RESIZE.lock().unwrap_or_else(|e| e.into_inner());
-    let before = rt0::gomaxprocs();
-    for procs in [1, 2, 8] {
-        rt0::set_gomaxprocs(procs);
-        f();
-    }
-    rt0::set_gomaxprocs(before);
-}
+use support::{Counted, HOUR, KINDS, Kind, LONG, Task, ms, on_all_ps};
 
 fn until(what: &str, mut f: impl FnMut() -> bool) {
     let start = Instant::now();

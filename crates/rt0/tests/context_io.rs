@@ -10,23 +10,7 @@ use rt0::net::{TcpListener, TcpStream, UdpSocket};
 use rt0::time::{Duration, sleep};
 use std::io::{self, Read, Write};
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use support::{KINDS, Task, ms};
-
-const HOUR: Duration = Duration::from_secs(3600);
-
-/// Tests that resize take turns.
-static RESIZE: std::sync::Mutex<()> = std::sync::Mutex::new(());
-
-/// Runs `f` on one, two and eight Ps.
-fn on_all_ps(f: impl Fn()) {
-    let _turn = RESIZE.lock().unwrap_or_else(|e| e.into_inner());
-    let before = rt0::gomaxprocs();
-    for procs in [1, 2, 8] {
-        rt0::set_gomaxprocs(procs);
-        f();
-    }
-    rt0::set_gomaxprocs(before);
-}
+use support::{HOUR, KINDS, Task, ms, on_all_ps};
 
 /// Reads, writes and accepts that wait end with the context; the sockets stay as they are.
 #[rt0::test]

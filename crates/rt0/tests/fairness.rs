@@ -6,7 +6,8 @@
     reason = "a test counts with std's atomics and talks to its parent by stdout"
 )]
 
-use std::process::Command;
+mod again;
+
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
@@ -14,18 +15,11 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 /// same P still has its turn. In a subprocess, because it needs GOMAXPROCS=1.
 #[test]
 fn a_ping_pong_pair_does_not_starve_the_ring() {
-    if std::env::var_os("RT0_FAIRNESS_CHILD").is_some() {
+    const NAME: &str = "a_ping_pong_pair_does_not_starve_the_ring";
+    if again::is_again(NAME) {
         return rt0::run(ping_pong_beside_a_third);
     }
-    let me = std::env::current_exe().expect("the test's own path");
-    let out = Command::new(me)
-        .args(["--exact", "a_ping_pong_pair_does_not_starve_the_ring", "--nocapture"])
-        .env("RT0_FAIRNESS_CHILD", "1")
-        .env("GOMAXPROCS", "1")
-        .output()
-        .expect("the test binary runs");
-    let text = String::from_utf8_lossy(&out.stdout);
-    assert!(out.status.success(), "{text}\n{}", String::from_utf8_lossy(&out.stderr));
+    let text = again::again(NAME, &[("GOMAXPROCS", "1")]);
     let trips = text.lines().find_map(|l| l.strip_prefix("trips before the third: "));
     let trips: u64 = trips.and_then(|n| n.parse().ok()).expect("the child counts trips");
     assert!(trips < 10_000, "the third goroutine waited for {trips} round trips");

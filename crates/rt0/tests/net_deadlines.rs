@@ -2,27 +2,17 @@
 
 #![allow(clippy::disallowed_types, reason = "a test counts with std's atomics")]
 
+mod again;
 #[path = "net/support.rs"]
 mod support;
 
-use rt0::net::{SocketAddr, TcpListener, TcpStream, UdpSocket};
+use rt0::net::{TcpStream, UdpSocket};
 use rt0::time::{Duration, Instant, sleep};
 use std::io::{self, ErrorKind, Read, Write};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::thread;
-
-fn local() -> (TcpListener, SocketAddr) {
-    let listener = TcpListener::bind("127.0.0.1:0").expect("a free port");
-    let addr = listener.local_addr().expect("it is bound");
-    (listener, addr)
-}
-
-fn pair() -> (TcpStream, TcpStream) {
-    let (listener, addr) = local();
-    let client = TcpStream::connect(addr).expect("somebody listens");
-    (client, listener.accept().expect("somebody connects").0)
-}
+use support::{local, pair};
 
 fn timed_out(r: io::Result<usize>) {
     assert_eq!(r.expect_err("nothing comes").kind(), ErrorKind::TimedOut);
@@ -294,7 +284,7 @@ fn cpu_ticks() -> u64 {
 /// In a process of its own, for tests beside it would use CPU too.
 #[test]
 fn idle_sockets_use_no_cpu() {
-    support::alone("idle_sockets_use_no_cpu", || rt0::run(idle_sockets));
+    again::alone("idle_sockets_use_no_cpu", || rt0::run(idle_sockets));
 }
 
 fn idle_sockets() {
@@ -317,5 +307,5 @@ fn idle_sockets() {
 
 #[test]
 fn the_same_on_one_two_and_eight_ps() {
-    support::on_ps(&[1, 2, 8]);
+    again::on_ps(&[1, 2, 8]);
 }

@@ -2,32 +2,19 @@
 
 #![allow(clippy::disallowed_types, reason = "a test counts with std's atomics")]
 
+mod again;
 #[path = "net/support.rs"]
 mod support;
 
 use rt0::io::Closed;
-use rt0::net::{Shutdown, SocketAddr, TcpListener, TcpStream, ToSocketAddrs};
+use rt0::net::{Shutdown, TcpListener, TcpStream, ToSocketAddrs};
 use rt0::time::{Duration, sleep};
 use std::io::{self, BufRead, BufReader, ErrorKind, IoSlice, IoSliceMut, Read, Write};
 use std::os::fd::{AsRawFd, IntoRawFd, OwnedFd};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread;
-
-fn local() -> (TcpListener, SocketAddr) {
-    let listener = TcpListener::bind("127.0.0.1:0").expect("a free port");
-    let addr = listener.local_addr().expect("it is bound");
-    (listener, addr)
-}
-
-fn pair() -> (TcpStream, TcpStream) {
-    let (listener, addr) = local();
-    let client = rt0::go(move || TcpStream::connect(addr).expect("somebody listens"));
-    let (server, from) = listener.accept().expect("somebody connects");
-    let client = client.join().expect("no panic");
-    assert_eq!(client.local_addr().expect("connected"), from);
-    (client, server)
-}
+use support::{local, pair};
 
 fn is_closed(e: &io::Error) -> bool {
     e.kind() == ErrorKind::NotConnected && e.get_ref().is_some_and(|e| e.is::<Closed>())
@@ -496,5 +483,5 @@ fn the_end_is_found_behind_short_reads() {
 
 #[test]
 fn the_same_on_one_two_and_eight_ps() {
-    support::on_ps(&[1, 2, 8]);
+    again::on_ps(&[1, 2, 8]);
 }

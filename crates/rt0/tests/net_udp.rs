@@ -1,7 +1,6 @@
 //! `rt0::net::UdpSocket`.
 
-#[path = "net/support.rs"]
-mod support;
+mod again;
 
 use rt0::net::{Ipv4Addr, UdpSocket};
 use rt0::time::{Duration, sleep};
@@ -152,5 +151,5 @@ fn options_and_conversions() {
 
 #[test]
 fn the_same_on_one_two_and_eight_ps() {
-    support::on_ps(&[1, 2, 8]);
+    again::on_ps(&[1, 2, 8]);
 }

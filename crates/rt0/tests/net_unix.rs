@@ -1,7 +1,6 @@
 //! `rt0::net::unix`.
 
-#[path = "net/support.rs"]
-mod support;
+mod again;
 
 use rt0::net::unix::SocketAddr;
 use rt0::net::{Shutdown, UnixDatagram, UnixListener, UnixStream};
@@ -233,5 +232,5 @@ fn datagrams() {
 
 #[test]
 fn the_same_on_one_two_and_eight_ps() {
-    support::on_ps(&[1, 2, 8]);
+    again::on_ps(&[1, 2, 8]);
 }

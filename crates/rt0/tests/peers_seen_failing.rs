@@ -15,24 +15,24 @@
     reason = "a test counts with std's atomics and talks to its parent by stderr"
 )]
 
+mod again;
+
 use rt0::chan::{self, RecvTimeoutError, SendTimeoutError, TrySendError, bounded, unbounded};
 use rt0::sync::Mutex;
 use rt0::time::{Duration, Instant, sleep};
 use std::hint::spin_loop;
 use std::io::{Read, Write};
-use std::process::Command;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering::SeqCst};
 use std::{env, fs, io, thread};
 
-const CHILD: &str = "RT0_PEERS_SEEN_FAILING_CHILD";
 const PATIENCE: Duration = Duration::from_secs(60);
 const ANY_PS: [&str; 3] = ["1", "2", "8"];
 
 /// Runs the test `name` again, alone in a process, with each of the values for GOMAXPROCS; there,
 /// runs `body` as a goroutine.
 fn alone(name: &str, ps: &[&str], body: fn()) {
-    if env::var_os(CHILD).is_some() {
+    if again::is_again(name) {
         thread::spawn(|| {
             thread::sleep(PATIENCE);
             eprintln!("no end after {PATIENCE:?}");
@@ -41,12 +41,7 @@ fn alone(name: &str, ps: &[&str], body: fn()) {
         return rt0::run(body);
     }
     for n in ps {
-        let me = env::current_exe().expect("the test's own path");
-        let mut command = Command::new(me);
-        command.args(["--exact", name, "--nocapture"]).env(CHILD, "1").env("GOMAXPROCS", n);
-        let out = command.output().expect("the test binary runs");
-        let text = [out.stdout, out.stderr].map(|b| String::from_utf8_lossy(&b).into_owned());
-        assert!(out.status.success(), "{name}, GOMAXPROCS={n}: {}\n{}", text[0], text[1]);
+        again::again(name, &[("GOMAXPROCS", n)]);
     }
 }
 

@@ -7,8 +7,10 @@
     reason = "tests count with std's atomics and talk to their parent by stdout"
 )]
 
-use rt0::time::{Duration, Instant, sleep};
-use std::process::Command;
+mod again;
+
+use again::is_again;
+use rt0::time::{Duration, Instant, sleep, sleep_until};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
@@ -16,22 +18,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 /// printed.
 fn on_one_p(name: &str, godebug: &str) -> String {
     let godebug = &format!("{},{godebug}", std::env::var("GODEBUG").unwrap_or_default());
-    let me = std::env::current_exe().expect("the test's own path");
-    let out = Command::new(me)
-        .args(["--exact", name, "--nocapture"])
-        .env("RT0_PREEMPTION_CHILD", "1")
-        .env("GOMAXPROCS", "1")
-        .env("GODEBUG", godebug)
-        .output()
-        .expect("the test binary runs");
-    let (stdout, stderr) = (&out.stdout, &out.stderr);
-    let text = format!("{}\n{}", String::from_utf8_lossy(stdout), String::from_utf8_lossy(stderr));
-    assert!(out.status.success(), "{name} with GODEBUG={godebug}: {text}");
-    text
-}
-
-fn is_child() -> bool {
-    std::env::var_os("RT0_PREEMPTION_CHILD").is_some()
+    again::again(name, &[("GOMAXPROCS", "1"), ("GODEBUG", godebug)])
 }
 
 fn threads() -> usize {
@@ -55,7 +42,7 @@ fn hogs(n: usize) -> (Arc<AtomicBool>, Vec<Arc<AtomicU64>>) {
 
 #[test]
 fn sleepers_beside_hogs_wake() {
-    if !is_child() {
+    if !is_again("sleepers_beside_hogs_wake") {
         for godebug in ["", "asyncpreemptoff=1"] {
             on_one_p("sleepers_beside_hogs_wake", godebug);
         }
@@ -75,7 +62,7 @@ fn sleepers_beside_hogs_wake() {
 
 #[test]
 fn hogs_on_one_p_all_get_their_share() {
-    if !is_child() {
+    if !is_again("hogs_on_one_p_all_get_their_share") {
         on_one_p("hogs_on_one_p_all_get_their_share", "");
         return;
     }
@@ -93,7 +80,7 @@ fn many_hogs_do_not_mean_many_threads() {
     if std::env::var("GODEBUG").is_ok_and(|v| v.contains("tlsmode=3")) {
         return; // each goroutine is a thread
     }
-    if !is_child() {
+    if !is_again("many_hogs_do_not_mean_many_threads") {
         on_one_p("many_hogs_do_not_mean_many_threads", "");
         return;
     }
@@ -112,52 +99,61 @@ fn many_hogs_do_not_mean_many_threads() {
 }
 
 /// Eight goroutines make one short call after the other. One of them has the P when a timer falls
-/// due; the sleeper runs before the next of them, not after all.
+/// due; the sleeper runs before the next of them, not after all, and that one is asked to let it.
 #[test]
 fn sleepers_beside_short_calls_wake_within_a_turn() {
-    const SLEEPS: u32 = 50;
-    if !is_child() {
+    const NAME: &str = "sleepers_beside_short_calls_wake_within_a_turn";
+    const SLEEPS: u64 = 50;
+    if !is_again(NAME) {
         for godebug in ["", "asyncpreemptoff=1"] {
-            // On a busy machine sysmon itself may come late; not each time.
-            let all: Vec<u32> = (0..20)
-                .map(|_| {
-                    let text = on_one_p("sleepers_beside_short_calls_wake_within_a_turn", godebug);
-                    let turns = text.lines().find_map(|l| l.strip_prefix("turns: "));
-                    turns.and_then(|n| n.parse().ok()).expect("the child counts turns")
-                })
-                .take_while(|turns| *turns >= 4 * SLEEPS)
-                .collect();
-            assert!(all.len() < 20, "turns of readers during {SLEEPS} sleeps: {all:?}");
+            let text = on_one_p(NAME, godebug);
+            let counts = text.lines().find_map(|l| l.strip_prefix("turns and reads: "));
+            let counts = counts.and_then(|counts| counts.split_once(' '));
+            let number = |n: &str| n.parse::<u64>().expect("the child counts");
+            let (turns, reads) = counts.map(|(t, r)| (number(t), number(r))).expect("both");
+            assert!(turns < 4 * SLEEPS, "{turns} turns of readers after {SLEEPS} sleeps were over");
+            assert!(reads < 100_000 * SLEEPS, "{reads} reads after {SLEEPS} sleeps were over");
         }
         return;
     }
     rt0::run(|| {
+        let start = Instant::now();
         let stop = Arc::new(AtomicBool::new(false));
-        let ran = Arc::new(AtomicU64::new(0)); // a bit for each since the last sleep
-        for i in 0..8 {
-            let (stop, ran) = (Arc::clone(&stop), Arc::clone(&ran));
+        let due_ns = Arc::new(AtomicU64::new(u64::MAX)); // after the start
+        let reads: Arc<[AtomicU64; 8]> = Arc::default(); // since then
+        for i in 0..reads.len() {
+            let (stop, reads, due_ns) =
+                (Arc::clone(&stop), Arc::clone(&reads), Arc::clone(&due_ns));
             rt0::go(move || {
                 let mut zero = std::fs::File::open("/dev/zero").expect("it is there");
                 let mut page = [1; 4096];
                 while !stop.load(Ordering::Relaxed) {
                     std::io::Read::read_exact(&mut zero, &mut page).expect("it has no end");
-                    ran.fetch_or(1 << i, Ordering::Relaxed);
+                    if start.elapsed().as_nanos() as u64 > due_ns.load(Ordering::Relaxed) {
+                        reads[i].fetch_add(1, Ordering::Relaxed);
+                    }
                 }
             });
         }
-        let mut turns = 0;
+        let (mut turns, mut all) = (0, 0);
         for _ in 0..SLEEPS {
-            sleep(Duration::from_millis(1));
-            turns += ran.swap(0, Ordering::Relaxed).count_ones();
+            let due = start.elapsed() + Duration::from_millis(1);
+            due_ns.store(due.as_nanos() as u64, Ordering::Relaxed);
+            sleep_until(start + due);
+            due_ns.store(u64::MAX, Ordering::Relaxed);
+            for n in reads.iter().map(|n| n.swap(0, Ordering::Relaxed)) {
+                turns += u64::from(n > 0);
+                all += n;
+            }
         }
-        println!("turns: {turns}");
+        println!("turns and reads: {turns} {all}");
         stop.store(true, Ordering::Relaxed);
     });
 }
 
 #[test]
 fn registers_survive_preemption() {
-    if !is_child() {
+    if !is_again("registers_survive_preemption") {
         on_one_p("registers_survive_preemption", "");
         return;
     }
@@ -192,7 +188,7 @@ fn mixed(seed: u64) -> u64 {
 
 #[test]
 fn schedtrace_prints_gos_line() {
-    if !is_child() {
+    if !is_again("schedtrace_prints_gos_line") {
         let text = on_one_p("schedtrace_prints_gos_line", "schedtrace=20,scheddetail=0");
         let line = text.lines().find(|l| l.starts_with("SCHED ")).expect("a SCHED line");
         for part in [
@@ -224,7 +220,7 @@ fn schedtrace_prints_gos_line() {
 /// receive with a timeout: only goroutines that compute are signalled.
 #[test]
 fn calls_that_block_are_not_interrupted() {
-    if !is_child() {
+    if !is_again("calls_that_block_are_not_interrupted") {
         on_one_p("calls_that_block_are_not_interrupted", "");
         return;
     }

@@ -2,10 +2,14 @@
 
 #![allow(clippy::disallowed_types, reason = "a test counts with std's atomics")]
 
-use rt0::time::{Duration, sleep};
+mod again;
+
+use rt0::debug::{Party, waits};
+use rt0::sync::OnceLock;
+use rt0::time::{Duration, sleep, sleep_until};
 use std::fs;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 use std::time::Instant;
 
@@ -72,28 +76,61 @@ fn ten_thousand_sleepers_need_few_threads() {
     assert!(most < 40, "{most} threads");
 }
 
-/// Where goroutines are threads the kernel may run a later one first; not each time.
-#[rt0::test]
+/// Who wakes finds nobody asleep whose time came earlier. On one P, where all are in one heap;
+/// which of those that are awake runs first is the kernel's choice, too.
+#[test]
 fn sleepers_wake_in_the_order_of_their_deadlines() {
-    let orders: Vec<_> = (0..5).map(|_| order_of_waking()).collect();
-    assert!(orders.iter().any(|o| *o == [100, 200, 300]), "{orders:?}");
+    const NAME: &str = "sleepers_wake_in_the_order_of_their_deadlines";
+    if !again::is_again(NAME) {
+        again::again(NAME, &[("GOMAXPROCS", "1")]);
+        return;
+    }
+    rt0::run(|| {
+        // It counts if all are asleep before the first is due.
+        let mut delays = (0..).map(|n| Duration::from_millis(50 << n));
+        while !delays.next().is_some_and(wake_in_order) {}
+    });
 }
 
-fn order_of_waking() -> Vec<u64> {
-    let turn = Arc::new(AtomicUsize::new(0));
-    let handles: Vec<_> = [300_u64, 100, 200]
-        .into_iter()
-        .map(|ms| {
-            let turn = Arc::clone(&turn);
-            rt0::go(move || {
-                sleep(Duration::from_millis(ms));
-                (ms, turn.fetch_add(1, Ordering::SeqCst))
-            })
+/// False: not all were asleep after `delay`.
+fn wake_in_order(delay: Duration) -> bool {
+    const N: u64 = 100;
+    let first = Instant::now() + delay;
+    let ids = Arc::new(OnceLock::new()); // in the order of the deadlines
+    let handles: Vec<_> = (0..N)
+        .map(|i| (i * 37 % N, Arc::clone(&ids)))
+        .map(|(n, ids)| {
+            let handle = rt0::go(move || {
+                sleep_until(first + Duration::from_micros(n * 100));
+                let ids: &Vec<u64> = ids.wait();
+                let asleep = asleep();
+                ids[..n as usize].iter().filter(|id| asleep.contains(id)).count()
+            });
+            (n, handle)
         })
         .collect();
-    let mut order: Vec<_> = handles.into_iter().map(|h| h.join().expect("no panic")).collect();
-    order.sort_unstable_by_key(|(_, turn)| *turn);
-    order.into_iter().map(|(ms, _)| ms).collect()
+    let mut in_order: Vec<_> = handles.iter().map(|(n, h)| (*n, h.goroutine().id())).collect();
+    in_order.sort_unstable();
+    while asleep().len() < N as usize && Instant::now() < first {
+        rt0::gosched();
+    }
+    let all_slept = Instant::now() < first;
+    ids.set(in_order.into_iter().map(|(_, id)| id).collect()).expect("once");
+    for (n, handle) in handles {
+        let earlier = handle.join().expect("no panic");
+        assert!(earlier == 0 || !all_slept, "{earlier} that are due before {n} sleep on");
+    }
+    all_slept
+}
+
+/// The goroutines that sleep.
+fn asleep() -> Vec<u64> {
+    let sleeping = waits().into_iter().filter(|w| w.reason == "sleep");
+    let ids = sleeping.filter_map(|w| match w.party {
+        Party::Goroutine(id) => Some(id),
+        _ => None,
+    });
+    ids.collect()
 }
 
 #[rt0::test]

@@ -2,6 +2,7 @@
 
 #![allow(clippy::disallowed_types, reason = "a test counts with std's atomics")]
 
+mod again;
 #[path = "chan/support.rs"]
 mod support;
 
@@ -9,27 +10,8 @@ use rt0::chan::{RecvTimeoutError, Select, after, at, bounded, never, tick};
 use rt0::select;
 use rt0::time::{Duration, Elapsed, Instant, Ticker, Timer, sleep, sleep_until, timeout};
 use std::sync::Arc;
-use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use support::{Counted, KINDS, Task, ms};
-
-const HOUR: Duration = Duration::from_secs(3600);
-/// Longer than anything takes here.
-const LONG: Duration = Duration::from_secs(60);
-
-/// Tests that resize take turns.
-static RESIZE: Mutex<()> = Mutex::new(());
-
-/// Runs `f` on one, two and eight Ps.
-fn on_all_ps(f: impl Fn()) {
-    let _turn = RESIZE.lock().unwrap_or_else(|e| e.into_inner());
-    let before = rt0::gomaxprocs();
-    for procs in [1, 2, 8] {
-        rt0::set_gomaxprocs(procs);
-        f();
-    }
-    rt0::set_gomaxprocs(before);
-}
+use support::{Counted, HOUR, KINDS, LONG, Task, ms, on_all_ps, turn_to_resize};
 
 /// Calls `f` on a goroutine and on a plain thread.
 fn everywhere(f: impl Fn() + Send + Sync + 'static) {
@@ -365,7 +347,7 @@ fn a_ticker_of_no_time_is_refused() {
 /// Timers of a P that goes away move, those of every kind.
 #[rt0::test]
 fn timers_survive_resizing() {
-    let _turn = RESIZE.lock().unwrap_or_else(|e| e.into_inner());
+    let _turn = turn_to_resize();
     let before = rt0::gomaxprocs();
     let done = Arc::new(AtomicUsize::new(0));
     let mut stopped = Vec::new();
@@ -439,11 +421,10 @@ fn timeouts_pass_panics_on() {
     assert!(of(|| rt0::goexit()).is::<rt0::Goexit>());
 }
 
-/// Run as a program of its own: other tests here have goroutines.
+/// In a process of its own: other tests here have goroutines.
 #[test]
 fn the_goroutine_that_starts_functions_is_not_counted() {
-    const CHILD: &str = "RT0_TEST_COUNT";
-    if std::env::var_os(CHILD).is_some() {
+    again::alone("the_goroutine_that_starts_functions_is_not_counted", || {
         let counts = rt0::run(|| {
             let timer = Timer::after_func(HOUR, || ());
             let before = rt0::num_goroutine();
@@ -456,13 +437,5 @@ fn the_goroutine_that_starts_functions_is_not_counted() {
             (before, inside)
         });
         assert_eq!(counts, (1, Ok(2)));
-        return;
-    }
-    let me = std::env::current_exe().expect("a test");
-    let out = std::process::Command::new(me)
-        .args(["--exact", "the_goroutine_that_starts_functions_is_not_counted"])
-        .env(CHILD, "1")
-        .output()
-        .expect("it starts");
-    assert!(out.status.success(), "{}", String::from_utf8_lossy(&out.stdout));
+    });
 }

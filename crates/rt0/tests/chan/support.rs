@@ -1,11 +1,15 @@
-//! What the suites of channels and selects share.
+//! What the suites of channels, timers and contexts share.
 
 #![allow(dead_code, reason = "no suite uses all of it")]
 
 use rt0::time::Duration;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread;
+
+pub(crate) const HOUR: Duration = Duration::from_secs(3600);
+/// Longer than anything takes here.
+pub(crate) const LONG: Duration = Duration::from_secs(60);
 
 pub(crate) fn ms(n: u64) -> Duration {
     Duration::from_millis(n)
@@ -14,6 +18,23 @@ pub(crate) fn ms(n: u64) -> Duration {
 /// Sleeps where it is: the goroutine, or the thread.
 pub(crate) fn pause(d: Duration) {
     rt0::time::sleep(d);
+}
+
+/// Tests that change the number of Ps take turns.
+pub(crate) fn turn_to_resize() -> MutexGuard<'static, ()> {
+    static RESIZE: Mutex<()> = Mutex::new(());
+    RESIZE.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// Runs `f` on one, two and eight Ps.
+pub(crate) fn on_all_ps(f: impl Fn()) {
+    let _turn = turn_to_resize();
+    let before = rt0::gomaxprocs();
+    for procs in [1, 2, 8] {
+        rt0::set_gomaxprocs(procs);
+        f();
+    }
+    rt0::set_gomaxprocs(before);
 }
 
 /// What code runs on.
