@@ -7,9 +7,9 @@ use std::os::unix::process::ExitStatusExt;
 use std::process::{Command, Stdio};
 use support::{LIMIT, TESTPROG, check, run, run_for_one_line, testprog, testprog_in_shell};
 
-fn started(scenario: &str, env: &[(&str, &str)]) -> std::process::Child {
+fn started(args: &[&str], env: &[(&str, &str)]) -> std::process::Child {
     let mut command = Command::new(TESTPROG);
-    command.arg(scenario).envs(env.iter().copied());
+    command.args(args).envs(env.iter().copied());
     command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
     command.spawn().expect("it is there")
 }
@@ -17,7 +17,7 @@ fn started(scenario: &str, env: &[(&str, &str)]) -> std::process::Child {
 #[test]
 fn who_reads_the_standard_input_parks() {
     for env in [&[][..], &[("GOMAXPROCS", "1")], &[("GODEBUG", "tlsmode=3")]] {
-        let mut child = started("StdinParks", env);
+        let mut child = started(&["StdinParks"], env);
         let mut out = BufReader::new(child.stdout.take().expect("piped"));
         let mut line = String::new();
         out.read_line(&mut line).expect("text");
@@ -50,7 +50,7 @@ fn the_standard_input_may_be_anything() {
 
 #[test]
 fn a_context_ends_a_read_of_the_standard_input() {
-    let mut child = started("StdinContext", &[]);
+    let mut child = started(&["StdinContext"], &[]);
     let mut out = BufReader::new(child.stdout.take().expect("piped"));
     let mut line = String::new();
     out.read_line(&mut line).expect("text");
@@ -62,20 +62,23 @@ fn a_context_ends_a_read_of_the_standard_input() {
     assert!(child.wait().expect("ours").success());
 }
 
+/// Also if the process was started with its standard output in non-blocking mode.
 #[test]
 fn writers_wait_without_threads_and_lines_stay_whole() {
-    let mut child = started("StdoutFull", &[]);
-    let mut says = String::new();
-    BufReader::new(child.stderr.take().expect("piped")).read_line(&mut says).expect("text");
-    let threads: usize = says.trim().parse().unwrap_or_else(|_| panic!("{says}"));
-    assert!(threads < 30, "{threads} threads for 200 writers");
-    let mut text = String::new();
-    child.stdout.take().expect("piped").read_to_string(&mut text).expect("text");
-    assert!(child.wait().expect("ours").success());
-    let lines: Vec<_> = text.lines().collect();
-    assert_eq!(lines.len(), 1000);
-    for line in lines {
-        assert!(line.len() == 999 && line.bytes().all(|b| b == line.as_bytes()[0]), "{line}");
+    for nonblocking in ["0", "1"] {
+        let mut child = started(&["StdoutFull", nonblocking], &[]);
+        let mut says = String::new();
+        BufReader::new(child.stderr.take().expect("piped")).read_line(&mut says).expect("text");
+        let threads: usize = says.trim().parse().unwrap_or_else(|_| panic!("{says}"));
+        assert!(threads < 30, "{threads} threads for 200 writers");
+        let mut text = String::new();
+        child.stdout.take().expect("piped").read_to_string(&mut text).expect("text");
+        assert!(child.wait().expect("ours").success());
+        let lines: Vec<_> = text.lines().collect();
+        assert_eq!(lines.len(), 1000);
+        for line in lines {
+            assert!(line.len() == 999 && line.bytes().all(|b| b == line.as_bytes()[0]), "{line}");
+        }
     }
 }
 

@@ -154,11 +154,14 @@ fn is_written(buf: &[u8]) -> bool {
     buf.len() >= BUFFER_BYTES || buf.contains(&b'\n')
 }
 
-/// The end of the process, if nobody reads its output any more.
-fn check<T>(result: io::Result<T>) -> io::Result<T> {
-    if let Err(e) = &result
-        && e.kind() == ErrorKind::BrokenPipe
-    {
+/// Tries again what was not done because the stream is in non-blocking mode and had less room than
+/// it takes. The end of the process, if nobody reads its output any more.
+fn retry<T>(waits: bool, mut f: impl FnMut(bool) -> io::Result<T>) -> io::Result<T> {
+    let mut result = f(waits);
+    while matches!(&result, Err(e) if e.kind() == ErrorKind::WouldBlock) {
+        result = f(true);
+    }
+    if matches!(&result, Err(e) if e.kind() == ErrorKind::BrokenPipe) {
         crate::sched::signal_unix::broken_stdout();
     }
     result
@@ -204,15 +207,19 @@ macro_rules! output {
         impl Write for $lock<'_> {
             fn write(&mut self, buf: &[u8]) -> io::Result<usize> {
                 let part = &buf[..buf.len().min(PORTION_BYTES)];
-                if $if_written(part) {
-                    wait(self.0.as_fd(), Dir::Write)?;
-                }
-                check(self.0.write(part))
+                retry($if_written(part), |waits| {
+                    if waits {
+                        wait(self.0.as_fd(), Dir::Write)?;
+                    }
+                    self.0.write(part)
+                })
             }
 
             fn flush(&mut self) -> io::Result<()> {
-                wait(self.0.as_fd(), Dir::Write)?;
-                check(self.0.flush())
+                retry(true, |_| {
+                    wait(self.0.as_fd(), Dir::Write)?;
+                    self.0.flush()
+                })
             }
         }
 

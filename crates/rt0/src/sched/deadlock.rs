@@ -112,7 +112,7 @@ fn checkdead() -> Verdict {
         Verdict::Dead => {}
         other => return other,
     }
-    let handled = signal::program_handles_any();
+    let handled = signal::program_handles_any(super::signal_unix::own_handler());
     held_at_one_moment(|| look(handled), goroutines, Verdict::Dead, Verdict::Unsure)
 }
 

@@ -65,11 +65,16 @@ fn set(sig: i32, [handler, flags, mask]: [usize; 3]) {
 
 const FLAGS: usize = (libc::SA_SIGINFO | libc::SA_ONSTACK | libc::SA_RESTART) as usize;
 
+/// The handler's address.
+pub(super) fn own_handler() -> usize {
+    on_signal as *const () as usize
+}
+
 /// Whether a handler of the runtime's is installed that passes the signal to
 /// [`sigqueue::send`].
 fn is_passed_on(sig: i32) -> bool {
     let handler = handler(sig);
-    handler == on_signal as *const () as usize
+    handler == own_handler()
         || handler == crate::debug::signals::handler()
         || handler == super::preempt::handler()
 }
@@ -118,10 +123,10 @@ fn install(sig: i32) {
         return;
     }
     note_before(sig);
-    if is_fault(sig) || sig == libc::SIGQUIT {
+    if is_fault(sig) {
         crate::debug::signals::install(sig);
     } else {
-        set(sig, [on_signal as *const () as usize, FLAGS, 0]);
+        set(sig, [own_handler(), FLAGS, 0]);
     }
 }
 
@@ -172,7 +177,7 @@ pub(crate) fn init_process_1() {
     INIT.store(true, Ordering::Relaxed); // ORDERING: before the handlers
     for sig in END_INIT {
         if handler(sig) == libc::SIG_DFL {
-            set(sig, [on_signal as *const () as usize, FLAGS, 0]);
+            set(sig, [own_handler(), FLAGS, 0]);
         }
     }
 }
@@ -189,7 +194,7 @@ extern "C" fn on_signal(sig: i32, _info: *mut libc::siginfo_t, _ctx: *mut c_void
 fn raise_again(sig: i32) {
     if sigqueue::in_child() {
         put_back(sig); // nobody else will
-    } else if handler(sig) == on_signal as *const () as usize && PENDING.wanted() & bit(sig) == 0 {
+    } else if handler(sig) == own_handler() && PENDING.wanted() & bit(sig) == 0 {
         if INIT.load(Ordering::Relaxed) && END_INIT.contains(&sig) {
             crate::sys::exit_group(128 + sig); // ORDERING: set before the handler was
         }

@@ -86,8 +86,9 @@ const NOT_FROM_OUTSIDE: [i32; 11] = [
     libc::SIGQUIT,
 ];
 
-/// Whether the program handles a signal that may come from outside. No errno.
-pub(crate) fn program_handles_any() -> bool {
+/// Whether the program handles a signal that may come from outside, other than by our handler
+/// `own`. No errno.
+pub(crate) fn program_handles_any(own: usize) -> bool {
     /// The kernel's `sigaction`: handler, flags, restorer, mask.
     const WORDS: usize = 4;
     (1..=64).filter(|sig| !NOT_FROM_OUTSIDE.contains(sig) && !matches!(sig, 32 | 33)).any(|sig| {
@@ -95,6 +96,6 @@ pub(crate) fn program_handles_any() -> bool {
         let a = [sig as usize, 0, action.as_mut_ptr() as usize, 8, 0, 0];
         // SAFETY: RS1: the kernel writes a `sigaction` of its own, which is four words.
         let r = unsafe { super::raw::syscall(libc::SYS_rt_sigaction, a) };
-        r != 0 || action[0] > libc::SIG_IGN
+        r != 0 || action[0] > libc::SIG_IGN && action[0] != own
     })
 }
