@@ -3,13 +3,16 @@
 use super::step;
 use rt0::chan::{bounded, unbounded};
 use rt0::sync::Mutex;
+use rt0::time::{Duration, Timer};
 use std::hint::black_box;
+
+const HOUR: Duration = Duration::from_secs(3600);
 
 /// How often an operation runs before it is counted, and while it is.
 const WARM_UP: u32 = 5000;
 pub(crate) const ROUNDS: usize = 31;
 
-pub(crate) const NAMES: [&str; 9] = [
+pub(crate) const NAMES: [&str; 11] = [
     "yield_pair",
     "spawn_join",
     "spawn_scoped",
@@ -19,6 +22,8 @@ pub(crate) const NAMES: [&str; 9] = [
     "select_of_4_ready",
     "mutex",
     "park_timeout_token",
+    "timer_stop",
+    "timer_func_stop",
 ];
 
 /// The child: runs `op`, with something added to it if `plant`.
@@ -68,8 +73,14 @@ pub(crate) fn run(op: &str, plant: bool) {
             let me = rt0::current().expect("a goroutine");
             repeat(plant, || {
                 me.unpark();
-                rt0::park_timeout(std::time::Duration::from_secs(1));
+                rt0::park_timeout(HOUR);
             });
+        }
+        "timer_stop" => repeat(plant, || assert!(Timer::new(HOUR).stop())),
+        "timer_func_stop" => {
+            let pending: Vec<_> = (1..=1000).map(|n| Timer::after_func(HOUR * n, || ())).collect();
+            repeat(plant, || assert!(Timer::after_func(HOUR, || ()).stop()));
+            drop(pending);
         }
         _ => panic!("no operation {op}"),
     });
