@@ -141,6 +141,13 @@ fn any_thread_may_be_the_one_that_is_interrupted() {
 }
 
 #[test]
+fn no_call_fails_because_it_was_interrupted() {
+    ok("SignalStorm");
+    check(&testprog_with(&["SignalStorm", "5"], &[("GOMAXPROCS", "1")]), 0, "OK\n", "");
+    check(&testprog_with(&["SignalStorm", "5"], &[("GODEBUG", "tlsmode=3")]), 0, "OK\n", "");
+}
+
+#[test]
 fn children_start_as_any_program() {
     ok("SignalForked");
     let f = testprog("SignalExec");

@@ -6,7 +6,7 @@ use super::{DONE, Entry, Run::Main, Run::Plain, number};
 use rt0::chan::{Receiver, bounded, unbounded};
 use rt0::context::background;
 use rt0::signal::{Signal, ignore, ignored, notify, notify_context, reset, stop};
-use std::io::Write;
+use std::io::{Read, Write};
 use std::mem::MaybeUninit;
 use std::process::ExitCode;
 use std::sync::atomic::{AtomicBool, AtomicI32, AtomicUsize, Ordering::SeqCst};
@@ -27,6 +27,7 @@ pub(crate) const SCENARIOS: &[Entry] = &[
     ("AtomicStop", Main(atomic_stop)),
     ("SignalStress", Main(stress)),
     ("SignalThreads", Main(threads)),
+    ("SignalStorm", Main(storm)),
     ("SignalBlocked", Plain(blocked)),
     ("SignalForked", Main(forked)),
     ("SignalExec", Main(exec)),
@@ -343,6 +344,91 @@ fn without_signal_stack(tid: &'static AtomicI32, stop: &'static AtomicBool) {
         libc::pthread_create(thread.as_mut_ptr(), std::ptr::null(), body, std::ptr::null_mut())
     };
     assert_eq!(made, 0);
+}
+
+/// Every thread is interrupted again and again, in every call that can be: nothing fails.
+fn storm() -> ExitCode {
+    let rounds = number(30) as usize;
+    let (to, from) = bounded(1);
+    notify(&to, &[Signal::USR1]).expect("a descriptor is left");
+    let ends = AtomicBool::new(false);
+    rt0::scope(|s| {
+        let killer = s.go(|| {
+            let mut n = 0;
+            while !ends.load(SeqCst) {
+                for task in std::fs::read_dir("/proc/self/task").expect("procfs").flatten() {
+                    let tid = task.file_name().to_string_lossy().parse::<i32>().expect("a number");
+                    // SAFETY: numbers; the thread may have ended.
+                    unsafe {
+                        libc::syscall(libc::SYS_tgkill, std::process::id(), tid, libc::SIGUSR1)
+                    };
+                    n += 1;
+                }
+                rt0::time::sleep(Duration::from_micros(50));
+            }
+            n
+        });
+        let work: [fn(); 6] = [echo, pipe, child, file, sleeps, look_up];
+        let busy: Vec<_> =
+            work.into_iter().map(|f| s.go(move || (0..rounds).for_each(|_| f()))).collect();
+        let plain =
+            thread::spawn(move || (0..rounds).for_each(|_| [echo, pipe].iter().for_each(|f| f())));
+        busy.into_iter().for_each(|b| b.join().expect("nobody panics"));
+        plain.join().expect("nobody panics");
+        ends.store(true, SeqCst);
+        eprintln!("{} signals", killer.join().expect("nobody panics"));
+    });
+    assert_eq!(from.try_recv(), Ok(Signal::USR1));
+    println!("OK");
+    DONE
+}
+
+fn echo() {
+    let listener = rt0::net::TcpListener::bind("127.0.0.1:0").expect("a port");
+    let address = listener.local_addr().expect("bound");
+    let server = rt0::go(move || {
+        let (mut stream, _) = listener.accept().expect("a peer");
+        rt0::io::copy(&mut stream.try_clone().expect("a descriptor"), &mut stream).expect("open")
+    });
+    let mut stream = rt0::net::TcpStream::connect(address).expect("it listens");
+    for _ in 0..20 {
+        stream.write_all(&[7; 1000]).expect("connected");
+        stream.read_exact(&mut [0; 1000]).expect("connected");
+    }
+    drop(stream);
+    assert_eq!(server.join().expect("nobody panics"), 20_000);
+}
+
+fn pipe() {
+    let (mut reader, mut writer) = rt0::io::pipe().expect("two descriptors");
+    let writing = rt0::go(move || writer.write_all(&[7; 200_000]).expect("it reads"));
+    assert_eq!(reader.read_to_end(&mut Vec::new()).expect("a pipe"), 200_000);
+    writing.join().expect("nobody panics");
+}
+
+fn child() {
+    let out = rt0::process::Command::new("sh").args(["-c", "echo a; exit 3"]).output();
+    let out = out.expect("sh is here");
+    assert_eq!((out.status.code(), out.stdout.as_slice()), (Some(3), &b"a\n"[..]));
+}
+
+fn file() {
+    let path = std::env::temp_dir().join(format!("rt0-storm-{}", std::process::id()));
+    rt0::fs::write(&path, [7; 100_000]).expect("there is room");
+    assert_eq!(rt0::fs::read(&path).expect("it is there").len(), 100_000);
+    rt0::fs::remove_file(&path).expect("ours");
+}
+
+fn sleeps() {
+    let start = rt0::time::Instant::now();
+    rt0::time::sleep(Duration::from_millis(3));
+    thread::sleep(Duration::from_millis(3));
+    assert!(start.elapsed() >= Duration::from_millis(6));
+}
+
+fn look_up() {
+    let mut found = rt0::net::lookup_host(("localhost", 80)).expect("localhost is known");
+    assert!(found.all(|address| address.ip().is_loopback()));
 }
 
 /// Started with a signal blocked, which threads inherit.
