@@ -6,13 +6,16 @@
 
 #[path = "examples/elf.rs"]
 mod elf;
+#[path = "examples/server.rs"]
+mod server;
 #[path = "examples/support.rs"]
 mod support;
+#[path = "examples/tools.rs"]
+mod tools;
 
 use std::collections::BTreeMap;
 use std::fs::{self, Permissions};
 use std::io::{self, Read, Write};
-use std::net::TcpStream;
 use std::os::unix::fs::PermissionsExt;
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
@@ -20,7 +23,9 @@ use std::process::{Command, Stdio};
 use std::thread;
 use std::time::Duration;
 
+use server::{Server, ask};
 use support::{TempDir, example, run, wait_until};
+use tools::{tool, with_input};
 
 #[test]
 fn hello_prints_hello_go() {
@@ -109,11 +114,12 @@ fn pipeline_does_every_job_or_stops() {
 
 #[test]
 fn bad_arguments_are_told_and_exit_with_2() {
-    let cases: [(&str, &[&str], &str); 17] = [
+    let cases: [(&str, &[&str], &str); 18] = [
         ("echo", &["a", "b"], "usage: echo"),
         ("proxy", &["a"], "usage: proxy"),
         ("proxy", &[], "usage: proxy"),
         ("chat", &["a", "b"], "usage: chat"),
+        ("redis", &["a", "b"], "usage: redis"),
         ("sieve", &["many"], "usage: sieve"),
         ("pipeline", &["1", "2"], "usage: pipeline"),
         ("million", &["0"], "usage: million"),
@@ -265,51 +271,6 @@ fn examples_of_waiting_end_as_they_should() {
     }
 }
 
-/// A server that is killed at the end, and where it listens.
-struct Server(std::process::Child, String);
-
-impl Server {
-    fn start(name: &str, args: &[&str]) -> Server {
-        let mut child = Command::new(example(name))
-            .args(args)
-            .stdout(Stdio::piped())
-            .stderr(Stdio::null())
-            .spawn()
-            .expect("it starts");
-        let out = child.stdout.take().expect("piped");
-        let mut line = String::new();
-        io::BufRead::read_line(&mut io::BufReader::new(out), &mut line).expect("a line");
-        let address = line.strip_prefix("listening on ").expect("its address").trim().to_owned();
-        Server(child, address)
-    }
-
-    fn connect(&self) -> TcpStream {
-        let stream = TcpStream::connect(&self.1).expect("it listens");
-        stream.set_read_timeout(Some(Duration::from_secs(60))).expect("not zero");
-        stream
-    }
-}
-
-impl Drop for Server {
-    fn drop(&mut self) {
-        let _ = self.0.kill();
-        let _ = self.0.wait();
-    }
-}
-
-/// What `stream` answers to `data`, sent by another thread.
-fn ask(stream: TcpStream, data: &[u8]) -> Vec<u8> {
-    let mut back = Vec::new();
-    thread::scope(|s| {
-        s.spawn(|| {
-            (&stream).write_all(data).expect("it reads");
-            stream.shutdown(std::net::Shutdown::Write).expect("connected");
-        });
-        (&stream).read_to_end(&mut back).expect("it answers");
-    });
-    back
-}
-
 #[test]
 fn echo_and_proxy_return_every_byte() {
     let echo = Server::start("echo", &["127.0.0.1:0"]);
@@ -366,4 +327,24 @@ fn chat_says_what_is_said_to_the_room() {
             return;
         }
     }
+}
+
+#[test]
+fn nc_talks_to_echo_proxy_and_chat() {
+    let Some(nc) = tool("nc") else { return };
+    let nc = |server: &Server, input: &str| {
+        let (host, port) = server.1.split_once(':').expect("host:port");
+        let out = with_input(Command::new(&nc).args(["-N", "-w", "60", host, port]), input);
+        assert_eq!((out.code, out.stderr.as_str()), (Some(0), ""));
+        out.stdout
+    };
+    let echo = Server::start("echo", &["127.0.0.1:0"]);
+    let proxy = Server::start("proxy", &["127.0.0.1:0", &echo.1]);
+    let text = "a line\nand another\n".repeat(10_000);
+    assert!(nc(&echo, &text) == text);
+    assert!(nc(&proxy, &text) == text);
+    let chat = Server::start("chat", &["127.0.0.1:0"]);
+    // Its own lines wait for the goroutine that writes, and may be cut off by the end.
+    let heard = nc(&chat, "ann\nhello\n/quit\n");
+    assert!("* ann is here\nann: hello\n".starts_with(&heard), "{heard:?}");
 }
