@@ -148,6 +148,11 @@ fn no_call_fails_because_it_was_interrupted() {
 }
 
 #[test]
+fn a_signal_needs_no_descriptor_when_it_comes() {
+    check(&testprog_in_shell("ulimit -n 60; exec \"$0\" SignalEMFILE", &[]), 0, "OK\n", "");
+}
+
+#[test]
 fn children_start_as_any_program() {
     ok("SignalForked");
     let f = testprog("SignalExec");

@@ -59,6 +59,8 @@ use std::sync::Arc;
 /// may be told of once. May be called again for further signals, and with other channels, which are
 /// all told. Does not block.
 ///
+/// While somebody is to be told of signals, there is one goroutine more.
+///
 /// A channel whose receivers are all gone is forgotten when the next signal comes, which then does
 /// what it did before.
 ///

@@ -22,6 +22,7 @@ use crate::sys::signal::{kill_self, set_mask};
 use std::io;
 use std::sync::{Arc, PoisonError};
 use std::thread::Thread;
+use std::time::Duration;
 
 /// Who is told.
 pub(super) enum Target {
@@ -255,18 +256,23 @@ impl Catcher {
     }
 }
 
+const PAUSE: Duration = Duration::from_millis(10);
+
 /// The goroutine. Go: os/signal.loop, signal_recv.
 fn deliver(event: &Pollable) {
     loop {
-        // It fails if somebody closed the descriptor; what is pending is looked at all the same.
         let read = event.io(Dir::Read, |fd| rustix::io::read(fd, &mut [0_u8; 8]));
+        if read.is_err() {
+            // Out of descriptors or memory for the epoll set: it looks now and then.
+            crate::time::sleep(PAUSE);
+        }
         let mut after = After::default();
         let ends = {
             let mut r = lock();
             if r.deliver(&mut after) {
                 r.bury(&mut after);
             }
-            let ends = r.entries.is_empty() || read.is_err();
+            let ends = r.entries.is_empty();
             r.runs &= !ends;
             ends
         };
