@@ -20,7 +20,10 @@ impl Server {
     fn start(seconds: &str) -> Server {
         let this = std::env::current_exe().expect("a path to this test");
         let profile = this.ancestors().nth(2).expect("target/<profile>/deps/<test>");
-        let mut child = Command::new(profile.join("examples/graceful_shutdown"))
+        // Who started us may ignore some.
+        let mut child = Command::new("env")
+            .arg("--default-signal")
+            .arg(profile.join("examples/graceful_shutdown"))
             .args(["127.0.0.1:0", seconds])
             .stdout(Stdio::piped())
             .stderr(Stdio::piped())

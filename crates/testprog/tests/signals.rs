@@ -6,6 +6,7 @@ use rustix::process::{Pid, Signal, kill_process};
 use std::io::{BufRead, BufReader, Read};
 use std::os::unix::process::ExitStatusExt;
 use std::process::{Child, Command, Stdio};
+use support::with_default_signals;
 use support::{Finished, LIMIT, TESTPROG, check, run, testprog, testprog_in_shell, testprog_with};
 
 const HUP: i32 = 1;
@@ -100,7 +101,8 @@ fn kill(child: &Child, signal: Signal) {
 #[test]
 fn who_waits_for_a_signal_is_not_deadlocked() {
     for procs in ["1", "2"] {
-        let mut child = ready(Command::new(TESTPROG).arg("SignalWait").env("GOMAXPROCS", procs));
+        let mut child =
+            ready(with_default_signals(TESTPROG).arg("SignalWait").env("GOMAXPROCS", procs));
         std::thread::sleep(std::time::Duration::from_millis(500));
         kill(&child, Signal::USR1);
         let mut out = String::new();
@@ -114,7 +116,7 @@ fn who_waits_for_a_signal_is_not_deadlocked() {
 #[test]
 fn kill_ends_a_program_by_the_signal() {
     for (signal, number) in [(Signal::TERM, TERM), (Signal::INT, INT), (Signal::HUP, HUP)] {
-        let mut child = ready(Command::new(TESTPROG).arg("SignalSleep"));
+        let mut child = ready(with_default_signals(TESTPROG).arg("SignalSleep"));
         kill(&child, signal);
         assert_eq!(child.wait().expect("ours").signal(), Some(number));
     }
@@ -158,7 +160,7 @@ fn children_start_as_any_program() {
     let f = testprog("SignalExec");
     let set = |name: &str| {
         let line = f.stdout.lines().find_map(|l| l.strip_prefix(name)).expect("a line");
-        // Who started us may ignore the two signals of glibc's.
+        // `env` leaves the two signals of glibc's as they are.
         u64::from_str_radix(line.trim(), 16).expect("a number") & !(3 << 31)
     };
     let sets = ["SigPnd:", "SigBlk:", "SigIgn:", "SigCgt:"].map(set);
@@ -179,7 +181,7 @@ fn signals_that_the_runtime_uses_can_be_asked_for() {
 #[test]
 fn process_1_ends_all_the_same() {
     let isolated = |script: &str| {
-        let mut command = Command::new("unshare");
+        let mut command = with_default_signals("unshare");
         command.args(["--user", "--map-root-user", "--pid", "--mount-proc", "--kill-child"]);
         command.args(["sh", "-c", script, TESTPROG]);
         run(&mut command, b"", LIMIT)

@@ -94,9 +94,17 @@ fn finish(command: &Command, mut child: Child, stdout: Reader, limit: Duration) 
 pub(crate) const TESTPROG: &str = env!("CARGO_BIN_EXE_testprog");
 pub(crate) const LIMIT: Duration = Duration::from_secs(30);
 
+/// `program` in a process that ignores no signal, whatever this one was started with: `nohup` and
+/// shells without job control have those that they start ignore some.
+pub(crate) fn with_default_signals(program: &str) -> Command {
+    let mut command = Command::new("env");
+    command.args(["--default-signal", program]);
+    command
+}
+
 /// `args` are the scenario's name and argument; `env` sets variables.
 pub(crate) fn testprog_with(args: &[&str], env: &[(&str, &str)]) -> Finished {
-    let mut command = Command::new(TESTPROG);
+    let mut command = with_default_signals(TESTPROG);
     command.args(args).env("RUST_BACKTRACE", "0");
     command.env_remove("GOMAXPROCS").env_remove("GODEBUG");
     command.envs(env.iter().copied());
@@ -109,7 +117,7 @@ pub(crate) fn testprog(scenario: &str) -> Finished {
 
 /// Through a shell, which sets up what a process inherits; `$0` is the program.
 pub(crate) fn testprog_in_shell(script: &str, args: &[&str]) -> Finished {
-    let mut command = Command::new("/bin/sh");
+    let mut command = with_default_signals("/bin/sh");
     command.args(["-c", script, TESTPROG]).args(args);
     command.env("RUST_BACKTRACE", "0").env_remove("GOMAXPROCS").env_remove("GODEBUG");
     run(&mut command, b"", LIMIT)
