@@ -122,3 +122,30 @@ fn the_last_report_is_copied() {
     assert!(report.starts_with("panic: seen twice\n\ngoroutine "), "{report}");
     assert!(f.stderr.ends_with(&report), "{f:?}");
 }
+
+/// Who stays on a thread is printed once, with what it does and its stack.
+#[test]
+fn slowtrace_shows_what_is_slow() {
+    for godebug in ["slowtrace=1", "slowtrace=1,tlsmode=3", "slowtrace=1,slowthreshold=50"] {
+        let f = testprog_with(&["Slow", "printed"], &[("GODEBUG", godebug), ("GOMAXPROCS", "8")]);
+        assert!(f.status.success() && f.stdout.starts_with("SLOW "), "{f:?}");
+        for (name, what) in [
+            ("reader", "ms in read"),
+            ("blocked", "ms in rt0::blocking, system call nanosleep ("),
+            ("asleep", "ms asleep, system call nanosleep ("),
+            ("slow_hog", "ms without yielding"),
+        ] {
+            let quoted = format!(" {name:?}:\n");
+            let parts: Vec<_> = f.stdout.split("\n\n").filter(|p| p.contains(&quoted)).collect();
+            assert!(name == "slow_hog" || parts.len() == 1, "once: {f:?}");
+            // A hog that gets no CPU when it is to be held has no stack the first time.
+            let function = format!("\ntestprog::scenarios::quit::{name}(...)\n");
+            let first = parts.iter().find(|p| p.contains(&function));
+            let first = first.unwrap_or_else(|| panic!("no {name}: {f:?}"));
+            let line = first.lines().next().unwrap_or_default();
+            assert!(line.starts_with("SLOW ") && line.contains(what), "{what}: {first}");
+            assert!(first.contains("\ncreated by rt0::go in goroutine 1\n"), "{first}");
+        }
+    }
+    check(&testprog("Slow"), 0, "", "");
+}

@@ -7,7 +7,7 @@
 use crate::debug::vars::{Traceback, Var, get, set_traceback_env};
 
 /// Go: dbgvars.
-fn dbgvars() -> [(&'static [u8], &'static Var); 10] {
+fn dbgvars() -> [(&'static [u8], &'static Var); 12] {
     [
         (b"inittrace", &get().inittrace),
         (b"tracebackancestors", &get().tracebackancestors),
@@ -17,6 +17,8 @@ fn dbgvars() -> [(&'static [u8], &'static Var); 10] {
         (b"asyncpreemptoff", &get().asyncpreemptoff),
         (b"schedtrace", &get().schedtrace),
         (b"scheddetail", &get().scheddetail),
+        (b"slowtrace", &get().slowtrace),
+        (b"slowthreshold", &get().slowthreshold),
         (b"containermaxprocs", &get().containermaxprocs),
         (b"updatemaxprocs", &get().updatemaxprocs),
     ]

@@ -12,6 +12,7 @@ use core::fmt::{Result, Write};
 use core::panic::Location;
 
 /// What a header says of a goroutine, of one moment.
+#[derive(Clone, Copy)]
 pub(super) struct Snapshot {
     pub(super) id: u64,
     pub(super) gp: &'static G,

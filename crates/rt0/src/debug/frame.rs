@@ -9,7 +9,7 @@ pub(crate) struct Registers {
 }
 
 /// A call frame on the way.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Default, Debug)]
 pub(crate) struct Frame {
     /// The address that is executed, or the one to return to.
     pub(crate) pc: usize,

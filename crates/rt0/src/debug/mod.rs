@@ -17,6 +17,7 @@ pub(crate) mod ms;
 mod print;
 pub(crate) mod process;
 pub(crate) mod signals;
+pub(crate) mod slow;
 mod stacks;
 #[cfg(feature = "backtrace")]
 mod symbols;
@@ -34,6 +35,7 @@ pub use api::{Dump, dump_all, set_crash_output, set_traceback, stack};
 pub use g0check::NoAllocOnG0;
 pub use graph::{Deadlock, deadlocks};
 pub use signals::quit_on_sigquit;
+pub use slow::{Slow, SlowCounts, SlowKind, slow, slow_counts, watch_slow};
 pub use waits::{Holder, Party, Waiting, waits};
 
 /// Writes the state of the scheduler to standard error: a line about it as a whole, and one for

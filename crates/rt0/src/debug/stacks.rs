@@ -50,6 +50,19 @@ impl Stack {
         }
     }
 
+    /// The innermost frames, as many as `to` has room for; how many that is.
+    pub(super) fn copy_to(&self, to: &mut [Frame]) -> usize {
+        let n = self.seen.min(to.len()).min(2 * KEPT);
+        to[..n].copy_from_slice(&self.frames[..n]);
+        n
+    }
+
+    /// A stack of these frames, the innermost first.
+    pub(super) fn copy_from(&mut self, frames: &[Frame]) {
+        self.seen = frames.len().min(2 * KEPT);
+        self.frames[..self.seen].copy_from_slice(&frames[..self.seen]);
+    }
+
     /// The innermost frames, how many are left out, and the outermost.
     pub(super) fn parts(&self) -> (&[Frame], usize, impl Iterator<Item = &Frame>) {
         let n = self.seen;
@@ -145,6 +158,11 @@ impl Patience {
     pub(super) fn new() -> Self {
         Patience { left_ns: 2_000_000_000 }
     }
+
+    /// Of one who has other things to do.
+    pub(super) fn short() -> Self {
+        Patience { left_ns: 1_000_000 }
+    }
 }
 
 /// How often a goroutine may change while it is looked at.
@@ -173,12 +191,7 @@ impl Tool {
             let (status, id) = (gp.status(), gp.goid.get());
             last = self.look_once(gp, status, patience);
             look(gp, status);
-            fence(Ordering::Acquire); // ORDERING: the stack's words before the second look
-            // TK1
-            let same = gp.status() == status && gp.goid.get() == id;
-            fence(Ordering::Acquire); // ORDERING: the status before the number
-            // ORDERING: the fences here
-            let same = same && gp.contexts.load(Ordering::Relaxed) == contexts;
+            let same = is_in_state(gp, status, contexts) && gp.goid.get() == id;
             if same && last != Outcome::Unknown {
                 return last;
             }
@@ -188,6 +201,24 @@ impl Tool {
         }
         self.stack.seen = 0;
         if last == Outcome::Gone { last } else { Outcome::Unknown }
+    }
+
+    /// The stack of a goroutine that was seen in this state. False if it is in another by now, or
+    /// its thread does not answer.
+    pub(super) fn in_state(&mut self, gp: &'static G, status: u32, contexts: u32) -> bool {
+        let outcome = self.look_once(gp, status, &mut Patience::short());
+        outcome == Outcome::Taken && is_in_state(gp, status, contexts)
+    }
+
+    /// The same for one that runs and whose thread sleeps in the kernel at `pc` and `sp`. It is not
+    /// woken to look at rbp, so the walk ends at a frame that needs it.
+    pub(super) fn asleep(&mut self, gp: &'static G, pc: usize, sp: usize) {
+        self.stack.seen = 0;
+        let (lo, hi) = crate::stack::bounds(gp);
+        if (lo..hi).contains(&sp) {
+            let walk = Walk::new(&mut self.rules, Registers { pc, sp, bp: 0 }, hi, true);
+            self.stack.take(walk);
+        }
     }
 
     fn look_once(&mut self, gp: &'static G, status: u32, patience: &mut Patience) -> Outcome {
@@ -245,6 +276,15 @@ impl Tool {
         self.stack.take(Walk::new(&mut self.rules, held.registers, 0, true));
         Outcome::Taken
     }
+}
+
+/// Whether what was read before is of the context in which the goroutine was seen so (TK1).
+pub(super) fn is_in_state(gp: &'static G, status: u32, contexts: u32) -> bool {
+    fence(Ordering::Acquire); // ORDERING: what was read before the second look
+    let same = gp.status() == status;
+    fence(Ordering::Acquire); // ORDERING: the status before the number
+    // ORDERING: the fences here
+    same && gp.contexts.load(Ordering::Relaxed) == contexts
 }
 
 /// Whether a thread that has `gp` as its goroutine is there, and not still on the stack that it

@@ -50,6 +50,10 @@ pub(crate) struct DebugVars {
     pub(crate) schedtrace: Var,
     /// See schedtrace.
     pub(crate) scheddetail: Var,
+    /// 1: a report of each goroutine that keeps a thread for long.
+    pub(crate) slowtrace: Var,
+    /// How long that is, ms; 0: nothing is noted.
+    pub(crate) slowthreshold: Var,
     /// 1: no preemption by signal; a goroutine that runs too long loses its P.
     pub(crate) asyncpreemptoff: Var,
     /// 0: the CPU quota of the control group does not count for the default of GOMAXPROCS.
@@ -69,6 +73,8 @@ static DEBUG: DebugVars = DebugVars {
     asyncpreemptoff: Var::new(0),
     schedtrace: Var::new(0),
     scheddetail: Var::new(0),
+    slowtrace: Var::new(0),
+    slowthreshold: Var::new(20),
     containermaxprocs: Var::new(1),
     updatemaxprocs: Var::new(1),
 };

@@ -65,6 +65,32 @@ impl Action {
     }
 }
 
+/// A goroutine that stays on its thread, in one call or computing (sched/slow.rs). sysmon's only.
+pub(crate) struct Stretch {
+    /// The G's address, and 1 if it is in a call; 0: none.
+    pub(crate) what: Word,
+    /// Its `contexts`.
+    pub(crate) contexts: Word,
+    /// When sysmon first saw it, ns.
+    pub(crate) since: Word,
+    /// The number of the note of it; 0: none yet.
+    pub(crate) note: Word,
+    /// How often that was tried.
+    pub(crate) tries: Word,
+}
+
+impl Stretch {
+    const fn new() -> Stretch {
+        Stretch {
+            what: Word::new(0),
+            contexts: Word::new(0),
+            since: Word::new(0),
+            note: Word::new(0),
+            tries: Word::new(0),
+        }
+    }
+}
+
 #[repr(C, align(64))]
 pub(crate) struct M {
     // Owner (MP1). `me` and `locks` are read by asm (arch/x86_64/fsgs.rs).
@@ -108,6 +134,8 @@ pub(crate) struct M {
     pub(crate) halt: Halt,
     /// 1 between mstart and its return.
     pub(crate) scheduling: AtomicU32,
+    /// sysmon's only: since when its goroutine has stayed on it.
+    pub(crate) stretch: Stretch,
     pub(crate) g0: G,
 
     // Handed over (MP1).
@@ -159,6 +187,7 @@ impl M {
             seat: Seat::new(),
             halt: Halt::new(),
             scheduling: AtomicU32::new(0),
+            stretch: Stretch::new(),
             g0: G::new(),
             nextp: AtomicRef::none(),
             park: Note::new(),

@@ -171,6 +171,7 @@ fn is_ours(tid: u32) -> bool {
         |tp: &&thread_parker::ThreadParker| tp.tid() == tid && tp.reason() != WaitReason::None;
     thread_parker::all().any(|tp| waits(&tp))
         || super::newm::is_template(tid)
+        || crate::debug::slow::is_tracer(tid)
         || super::one_to_one::sleeps_without_m(tid)
 }
 

@@ -43,6 +43,7 @@ pub(crate) mod schedule;
 pub(crate) mod seats;
 pub(crate) mod signal_unix;
 pub(crate) mod sigqueue;
+mod slow;
 pub(crate) mod spinning;
 pub(crate) mod steal;
 pub(crate) mod stop_the_world;

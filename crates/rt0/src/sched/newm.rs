@@ -112,6 +112,9 @@ pub(crate) fn start_threads() {
         crate::debug::images::init();
         newosproc(template_thread, core::ptr::null_mut());
         newosproc(sysmon::sysmon, core::ptr::null_mut());
+        if crate::debug::vars::get().slowtrace.get() > 0 {
+            newosproc(crate::debug::slow::tracer, core::ptr::null_mut());
+        }
         // ORDERING: wakep reads it; a late look only delays the first worker
         SCHED.threads_started.store(true, Ordering::Release);
     });

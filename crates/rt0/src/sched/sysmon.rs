@@ -9,7 +9,7 @@
 
 use super::deadlock::Watch;
 use super::wake::handoffp;
-use super::{SCHED, default_gomaxprocs, hogs, procresize};
+use super::{SCHED, default_gomaxprocs, hogs, procresize, slow};
 use crate::atomic::{AtomicBool, Ordering};
 use crate::lock::mutex::RtMutex;
 use crate::lock::note::Note;
@@ -62,6 +62,7 @@ pub(crate) extern "C" fn sysmon(_: *mut c_void) -> *mut c_void {
     let mut quiet = Quiet { ticks: 0, since: last_check };
     let mut deadlock = Watch::new();
     let mut sweeps = hogs::Sweeps::new();
+    let mut slow = slow::Watch::new();
     loop {
         crate::debug::halted::stay_if_frozen();
         if idle_rounds == 0 {
@@ -76,7 +77,7 @@ pub(crate) extern "C" fn sysmon(_: *mut c_void) -> *mut c_void {
             last_trace = trace_if_due(last_trace);
         }
         last_check = default_gomaxprocs::check_if_due(last_check);
-        let look = deadlock.look(nanotime());
+        let look = deadlock.look(nanotime()).min(slow.look(nanotime()));
         if !tracing && quiet.is_long() && deep_sleep(look) {
             idle_rounds = 0;
             continue;

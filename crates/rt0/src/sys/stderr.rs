@@ -12,6 +12,7 @@ use core::fmt::{self, Write};
 use std::os::fd::{BorrowedFd, FromRawFd, IntoRawFd, OwnedFd};
 
 /// A line of text on the stack; what does not fit is cut off.
+#[derive(Clone, Copy)]
 pub(crate) struct Line<const N: usize> {
     buf: [u8; N],
     len: usize,

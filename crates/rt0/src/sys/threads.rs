@@ -57,6 +57,41 @@ pub(crate) fn sleeper(tid: u32) -> Option<Sleeper> {
     (switches(tid)? == before).then_some(Sleeper { switches: before })
 }
 
+/// A thread that sleeps in the kernel.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Asleep {
+    /// The system call; `None`: none, as in a page fault.
+    pub(crate) call: Option<u64>,
+    /// Where in the program.
+    pub(crate) pc: usize,
+    pub(crate) sp: usize,
+    /// As [`Sleeper`] has it.
+    switches: u64,
+}
+
+/// Where the thread sleeps, if it does. Called twice with the same answer: it has slept meanwhile.
+pub(crate) fn asleep(tid: u32) -> Option<Asleep> {
+    let before = switches(tid)?;
+    let mut buf = [0_u8; 256];
+    let mut words = read(tid, "syscall", &mut buf)?.split(u8::is_ascii_whitespace);
+    let call = match words.next()? {
+        b"-1" => None,
+        number => Some(parse_digits(number)?),
+    };
+    let mut last = words.filter(|w| !w.is_empty()).rev().map(parse_hex);
+    let (pc, sp) = (last.next()?? as usize, last.next()?? as usize);
+    (switches(tid)? == before).then_some(Asleep { call, pc, sp, switches: before })
+}
+
+/// The kernel's function in which the thread sleeps; empty where the kernel does not tell.
+pub(crate) fn wait_channel(tid: u32) -> Line<32> {
+    let mut buf = [0_u8; 32];
+    let name = read(tid, "wchan", &mut buf).filter(|name| *name != b"0").unwrap_or_default();
+    let mut line = Line::new();
+    let _ = line.write_str(core::str::from_utf8(name).unwrap_or_default()); // the same room
+    line
+}
+
 /// `None`: there is no such thread.
 fn switches(tid: u32) -> Option<u64> {
     let mut buf = [0_u8; 4096];

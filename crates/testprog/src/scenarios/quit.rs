@@ -13,6 +13,7 @@ pub(crate) const SCENARIOS: &[Entry] = &[
     ("PanicWithOthers", Main(panic_with_others)),
     ("SetTraceback", Main(set_traceback)),
     ("CrashOutput", Main(crash_output)),
+    ("Slow", Main(slow)),
 ];
 
 const LONG: Duration = Duration::from_secs(60);
@@ -150,5 +151,52 @@ fn crash_output() -> ExitCode {
     eprintln!("this is no report");
     drop(rt0::go(|| panic!("seen twice")));
     rt0::time::sleep(LONG);
+    DONE
+}
+
+/// In a system call, and not by libc.
+#[inline(never)]
+fn asleep() {
+    let long = rustix::thread::Timespec { tv_sec: 60, tv_nsec: 0 };
+    let _ = rustix::thread::nanosleep(&long);
+    black_box(());
+}
+
+#[inline(never)]
+fn slow_hog() {
+    loop {
+        let start = std::time::Instant::now();
+        while start.elapsed() < Duration::from_millis(100) {
+            black_box(());
+        }
+        rt0::time::sleep(Duration::from_micros(100));
+    }
+}
+
+/// One of each kind that stays on its thread; ends when all of them are noted, or with an argument
+/// when all are printed, which it passes on to standard output.
+fn slow() -> ExitCode {
+    let all: [(&str, fn()); 4] =
+        [("reader", reader), ("blocked", blocked), ("asleep", asleep), ("slow_hog", slow_hog)];
+    for (name, f) in all {
+        drop(rt0::Builder::new().name(name).go(f).expect("a goroutine"));
+    }
+    if std::env::args().nth(2).is_none() {
+        let noted = |name| rt0::debug::slow().iter().any(|s| s.stack.contains(name));
+        while !all.iter().all(|(name, _)| noted(name)) {
+            rt0::time::sleep(Duration::from_millis(1));
+        }
+        return DONE;
+    }
+    // Until all of them have been printed with their stacks.
+    let (mut from, to) = std::io::pipe().expect("two descriptors");
+    rustix::stdio::dup2_stderr(to).expect("a descriptor");
+    let (mut text, mut buf) = (String::new(), [0; 4096]);
+    let printed = |text: &str, name: &str| text.contains(&format!("::{name}(...)\n"));
+    while !all.iter().all(|(name, _)| printed(&text, name)) || !text.ends_with("\n\n") {
+        let n = from.read(&mut buf).expect("a pipe that is open");
+        text.push_str(&String::from_utf8_lossy(&buf[..n]));
+    }
+    print!("{text}");
     DONE
 }
