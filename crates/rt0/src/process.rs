@@ -145,16 +145,23 @@ impl Command {
 
     /// Starts the child, waits for its end, and returns what it wrote.
     pub fn output(&mut self) -> io::Result<Output> {
+        self.set_others([Stdio::null, Stdio::piped, Stdio::piped]);
+        let child = self.spawn();
+        self.set_others([Stdio::inherit; 3]);
+        child?.wait_with_output()
+    }
+
+    /// The standard streams that the program has not chosen.
+    fn set_others(&mut self, [stdin, stdout, stderr]: [fn() -> Stdio; 3]) {
         if !self.set[0] {
-            self.std.stdin(Stdio::null());
+            self.std.stdin(stdin());
         }
         if !self.set[1] {
-            self.std.stdout(Stdio::piped());
+            self.std.stdout(stdout());
         }
         if !self.set[2] {
-            self.std.stderr(Stdio::piped());
+            self.std.stderr(stderr());
         }
-        self.spawn()?.wait_with_output()
     }
 
     /// Starts the child, and waits for its end.

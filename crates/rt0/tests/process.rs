@@ -44,6 +44,21 @@ fn output_takes_both_streams() {
     assert!(Command::new("true").status().expect("true is here").success());
 }
 
+/// A child that is started by another method has our streams, not the pipes of the one before.
+#[rt0::test]
+fn output_leaves_nothing_behind() {
+    let mut command = Command::new("true");
+    assert!(command.output().expect("true is here").status.success());
+    let mut child = command.spawn().expect("true is here");
+    assert!(child.stdin.is_none() && child.stdout.is_none() && child.stderr.is_none());
+    assert!(child.wait().expect("ours").success());
+    command.stdout(Stdio::piped());
+    assert!(command.output().expect("true is here").status.success());
+    let mut child = command.spawn().expect("true is here");
+    assert!(child.stdout.is_some(), "as it was set");
+    assert!(child.wait().expect("ours").success());
+}
+
 fn threads() -> usize {
     std::fs::read_dir("/proc/self/task").expect("procfs is mounted").count()
 }
