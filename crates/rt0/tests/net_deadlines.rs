@@ -12,7 +12,7 @@ use std::io::{self, ErrorKind, Read, Write};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::thread;
-use support::{local, pair};
+use support::{cpu_ticks, local, pair};
 
 fn timed_out(r: io::Result<usize>) {
     assert_eq!(r.expect_err("nothing comes").kind(), ErrorKind::TimedOut);
@@ -271,14 +271,6 @@ fn accepting_against_closing() {
             a.join().expect("no panic");
         }
     }
-}
-
-/// CPU time of the process, in clock ticks of 10 ms.
-fn cpu_ticks() -> u64 {
-    let stat = std::fs::read_to_string("/proc/self/stat").expect("procfs is mounted");
-    let after = stat.rsplit(')').next().expect("a name in parentheses");
-    let fields: Vec<&str> = after.split_whitespace().collect();
-    fields[11].parse::<u64>().expect("a number") + fields[12].parse::<u64>().expect("a number")
 }
 
 /// In a process of its own, for tests beside it would use CPU too.

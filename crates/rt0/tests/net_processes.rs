@@ -5,11 +5,12 @@ mod again;
 mod support;
 
 use again::alone;
+use rt0::context::{background, with_timeout};
 use rt0::net::TcpStream;
 use rt0::time::{Duration, sleep};
 use std::io::{ErrorKind, Read, Write};
 use std::process::Command;
-use support::{local, pair};
+use support::{cpu_ticks, local, pair, silent};
 
 fn descriptors() -> usize {
     std::fs::read_dir("/proc/self/fd").expect("procfs is mounted").count()
@@ -147,6 +148,23 @@ fn nothing_is_left_behind() {
             }
             assert!(settles(&|| rt0::num_goroutine() == 1), "{}", rt0::num_goroutine());
             assert!(settles(&|| open_files() == before), "{:?}, not {before:?}", open_files());
+        });
+    });
+}
+
+/// More addresses than are waited for at once: waiting costs nothing.
+#[test]
+fn many_addresses_that_do_not_answer_use_no_cpu() {
+    alone("many_addresses_that_do_not_answer_use_no_cpu", || {
+        rt0::run(|| {
+            let (silent, _queue) = silent();
+            let (ctx, _cancel) =
+                with_timeout(&background(), Duration::from_millis(17 * 250 + 1000));
+            let before = cpu_ticks();
+            let e = ctx.io(|| TcpStream::connect(&[silent; 30][..])).expect_err("nobody answers");
+            assert_eq!(e.kind(), ErrorKind::TimedOut);
+            let used = cpu_ticks() - before;
+            assert!(used <= 20, "{used} ticks of 10 ms in five seconds");
         });
     });
 }

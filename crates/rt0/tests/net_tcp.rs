@@ -6,6 +6,7 @@ mod again;
 #[path = "net/support.rs"]
 mod support;
 
+use rt0::context::{background, with_timeout};
 use rt0::io::Closed;
 use rt0::net::{Shutdown, TcpListener, TcpStream, ToSocketAddrs};
 use rt0::time::{Duration, sleep};
@@ -14,7 +15,7 @@ use std::os::fd::{AsRawFd, IntoRawFd, OwnedFd};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread;
-use support::{local, pair};
+use support::{local, pair, silent};
 
 fn is_closed(e: &io::Error) -> bool {
     e.kind() == ErrorKind::NotConnected && e.get_ref().is_some_and(|e| e.is::<Closed>())
@@ -272,24 +273,25 @@ fn the_first_address_that_answers_is_taken() {
 /// A listener whose queue is full answers nobody: the next address has its turn before it does.
 #[rt0::test]
 fn an_address_that_does_not_answer_is_passed_over() {
-    let (full, silent) = local();
+    let (silent, _queue) = silent();
     let (listener, addr) = local();
-    queue_one(&full);
-    let mut fill = Vec::new();
-    let timeout = Duration::from_millis(100);
-    while let Ok(s) = TcpStream::connect_timeout(&silent, timeout) {
-        fill.push(s);
-    }
-    let e = TcpStream::connect_timeout(&silent, timeout).expect_err("the queue is full");
-    assert_eq!(e.kind(), ErrorKind::TimedOut);
     let s = TcpStream::connect(&[silent, addr][..]).expect("the second listens");
     assert_eq!(s.peer_addr().expect("connected"), addr);
     drop(listener);
 }
 
-/// Shrinks its queue.
-fn queue_one(listener: &TcpListener) {
-    rustix::net::listen(listener, 1).expect("it listens already");
+/// One that refuses makes room at once for the next, although others may still answer.
+#[rt0::test]
+fn an_address_that_refuses_is_not_waited_for() {
+    let (silent, _queue) = silent();
+    let (gone, refused) = local();
+    drop(gone);
+    let (listener, addr) = local();
+    let addrs = [vec![silent], vec![refused; 200], vec![addr]].concat();
+    let (ctx, _cancel) = with_timeout(&background(), Duration::from_secs(40));
+    let s = ctx.io(|| TcpStream::connect(&addrs[..])).expect("the last listens");
+    assert_eq!(s.peer_addr().expect("connected"), addr);
+    drop(listener);
 }
 
 #[rt0::test]
@@ -379,6 +381,24 @@ fn to_std_and_back() {
     let (listener, _) = local();
     let raw = listener.as_raw_fd();
     assert_eq!(listener.into_raw_fd(), raw);
+}
+
+/// A read of datagrams that gets less than it asked for says nothing of the next one.
+#[rt0::test]
+fn sockets_that_are_no_tcp_are_read_to_their_last_message() {
+    let (near, far) = std::os::unix::net::UnixDatagram::pair().expect("two sockets");
+    let mut far = TcpStream::from(OwnedFd::from(far));
+    far.set_read_timeout(Some(Duration::from_secs(10))).expect("not zero");
+    for _ in 0..3 {
+        for text in [b"one", b"two", b"six"] {
+            assert_eq!(near.send(text).expect("room"), 3);
+        }
+        for text in [b"one", b"two", b"six"] {
+            let mut buf = [0; 64];
+            assert_eq!(far.read(&mut buf).expect("it is there"), 3);
+            assert_eq!(&buf[..3], text);
+        }
+    }
 }
 
 #[rt0::test]

@@ -238,6 +238,11 @@ impl Pollable {
         }
     }
 
+    /// It is no TCP stream: [`io_stream`](Self::io_stream) makes every try.
+    pub(crate) fn try_always(&self) {
+        self.pd.try_always();
+    }
+
     /// For a wait for several.
     pub(crate) fn target(&self, dir: Dir, seen: usize) -> Target<'_> {
         Target { pd: self.pd, fd: self.as_fd(), dir, seen }

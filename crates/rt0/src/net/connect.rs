@@ -36,7 +36,7 @@ pub(super) fn connect(addrs: &[SocketAddr], deadline_ns: Option<i64>) -> io::Res
     let mut next_ns = None;
     loop {
         let is_due = attempts.is_empty() || next_ns.is_some_and(|at| at <= crate::sys::nanotime());
-        if is_due && attempts.len() < MAX_TARGETS {
+        if is_due {
             match left.pop_front() {
                 Some(addr) => match begin(addr) {
                     Ok(attempt) => attempts.push(attempt),
@@ -45,13 +45,16 @@ pub(super) fn connect(addrs: &[SocketAddr], deadline_ns: Option<i64>) -> io::Res
                 None if attempts.is_empty() => return Err(last.unwrap_or_else(no_addresses)),
                 None => {}
             }
-            next_ns = if left.is_empty() { None } else { wait::after(STAGGER) };
+            let more = !left.is_empty() && attempts.len() < MAX_TARGETS;
+            next_ns = if more { wait::after(STAGGER) } else { None };
         }
+        let pending = attempts.len();
         if let Some(s) = look(&mut attempts, &mut last) {
             return Ok(s);
         }
-        if attempts.is_empty() {
-            continue; // all have failed: the next one, now
+        if attempts.is_empty() || attempts.len() < pending {
+            next_ns = if left.is_empty() { None } else { Some(0) }; // one has failed: the next, now
+            continue;
         }
         let targets: Vec<_> = attempts.iter().map(|a| a.s.target(Dir::Write, a.seen)).collect();
         let until = [next_ns, deadline_ns].into_iter().flatten().min();

@@ -4,7 +4,7 @@ use crate::io::pollable::Pollable;
 use crate::netpoll::desc::Dir;
 use rustix::net::{
     AddressFamily, RecvAncillaryBuffer, RecvFlags, SendAncillaryBuffer, SendFlags, SocketFlags,
-    SocketType,
+    SocketType, ipproto, sockopt,
 };
 use std::io::{self, IoSlice, IoSliceMut};
 use std::net::{Shutdown, SocketAddr};
@@ -139,7 +139,7 @@ pub(super) fn close(s: &Pollable) {
 }
 
 pub(super) fn take_error(s: &impl AsFd) -> io::Result<Option<io::Error>> {
-    Ok(rustix::net::sockopt::socket_error(s)?.err().map(io::Error::from))
+    Ok(sockopt::socket_error(s)?.err().map(io::Error::from))
 }
 
 pub(super) fn local_addr(s: &impl AsFd) -> io::Result<SocketAddr> {
@@ -160,5 +160,9 @@ pub(super) fn ip(addr: rustix::net::SocketAddrAny) -> io::Result<SocketAddr> {
 
 /// A socket that may be one of another kind: std and `OwnedFd` do not tell.
 pub(super) fn adopt(fd: OwnedFd) -> Pollable {
-    Pollable::from_blocking(fd)
+    let s = Pollable::from_blocking(fd);
+    if !matches!(sockopt::socket_protocol(&s), Ok(Some(ipproto::TCP))) {
+        s.try_always();
+    }
+    s
 }

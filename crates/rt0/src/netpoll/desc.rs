@@ -205,6 +205,13 @@ impl PollDesc {
         self.gates[dir as usize].use_up(seen);
     }
 
+    /// Nothing is ever known to be used up.
+    pub(crate) fn try_always(&self) {
+        let _pin = pin();
+        let _state = self.state.lock();
+        self.gates.iter().for_each(|gate| gate.change(Behind::Maybe));
+    }
+
     /// After `seen`: whether to try at all. A past deadline comes before ready data, as in Go.
     #[inline(always)]
     pub(crate) fn may(&self, dir: Dir) -> May {

@@ -1,5 +1,7 @@
 //! What the tests of sockets share.
 
+#![allow(dead_code, reason = "each test file uses a part of it")]
+
 use rt0::net::{SocketAddr, TcpListener, TcpStream};
 
 pub(crate) fn local() -> (TcpListener, SocketAddr) {
@@ -15,4 +17,28 @@ pub(crate) fn pair() -> (TcpStream, TcpStream) {
     let (server, from) = listener.accept().expect("somebody connects");
     assert_eq!(client.local_addr().expect("connected"), from);
     (client, server)
+}
+
+/// An address that does not answer, as long as the rest is kept.
+pub(crate) fn silent() -> (SocketAddr, impl Sized) {
+    let (full, addr) = local();
+    rustix::net::listen(&full, 1).expect("it listens already");
+    let mut queued = Vec::new();
+    let timeout = std::time::Duration::from_millis(100);
+    let e = loop {
+        match TcpStream::connect_timeout(&addr, timeout) {
+            Ok(s) => queued.push(s),
+            Err(e) => break e,
+        }
+    };
+    assert_eq!(e.kind(), std::io::ErrorKind::TimedOut);
+    (addr, (full, queued))
+}
+
+/// CPU time of the process, in clock ticks of 10 ms.
+pub(crate) fn cpu_ticks() -> u64 {
+    let stat = std::fs::read_to_string("/proc/self/stat").expect("procfs is mounted");
+    let after = stat.rsplit(')').next().expect("a name in parentheses");
+    let fields: Vec<&str> = after.split_whitespace().collect();
+    fields[11].parse::<u64>().expect("a number") + fields[12].parse::<u64>().expect("a number")
 }
