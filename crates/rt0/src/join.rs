@@ -17,6 +17,8 @@
 #![allow(unsafe_code, reason = "JN1, JN3 to JN5: the packet's parts")]
 
 mod future;
+mod gone;
+mod shared;
 mod state;
 
 pub use future::JoinFuture;
@@ -32,6 +34,7 @@ use crate::scope::scope_id;
 use crate::stack::Class;
 use crate::thread::Thread;
 use future::Task;
+pub(crate) use shared::Shared;
 use state::{JoinState, Release};
 use std::any::Any;
 use std::cell::UnsafeCell;
@@ -191,7 +194,7 @@ impl<T> Packet<T> {
 
 /// What is left of a goroutine when its closure has returned.
 struct End<T, A> {
-    packet: Option<Arc<Packet<T>>>,
+    packet: Option<Shared<Packet<T>>>,
     after: A,
 }
 
@@ -202,7 +205,9 @@ impl<T, A: Fn()> Ending for End<T, A> {
         }
     }
     fn let_go(&mut self) {
-        self.packet = None;
+        if let Some(p) = self.packet.take() {
+            p.leave_at_end();
+        }
     }
     fn ended(&mut self) {
         (self.after)();
@@ -274,7 +279,7 @@ pub(crate) fn __rust_begin_short_backtrace<T>(f: impl FnOnce() -> T) -> T {
 /// process prints the panic and exits with status 2, for nobody else would ever see it. std:
 /// [`std::thread::JoinHandle`].
 pub struct JoinHandle<T> {
-    packet: Option<Arc<Packet<T>>>,
+    packet: Option<Shared<Packet<T>>>,
 }
 
 impl<T> JoinHandle<T> {
@@ -409,7 +414,7 @@ impl Builder {
         at: &'static Location<'static>,
         unobserved: Option<Arc<AtomicBool>>,
         after: impl Fn() + Send,
-    ) -> io::Result<Arc<Packet<T>>>
+    ) -> io::Result<Shared<Packet<T>>>
     where
         F: FnOnce() -> T + Send,
         T: Send,
@@ -422,13 +427,12 @@ impl Builder {
             assert!(!name.contains('\0'), "goroutine name may not contain interior null bytes");
         }
         let scope = unobserved.as_ref().map_or(0, scope_id);
-        let packet = Arc::new(Packet::new(unobserved));
-        let theirs = Arc::clone(&packet);
+        let (packet, theirs) = Shared::pair(Packet::new(unobserved));
         let body = move || {
             let call = AssertUnwindSafe(|| __rust_begin_short_backtrace(f));
             theirs.finish(catch_unwind(call));
             // Nobody holds the handle any more: the result goes now, while thread-locals live.
-            let packet = (Arc::strong_count(&theirs) > 1).then_some(theirs);
+            let packet = (!theirs.is_alone()).then_some(theirs);
             End { packet, after }
         };
         let spec = Spec { class, name: self.name.map(Arc::from), at };

@@ -40,6 +40,7 @@ mod g {
 }
 #[cfg(loom)]
 mod join {
+    pub(crate) mod gone;
     pub(crate) mod state;
 }
 #[cfg(loom)]

@@ -17,7 +17,7 @@ pub use try_scope::{TryScope, try_scope};
 use crate::atomic::{AtomicBool, Ordering};
 use crate::g::WaitReason;
 use crate::goroutine::Goroutine;
-use crate::join::{Builder, Packet};
+use crate::join::{Builder, Packet, Shared};
 use crate::sched::wait::Why;
 use crate::sched::waiter::Waiter;
 use crate::thread::Thread;
@@ -145,7 +145,7 @@ impl fmt::Debug for Scope<'_, '_> {
 
 /// Owns the right to the result of a scope's goroutine. std: `ScopedJoinHandle`.
 pub struct ScopedJoinHandle<'scope, T> {
-    packet: Arc<Packet<T>>,
+    packet: Shared<Packet<T>>,
     scope: PhantomData<&'scope ()>,
 }
 

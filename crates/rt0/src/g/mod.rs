@@ -374,6 +374,9 @@ impl G {
     /// Owner, in user context (it frees): drops name and ancestors.
     #[allow(unsafe_code, reason = "takes back the box that set_extras stored")]
     pub(crate) fn clear_extras(&self) {
+        if self.extras.load(Ordering::Relaxed) == 0 {
+            return; // ORDERING: the owner's own word
+        }
         // ORDERING: SeqCst: before the look at READERS
         let p = self.extras.swap(0, Ordering::SeqCst) as *mut Extras;
         if !p.is_null() {

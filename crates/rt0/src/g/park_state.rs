@@ -94,6 +94,14 @@ impl ParkState {
         self.0.swap(EMPTY, Ordering::Acquire);
     }
 
+    /// Of a goroutine that nobody knows yet: no token. Who notifies the one that had the word
+    /// before may leave one all the same, which any park puts up with.
+    #[cfg(not(loom))]
+    #[inline]
+    pub(crate) fn reset(&self) {
+        self.0.store(EMPTY, Ordering::Relaxed); // ORDERING: published with the goroutine
+    }
+
     /// Waker: leaves the token; true if the goroutine is parked and this caller must ready it.
     #[inline]
     pub(crate) fn notify(&self) -> bool {

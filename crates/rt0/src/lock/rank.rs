@@ -23,7 +23,7 @@ pub(crate) enum Rank {
     Timers = 4,
     /// The table of all goroutines.
     Allg = 5,
-    /// Free stacks and dead goroutines shared by all Ps.
+    /// Free stacks, dead goroutines and blocks shared by all Ps.
     GFree = 6,
     /// Stack arenas.
     StackArena = 7,

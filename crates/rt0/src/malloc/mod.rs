@@ -9,6 +9,7 @@
 
 #![allow(unsafe_code, reason = "MA1: makes references into fresh mappings")]
 
+pub(crate) mod blocks;
 pub(crate) mod deque;
 pub(crate) mod vec;
 

@@ -10,6 +10,7 @@
 use super::{Token, check, leak, must_catch};
 use crate::atomic::{AtomicU32, Ordering};
 use crate::g::key::Key;
+use crate::join::gone::Gone;
 use crate::join::state::{JoinState, Release};
 use loom::thread;
 
@@ -163,6 +164,36 @@ fn dropped_future_against_finish() {
     let task = p.future(true);
     goroutine.join().expect("it does not panic");
     assert_eq!(task.owners.load(Ordering::Relaxed), 1, "owners of the task");
+}
+
+/// Two owners use a value and leave: one frees it, after the other's last use.
+fn owners_leave() {
+    let (gone, value, freed) = (leak(Gone::new()), leak(Token::new()), leak(AtomicU32::new(0)));
+    let other = |used: bool| {
+        if used {
+            value.use_alone();
+        }
+        if gone.leave() {
+            value.use_alone();
+            freed.fetch_add(1, Ordering::Relaxed);
+        }
+    };
+    let goroutine = thread::spawn(move || other(true));
+    other(false);
+    goroutine.join().expect("it does not panic");
+    assert_eq!(freed.load(Ordering::Relaxed), 1, "how often it was freed");
+}
+
+#[test]
+fn the_last_owner_frees_what_is_shared() {
+    check(owners_leave);
+}
+
+#[test]
+fn catches_owners_that_do_not_see_each_other_leave() {
+    must_catch("gone.swap", owners_leave);
+    must_catch("gone.release", owners_leave);
+    must_catch("gone.acquire", owners_leave);
 }
 
 #[test]

@@ -13,6 +13,7 @@ pub(crate) mod owner;
 use crate::atomic::{AtomicRef, AtomicU32, AtomicUsize, Ordering, Word};
 use crate::g::G;
 use crate::m::M;
+use crate::malloc::blocks::Blocks;
 use crate::sched::runq::{Entry, RunQueue};
 use crate::time::batch::Batch;
 use crate::time::heap::Timers;
@@ -95,6 +96,8 @@ pub(crate) struct P {
     pub(crate) gdead: Word,
     /// Dead goroutines with stacks of the default class (Go: gFree).
     pub(crate) gfree: GFree,
+    /// Memory for what goroutines share with their handles.
+    pub(crate) blocks: Blocks,
     /// The goroutines that timers readied last.
     pub(crate) batch: Batch,
     pub(crate) status: AtomicU32,
@@ -150,6 +153,7 @@ impl P {
             gcreated: Word::new(0),
             gdead: Word::new(0),
             gfree: GFree::new(),
+            blocks: Blocks::new(),
             batch: Batch::new(),
             status: AtomicU32::new(PStatus::Idle as u32),
             owner: Owner::new(),

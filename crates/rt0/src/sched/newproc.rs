@@ -54,7 +54,7 @@ pub(crate) unsafe fn newproc<F: FnOnce() -> E + Send, E: Ending>(
     match enter() {
         Some((mp, callergp)) => {
             newg.parent_goid.set(callergp.goid.get());
-            newg.goid.set(next_goid(p_of(mp)));
+            stack::number(newg, template, next_goid(p_of(mp)));
             before_run(newg);
             p_of(mp).gcreated.bump();
             add_scannable_stack(p_of(mp), stack::limit_bytes(newg) as i64);
@@ -68,7 +68,8 @@ pub(crate) unsafe fn newproc<F: FnOnce() -> E + Send, E: Ending>(
         None => {
             newg.parent_goid.set(0);
             // ORDERING: counters
-            newg.goid.set(SCHED.goidgen.fetch_add(1, Ordering::Relaxed) + 1);
+            let goid = SCHED.goidgen.fetch_add(1, Ordering::Relaxed) + 1;
+            stack::number(newg, template, goid);
             SCHED.created_outside.fetch_add(1, Ordering::Relaxed); // ORDERING: a counter
             // ORDERING: a counter
             SCHED.stack_bytes_outside.fetch_add(stack::limit_bytes(newg) as u64, Ordering::Relaxed);
@@ -163,7 +164,7 @@ where
     gostartcallfn(newg, f);
     newg.set_gopc(at);
     newg.scope.set(0);
-    newg.park.resumed();
+    newg.park.reset();
     newg.casgstatus(Status::Dead, Status::Runnable);
 }
 

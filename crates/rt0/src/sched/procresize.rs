@@ -111,6 +111,7 @@ fn destroy(sched: &mut State, mp: &'static M, pp: &'static P) {
     }
     crate::time::move_timers(pp, super::p_of(mp));
     crate::stack::cache::gfpurge(pp);
+    pp.blocks.purge();
     pp.set_status(PStatus::Dead);
 }
 

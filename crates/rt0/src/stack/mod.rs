@@ -134,6 +134,17 @@ pub(crate) fn recycle(gp: &'static G, t: &Template) {
     }
 }
 
+/// Numbers the goroutine: its id, and its block's thread id.
+#[allow(unsafe_code, reason = "the goroutine has not been queued")]
+pub(crate) fn number(gp: &'static G, t: Option<&Template>, goid: u64) {
+    gp.goid.set(goid);
+    if let Some(t) = t {
+        let tcb = gp.fs.load(Ordering::Relaxed); // ORDERING: GS2
+        // SAFETY: TB2: built by malg or recycled, and not queued since.
+        unsafe { tcb::set_tid(t, tcb, goid) };
+    }
+}
+
 /// The slot bytes of a goroutine's stack: the limit that an overflow names.
 pub(crate) fn limit_bytes(gp: &G) -> usize {
     // ORDERING: constant

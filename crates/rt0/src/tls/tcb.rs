@@ -16,23 +16,16 @@
 
 use super::template::{StackWord, Template};
 use crate::arch::fsgs::{self, Access, fs_base};
-use crate::atomic::{AtomicU32, Ordering};
 
 /// Thread ids of goroutines: above the kernel's largest (2^22), below glibc's 30-bit mask, so that
 /// the owner of a recursive mutex is never mistaken.
-static NEXT_TID: AtomicU32 = AtomicU32::new(1 << 24);
+const FIRST_TID: u32 = 1 << 24;
 const LAST_TID: u32 = (1 << 30) - 1;
 
-fn fresh_tid() -> u32 {
-    // ORDERING: a counter
-    let tid = NEXT_TID.fetch_add(1, Ordering::Relaxed);
-    if tid < LAST_TID {
-        return tid;
-    }
-    // A billion goroutines later the early ids are long free again.
-    // ORDERING: a counter
-    NEXT_TID.store((1 << 24) + 1, Ordering::Relaxed);
-    1 << 24
+/// The thread id of a goroutine. A billion goroutines later the early ids are long free again.
+/// Number 0 is the block that no goroutine uses.
+fn tid_of(goid: u64) -> u32 {
+    FIRST_TID + (goid % u64::from(LAST_TID - FIRST_TID)) as u32
 }
 
 /// A view of a block as words.
@@ -131,7 +124,7 @@ unsafe fn reset_resolver(t: &Template, tcb: usize) {
 unsafe fn new_identity(t: &Template, tcb: usize) {
     let w = Words(tcb);
     // SAFETY: TB1: glibc's own offset.
-    unsafe { w.set32(t.sym.tid_off as isize, fresh_tid()) };
+    unsafe { w.set32(t.sym.tid_off as isize, tid_of(0)) };
     if t.sym.rseq_off != 0 {
         // No rseq registration: cpu_id_start = 0, cpu_id = -1, as glibc marks "unregistered".
         // SAFETY: TB1: the area that __rseq_offset names.
@@ -139,6 +132,15 @@ unsafe fn new_identity(t: &Template, tcb: usize) {
         // SAFETY: TB1: the area that __rseq_offset names.
         unsafe { w.set32(t.sym.rseq_off + 4, u32::MAX) };
     }
+}
+
+/// The block is goroutine `goid`'s from now on.
+///
+/// # Safety
+/// TB2: built or recycled, and not used since.
+pub(crate) unsafe fn set_tid(t: &Template, tcb: usize, goid: u64) {
+    // SAFETY: TB1: glibc's own offset.
+    unsafe { Words(tcb).set32(t.sym.tid_off as isize, tid_of(goid)) };
 }
 
 /// A block without a stack, for m0's g0. Its memory comes from the kernel once a process.

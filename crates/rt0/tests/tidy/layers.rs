@@ -37,6 +37,7 @@ const LAYERS: &[(&str, u32)] = &[
     ("netpoll/poller", 1),
     ("netpoll/gate", 1),
     ("join/state", 1),
+    ("join/gone", 1),
     ("chan/alarm", 1),
     ("chan/lock", 1),
     ("chan/queue", 1),
