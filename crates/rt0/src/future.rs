@@ -19,6 +19,8 @@
 //! # }
 //! ```
 
+pub(crate) mod task;
+
 use crate::g::WaitReason;
 use crate::join::{Builder, JoinHandle};
 use crate::sched::wait::Why;

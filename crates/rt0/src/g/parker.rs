@@ -1,4 +1,5 @@
-//! What a goroutine or a thread waits with. One in every G, one for each plain thread that waits.
+//! What a goroutine or a thread waits with. One in every G, one for each plain thread that waits,
+//! one for each timer with a function, and for each wait of async code.
 //!
 //! # Invariants
 //! * `PA1`: never freed; one wait at a time.
@@ -12,6 +13,8 @@ use crate::sys::eventfd::EventFd;
 
 /// The wait has a deadline: the low bit, which no object's address has.
 pub(crate) const TIMED: usize = 1;
+/// Nobody waits: at the address is what the runner is to do (time/fired.rs). Constant.
+const RUNS: usize = 2;
 
 pub(crate) struct Parker {
     pub(crate) ticket: TicketWord,
@@ -65,7 +68,20 @@ impl Parker {
 
     #[inline]
     pub(crate) fn set_waits_on(&self, address: usize, timed: bool) {
+        debug_assert_eq!(address & RUNS, 0);
         self.on.store(address | usize::from(timed), Ordering::Relaxed); // ORDERING: a report
+    }
+
+    /// For one that is nobody's: its wake-up is to do what lies at this address, a multiple of 4.
+    pub(crate) fn set_runs(&self, what: usize) {
+        self.on.store(what | RUNS, Ordering::Relaxed); // ORDERING: published with the first ticket
+    }
+
+    /// What was set so.
+    pub(crate) fn runs(&self) -> Option<usize> {
+        // ORDERING: the claim of the ticket acquires it
+        let on = self.on.load(Ordering::Relaxed);
+        (on & RUNS != 0).then_some(on & !RUNS)
     }
 
     /// The wait is over.

@@ -6,10 +6,12 @@
 mod copy;
 pub(crate) mod pipe;
 pub(crate) mod pollable;
+mod polled;
 mod stdio;
 
 pub use copy::copy;
 pub use pipe::{PipeReader, PipeWriter, pipe};
 pub use pollable::Closed;
+pub use polled::{Polled, Stream};
 pub use std::io::*;
 pub use stdio::{Stderr, StderrLock, Stdin, StdinLock, Stdout, StdoutLock, stderr, stdin, stdout};

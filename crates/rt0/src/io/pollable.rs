@@ -24,7 +24,7 @@ use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::time::{Duration, Instant};
 
 pub(crate) struct Pollable {
-    pd: &'static PollDesc,
+    pub(super) pd: &'static PollDesc,
     /// `None`: it was given away.
     fd: Option<OwnedFd>,
     mode: Mode,
@@ -78,6 +78,23 @@ fn closed() -> io::Error {
 #[cold]
 pub(crate) fn timed_out() -> io::Error {
     io::Error::new(io::ErrorKind::TimedOut, "i/o timeout")
+}
+
+/// What came of a try.
+pub(super) enum Attempt<T> {
+    Done(io::Result<T>),
+    /// Nothing was there, or it was not tried: wait for another count than this one, if it may.
+    Nothing(usize, May),
+}
+
+/// Why one must not wait, if so.
+pub(super) fn may_wait(may: May) -> io::Result<()> {
+    match may {
+        May::Try => Ok(()),
+        May::TryOnce => Err(Errno::AGAIN.into()),
+        May::Closed => Err(closed()),
+        May::TimedOut => Err(timed_out()),
+    }
 }
 
 impl Pollable {
@@ -182,29 +199,46 @@ impl Pollable {
     ) -> io::Result<T> {
         let (mut since, mut waited) = (0, false);
         loop {
+            match self.try_io::<T, SKIPS>(dir, waited, &mut op, &is_the_last) {
+                Attempt::Done(result) => return result,
+                Attempt::Nothing(seen, may) => self.wait(may, dir, seen, &mut since, pace)?,
+            }
+            waited = true;
+        }
+    }
+
+    /// Tries, unless that is known to find nothing. `waited`: who asked the kernel instead of the
+    /// gate has its answer.
+    #[inline(always)]
+    pub(super) fn try_io<T, const SKIPS: bool>(
+        &self,
+        dir: Dir,
+        waited: bool,
+        op: &mut impl FnMut(BorrowedFd<'_>) -> rustix::io::Result<T>,
+        is_the_last: &impl Fn(&T) -> bool,
+    ) -> Attempt<T> {
+        loop {
             let seen = self.pd.seen(dir);
             let may = self.pd.may(dir);
             let tries = match may {
-                // Who asked the kernel instead of the gate has its answer.
                 May::Try => waited || !(SKIPS && self.pd.is_used_up(dir, seen)),
                 May::TryOnce => true,
                 May::Closed | May::TimedOut => false,
             };
-            if tries {
-                match op(self.as_fd()) {
-                    Err(Errno::AGAIN) => {}
-                    Err(Errno::INTR) => continue,
-                    Err(e) => return Err(self.check_open().err().unwrap_or(e.into())),
-                    Ok(v) => {
-                        if SKIPS && is_the_last(&v) {
-                            self.pd.use_up(dir, seen);
-                        }
-                        return Ok(v);
-                    }
-                }
+            if !tries {
+                return Attempt::Nothing(seen, may);
             }
-            self.wait(may, dir, seen, &mut since, pace)?;
-            waited = true;
+            return match op(self.as_fd()) {
+                Err(Errno::AGAIN) => Attempt::Nothing(seen, may),
+                Err(Errno::INTR) => continue,
+                Err(e) => Attempt::Done(Err(self.check_open().err().unwrap_or(e.into()))),
+                Ok(v) => {
+                    if SKIPS && is_the_last(&v) {
+                        self.pd.use_up(dir, seen);
+                    }
+                    Attempt::Done(Ok(v))
+                }
+            };
         }
     }
 
@@ -218,12 +252,7 @@ impl Pollable {
         since: &mut i64,
         pace: Option<Duration>,
     ) -> io::Result<()> {
-        match may {
-            May::Try => {}
-            May::TryOnce => return Err(Errno::AGAIN.into()),
-            May::Closed => return Err(closed()),
-            May::TimedOut => return Err(timed_out()),
-        }
+        may_wait(may)?;
         let limit = self.pd.limit(dir, since);
         let next = pace.and_then(wait::after);
         let until = [limit, next].into_iter().flatten().min();

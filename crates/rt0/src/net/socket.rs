@@ -8,7 +8,7 @@ use rustix::net::{
 };
 use std::io::{self, IoSlice, IoSliceMut};
 use std::net::{Shutdown, SocketAddr};
-use std::os::fd::{AsFd, OwnedFd};
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::time::Duration;
 
 pub(super) const FLAGS: SocketFlags = SocketFlags::NONBLOCK.union(SocketFlags::CLOEXEC);
@@ -78,8 +78,18 @@ pub(super) fn recv_vectored(s: &Pollable, bufs: &mut [IoSliceMut<'_>]) -> io::Re
 }
 
 pub(super) fn send_vectored(s: &Pollable, bufs: &[IoSlice<'_>]) -> io::Result<usize> {
+    s.io(Dir::Write, |fd| try_send(fd, bufs))
+}
+
+/// A try, for who waits otherwise.
+pub(crate) fn try_recv(fd: BorrowedFd<'_>, buf: &mut [u8]) -> rustix::io::Result<usize> {
+    rustix::net::recv(fd, buf, RECV).map(|(n, _)| n)
+}
+
+/// The same.
+pub(crate) fn try_send(fd: BorrowedFd<'_>, bufs: &[IoSlice<'_>]) -> rustix::io::Result<usize> {
     let bufs = &bufs[..bufs.len().min(MAX_SLICES)];
-    s.io(Dir::Write, |fd| rustix::net::sendmsg(fd, bufs, &mut SendAncillaryBuffer::default(), SEND))
+    rustix::net::sendmsg(fd, bufs, &mut SendAncillaryBuffer::default(), SEND)
 }
 
 /// The kernel's UIO_MAXIOV; more would be an error.

@@ -338,7 +338,7 @@ impl PollDesc {
 
     /// Joins those who wait for a change of `dir` since `seen`; the descriptor `fd` joins the set.
     /// False: it has changed.
-    pub(super) fn join(
+    pub(crate) fn join(
         &self,
         fd: BorrowedFd<'_>,
         dir: Dir,
@@ -358,7 +358,7 @@ impl PollDesc {
     }
 
     /// The other half: this one waits no more.
-    pub(super) fn part(&self, dir: Dir, wait: Wait) {
+    pub(crate) fn part(&self, dir: Dir, wait: Wait) {
         let _pin = pin();
         self.state.lock().waiters[dir as usize].remove(wait);
     }

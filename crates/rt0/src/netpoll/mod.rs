@@ -15,8 +15,8 @@
 //! * `NP2`: who makes a timer earlier than the poller's deadline breaks the poller; who makes one
 //!   while nobody polls wakes an M (wakep), which will look at all timers before it becomes the
 //!   poller. The same for an M that goes idle with goroutines waiting for descriptors.
-//! * `NP3`: `WAITERS` counts goroutines in `wait_io`. The last M to go idle sees all of them, and
-//!   waits for descriptors if there are any.
+//! * `NP3`: `WAITERS` counts goroutines in `wait_io`, and async code that waits (io/polled.rs). The
+//!   last M to go idle sees all of them, and waits for descriptors if there are any.
 //! * `NP4`: after fork the child shares the set with its parent, whose registrations it must not
 //!   touch: it never uses it ([`in_child`]).
 
@@ -134,6 +134,11 @@ const SPACING_NS: i64 = 100_000;
 
 /// When the poller last woke.
 static LAST_WAKE: AtomicI64 = AtomicI64::new(0);
+
+/// Whether goroutines or async code wait for descriptors.
+pub(crate) fn is_waited_for() -> bool {
+    WAITERS.load(Ordering::Relaxed) > 0 // ORDERING: exact if all who wait do so
+}
 
 /// Whether looking at the set could find something: goroutines wait for descriptors, and nobody
 /// sleeps on the set, whom the kernel would wake.

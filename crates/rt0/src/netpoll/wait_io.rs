@@ -93,11 +93,21 @@ fn why(targets: &[Target<'_>]) -> Why {
 
 /// NP3.
 fn park(wait: Wait, targets: &[Target<'_>], deadline_ns: Option<i64>) -> usize {
+    one_more();
+    let op = wait.wait(why(targets), deadline_ns);
+    one_less();
+    op
+}
+
+/// NP3: something waits that wants an M to look at the set. On a plain thread an M is to be woken
+/// when it has joined.
+pub(crate) fn one_more() {
     // ORDERING: the M has a fence on its way to idle
     WAITERS.fetch_add(1, Ordering::Relaxed);
-    let op = wait.wait(why(targets), deadline_ns);
+}
+
+pub(crate) fn one_less() {
     WAITERS.fetch_sub(1, Ordering::Relaxed); // ORDERING: too many for a moment does no harm
-    op
 }
 
 /// A plain thread: who changes a deadline, closes or cancels wakes it through its eventfd.

@@ -180,7 +180,7 @@ fn goroutines() -> Verdict {
     if procresize::allp().any(|pp| pp.timers.any_live()) {
         return Verdict::Alive;
     }
-    if thread_parker::all().any(|tp| tp.reason().is_external()) {
+    if thread_parker::all().any(|tp| tp.reason().is_external()) || crate::netpoll::is_waited_for() {
         return Verdict::Alive;
     }
     let mut any = false;

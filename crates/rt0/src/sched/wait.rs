@@ -11,7 +11,7 @@
 use super::park::{goready, ready, wait_ticket};
 use super::{enter, leave, p_of, runq::Place};
 pub(crate) use crate::g::parker::Wait;
-use crate::g::ticket::TIMEOUT;
+use crate::g::ticket::{FIRST_OP, TIMEOUT};
 use crate::g::{G, Status, WaitReason};
 use crate::m::M;
 use crate::p::P;
@@ -64,8 +64,27 @@ impl Wait {
         match self.parker.g() {
             Some(gp) if self.release() => goready(gp),
             Some(_) => {}
-            None => self.parker.wake_thread(),
+            None => {
+                let runner = {
+                    let _pin = crate::tls::pin::pin();
+                    self.wake_other()
+                };
+                if let Some(runner) = runner {
+                    runner.wake();
+                }
+            }
         }
+    }
+
+    /// Wakes what is no goroutine, after a successful claim: a plain thread, or what the runner is
+    /// to do, which the caller has to wake then if it is returned.
+    #[cold]
+    fn wake_other(self) -> Option<Wait> {
+        let Some(what) = self.parker.runs() else {
+            self.parker.wake_thread();
+            return None;
+        };
+        crate::time::fired::push(what).filter(|runner| runner.claim(FIRST_OP))
     }
 
     /// The same inside the runtime, on an M with a P.
@@ -74,7 +93,11 @@ impl Wait {
         match self.parker.g() {
             Some(gp) if self.release() => ready(mp, gp),
             Some(_) => {}
-            None => self.parker.wake_thread(),
+            None => {
+                if let Some(runner) = self.wake_other() {
+                    runner.wake_on(mp);
+                }
+            }
         }
     }
 
@@ -83,11 +106,6 @@ impl Wait {
     pub(crate) fn expire(self, pp: &'static P) -> bool {
         if !self.claim(TIMEOUT) {
             return false;
-        }
-        if self.parker.g().is_none() {
-            // A timer's: the deadlines of plain threads are in no heap (time/fired.rs).
-            let runner = crate::time::fired::push(self.parker.waits_on().0);
-            return runner.is_some_and(|runner| runner.expire(pp));
         }
         let Some(gp) = self.unpark() else { return false };
         super::global_queue::runqput(pp, gp, Place::Tail);
@@ -98,8 +116,7 @@ impl Wait {
     /// is parked is the caller's to queue.
     pub(crate) fn unpark(self) -> Option<&'static G> {
         let Some(gp) = self.parker.g() else {
-            self.parker.wake_thread();
-            return None;
+            return self.wake_other()?.unpark();
         };
         if !self.release() {
             return None;

@@ -1,12 +1,13 @@
-//! Timers with a function whose time has come, on the way to the goroutine that starts them.
+//! Timers with a function whose time has come, and async code that is to be woken, on the way to
+//! the goroutine that does it.
 //!
 //! Go: time.go `goFunc`, which starts a goroutine where the timer is run. Here that is g0, which
-//! may not allocate, and to make a goroutine may take memory. So g0 hands the timer to a goroutine
-//! of the runtime's (func.rs) that does.
+//! may not allocate, and to make a goroutine may take memory; nor may it run a waker, which is code
+//! of the program's. So it is handed to a goroutine of the runtime's (func.rs).
 //!
-//! A timer waits as a goroutine does: it has a parker whose ticket is in a heap. Its parker is no
-//! goroutine's, and that of a plain thread is in no heap: so who finds such a ticket due knows what
-//! it is. What the parker "waits on" is the timer's address.
+//! Such a timer, and what async code waits with (future/task.rs), wait as a goroutine does: they
+//! have a parker, whose ticket is in a heap or in the list of those who wait for something. The
+//! parker says that it is nobody's (`runs`).
 
 use crate::g::parker::{Parker, Wait};
 use crate::lock::mutex::RtMutex;
@@ -14,30 +15,39 @@ use crate::lock::rank::Rank;
 use crate::malloc::{deque::RtDeque, immortal, vec::RtVec};
 
 struct Fired {
-    timers: RtDeque<usize>,
+    /// In the order in which they were claimed: the address of each, with its [`Kind`].
+    items: RtDeque<usize>,
     /// The goroutine, while it waits.
     runner: Option<Wait>,
 }
 
 static FIRED: RtMutex<Fired> =
-    RtMutex::new(Rank::Misc, Fired { timers: RtDeque::new(), runner: None });
+    RtMutex::new(Rank::Misc, Fired { items: RtDeque::new(), runner: None });
 
-/// Parkers of timers that are gone. Tickets in heaps may still name them (PA1), so they are used
+/// What it is that a ticket belongs to: in the low bits of the address, which is a multiple of 8.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Kind {
+    Timer = 0,
+    Task = 4,
+}
+
+/// Parkers of those that are gone. Tickets in heaps may still name them (PA1), so they are used
 /// again and never freed.
 static PARKERS: RtMutex<RtVec<&'static Parker>> = RtMutex::new(Rank::Misc, RtVec::new());
 
-/// The timer's ticket was claimed: it will be run. The goroutine to be woken for that, if it waits.
-pub(crate) fn push(timer: usize) -> Option<Wait> {
+/// The ticket was claimed: it will be run. The goroutine to be woken for that, if it waits.
+pub(crate) fn push(item: usize) -> Option<Wait> {
     let mut fired = FIRED.lock();
-    fired.timers.push_back(timer);
+    fired.items.push_back(item);
     fired.runner.take()
 }
 
-/// The timer that fired first; `Err`: there is none, and the ticket is noted, to be woken.
-pub(crate) fn pop_or_note(wait: impl FnOnce() -> Wait) -> Result<usize, Wait> {
+/// What fired first; `Err`: there is nothing, and the ticket is noted, to be woken.
+pub(crate) fn pop_or_note(wait: impl FnOnce() -> Wait) -> Result<(Kind, usize), Wait> {
     let mut fired = FIRED.lock();
-    if let Some(timer) = fired.timers.pop_front() {
-        return Ok(timer);
+    if let Some(item) = fired.items.pop_front() {
+        let kind = if item & Kind::Task as usize == 0 { Kind::Timer } else { Kind::Task };
+        return Ok((kind, item & !(Kind::Task as usize)));
     }
     let wait = wait();
     fired.runner = Some(wait);
@@ -47,7 +57,7 @@ pub(crate) fn pop_or_note(wait: impl FnOnce() -> Wait) -> Result<usize, Wait> {
 /// How many are made at a time: the slabs round up.
 const PARKERS_AT_ONCE: usize = 64;
 
-/// A parker for a timer.
+/// A parker, whose owner tells it [`what_runs`].
 pub(crate) fn parker() -> &'static Parker {
     loop {
         let free = PARKERS.lock().pop();
@@ -60,7 +70,12 @@ pub(crate) fn parker() -> &'static Parker {
     }
 }
 
-/// Its timer is gone; its last ticket was claimed.
+/// What it belongs to lies at this address.
+pub(crate) fn what_runs(parker: &'static Parker, kind: Kind, address: usize) {
+    parker.set_runs(address | kind as usize);
+}
+
+/// What it was for is gone; its last ticket was claimed.
 pub(crate) fn give_back(parker: &'static Parker) {
     PARKERS.lock().push(parker);
 }

@@ -11,7 +11,7 @@
 
 #![allow(unsafe_code, reason = "TF1: a reference to itself, held by a number")]
 
-use super::fired;
+use super::fired::{self, Kind};
 use crate::atomic::{AtomicBool, Ordering};
 use crate::g::WaitReason;
 use crate::g::parker::{Parker, Wait};
@@ -42,7 +42,7 @@ impl FuncTimer {
             fired::parker()
         };
         let timer = Arc::new(FuncTimer { parker, armed: RtMutex::new(Rank::FuncTimer, None), f });
-        parker.set_waits_on(Arc::as_ptr(&timer).expose_provenance(), false);
+        fired::what_runs(parker, Kind::Timer, Arc::as_ptr(&timer).expose_provenance());
         Ok(timer)
     }
 
@@ -107,7 +107,8 @@ impl Drop for FuncTimer {
 static STARTED: AtomicBool = AtomicBool::new(false);
 static STARTING: crate::sync::Mutex<()> = crate::sync::Mutex::new(());
 
-fn start_runner() -> io::Result<()> {
+/// For who makes something that is to be run.
+pub(crate) fn start_runner() -> io::Result<()> {
     // ORDERING: a look; the lock decides
     if STARTED.load(Ordering::Relaxed) {
         return Ok(());
@@ -122,7 +123,7 @@ fn start_runner() -> io::Result<()> {
     Ok(())
 }
 
-/// The runtime's own goroutine that starts one for each timer that has fired.
+/// The runtime's own goroutine that starts one for each timer that has fired, and wakes async code.
 fn runner() {
     crate::sched::newproc::become_system();
     let why = Why { reason: WaitReason::TimerWait, on: 0 };
@@ -132,7 +133,8 @@ fn runner() {
             fired::pop_or_note(Wait::begin)
         };
         match next {
-            Ok(timer) => run(timer),
+            Ok((Kind::Timer, timer)) => run(timer),
+            Ok((Kind::Task, task)) => crate::future::task::fire(task),
             Err(wait) => drop(wait.wait(why, None)),
         }
     }
