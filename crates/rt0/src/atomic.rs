@@ -97,6 +97,21 @@ impl<T: 'static> AtomicRef<T> {
     }
 }
 
+/// A pointer that [`as_ptr`] made from a reference, with bits in its lowest places.
+pub(crate) struct Tagged<T: 'static>(pub(crate) *mut T);
+
+impl<T: 'static> Clone for Tagged<T> {
+    fn clone(&self) -> Self {
+        *self
+    }
+}
+
+impl<T: 'static> Copy for Tagged<T> {}
+
+// SAFETY: AR1: it is the reference, which may be sent.
+#[allow(unsafe_code, reason = "AR1: a `&'static T`")]
+unsafe impl<T: Sync + 'static> Send for Tagged<T> {}
+
 /// The raw form of an optional static reference.
 #[inline(always)]
 pub(crate) fn as_ptr<T: 'static>(v: Option<&'static T>) -> *mut T {

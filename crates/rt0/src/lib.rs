@@ -68,6 +68,7 @@ mod p {
 }
 #[cfg(loom)]
 mod sched {
+    pub(crate) mod census;
     pub(crate) mod deadlock {
         pub(crate) mod moment;
     }
@@ -76,7 +77,6 @@ mod sched {
         pub(crate) mod nap;
     }
     pub(crate) mod runq;
-    pub(crate) mod seats;
     pub(crate) mod sigqueue {
         pub(crate) mod pending;
     }

@@ -426,6 +426,19 @@ fn beside_hogs_an_unfair_lock_comes_to_everybody() {
     check(&testprog_with(&["UnfairLock"], &env), 0, "90\n", "");
 }
 
+/// Where a hog that lost its P is a thread, thousands are not as many; who sleeps, or starts a
+/// goroutine that is none, goes on beside them.
+#[test]
+fn thousands_of_hogs_take_few_threads() {
+    for procs in ["1", "2"] {
+        let env = [("GOMAXPROCS", procs), ("GODEBUG", "asyncpreemptoff=1")];
+        let n = numbers(&testprog_with(&["ManyHogs"], &env));
+        assert!(n[0] < 200, "GOMAXPROCS={procs}: {n:?} threads");
+        let n = numbers(&testprog_with(&["ManyJobs", "1000"], &env));
+        assert!(n[0] < 50, "GOMAXPROCS={procs}: {n:?} threads");
+    }
+}
+
 #[test]
 fn idle_costs_nothing() {
     for procs in ["1", "2", "8"] {

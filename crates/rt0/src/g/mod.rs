@@ -198,6 +198,8 @@ pub(crate) struct G {
     pub(crate) park: ParkState,
     /// Set for the runtime's own goroutines.
     pub(crate) system: AtomicU32,
+    /// Under sched.lock: not 0 if a marked entry of it is held back (sched/held.rs `HB2`).
+    pub(crate) held: AtomicU32,
     /// The M that alone may run it (sched/lock_os_thread.rs). Go: lockedm.
     pub(crate) lockedm: AtomicRef<M>,
     /// Not run yet: may be run out of turn.
@@ -250,6 +252,7 @@ impl G {
             contexts: AtomicU32::new(0),
             park: ParkState::new(),
             system: AtomicU32::new(0),
+            held: AtomicU32::new(0),
             lockedm: AtomicRef::none(),
             fresh: Fresh::new(),
             parker: Parker::new(),

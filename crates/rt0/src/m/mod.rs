@@ -16,7 +16,7 @@ use crate::atomic::{AtomicRef, AtomicU32, AtomicUsize, Ordering, Word};
 use crate::g::G;
 use crate::lock::note::Note;
 use crate::p::P;
-use crate::sched::seats::Seat;
+use crate::sched::census::Standing;
 use halt::Halt;
 use request::Request;
 
@@ -128,8 +128,8 @@ pub(crate) struct M {
     pub(crate) preempt: Request,
     /// sysmon took the P from a system call that computes (sched/syscall.rs).
     pub(crate) slice_over: AtomicU32,
-    /// It runs without a P for a moment.
-    pub(crate) seat: Seat,
+    /// By what right it runs without a P, if it does.
+    pub(crate) standing: Standing,
     /// A dump wants its registers (debug/halted.rs).
     pub(crate) halt: Halt,
     /// 1 between mstart and its return.
@@ -142,6 +142,10 @@ pub(crate) struct M {
     /// The P to start with.
     pub(crate) nextp: AtomicRef<P>,
     pub(crate) park: Note,
+
+    // sysmon only.
+    /// The CPU time that its thread had used when it was first seen to run without a P.
+    pub(crate) seen_cpu_ns: Word,
 
     // Under sched.lock.
     pub(crate) schedlink: AtomicRef<M>,
@@ -184,13 +188,14 @@ impl M {
             handover: AtomicRef::none(),
             preempt: Request::new(),
             slice_over: AtomicU32::new(0),
-            seat: Seat::new(),
+            standing: Standing::new(),
             halt: Halt::new(),
             scheduling: AtomicU32::new(0),
             stretch: Stretch::new(),
             g0: G::new(),
             nextp: AtomicRef::none(),
             park: Note::new(),
+            seen_cpu_ns: Word::new(0),
             schedlink: AtomicRef::none(),
             on_allm: AtomicU32::new(0),
             alllink: AtomicRef::none(),

@@ -51,6 +51,11 @@ impl<T: Copy> RtDeque<T> {
         Some(v)
     }
 
+    pub(crate) fn pop_back(&mut self) -> Option<T> {
+        self.len = self.len.checked_sub(1)?;
+        Some(self.ring[(self.head + self.len) & self.mask()])
+    }
+
     /// Doubles a full ring; `filler` fills the new slots, which nobody reads before they are set.
     fn make_room(&mut self, filler: T) {
         if self.len < self.ring.len() {
@@ -86,6 +91,7 @@ mod tests {
                     ours.push_front(i);
                     std.push_front(i);
                 }
+                4 => assert_eq!(ours.pop_back(), std.pop_back()),
                 _ if i > 60_000 || x >> 60 & 1 == 0 => {
                     assert_eq!(ours.pop_front(), std.pop_front())
                 }

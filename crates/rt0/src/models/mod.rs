@@ -23,6 +23,7 @@
 
 #![cfg_attr(not(test), allow(dead_code, unused_imports, reason = "models are tests only"))]
 
+mod census;
 mod chan;
 mod condvar;
 mod context;
@@ -47,7 +48,6 @@ mod raw_mutex;
 mod runq;
 mod rwlock;
 mod scope;
-mod seats;
 mod sema;
 mod sigqueue;
 mod spinning;

@@ -45,7 +45,7 @@ pub(crate) fn enter_call(gp: &'static G, call: u32, expect: Expect, from: &Place
     match mp.p.get().filter(held) {
         Some(pp) => mark(mp, gp, pp, expect),
         None => {
-            SCHED.seats.leave(&mp.seat);
+            SCHED.census.end(&mp.standing);
             gp.casgstatus(Status::Running, Status::Syscall);
         }
     }

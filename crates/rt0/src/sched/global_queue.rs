@@ -17,7 +17,7 @@ use crate::p::P;
 
 /// A FIFO of goroutines. An array, not a list through the goroutines: who moves a batch does not
 /// touch them, and most are not in the cache.
-pub(crate) struct GQueue(RtDeque<&'static G>);
+pub(crate) struct GQueue(RtDeque<Entry<G>>);
 
 impl GQueue {
     pub(crate) const fn new() -> Self {
@@ -28,60 +28,82 @@ impl GQueue {
         self.0.len() as u32
     }
 
-    pub(crate) fn push_back(&mut self, gp: &'static G) {
-        self.0.push_back(gp);
+    pub(crate) fn push_back(&mut self, entry: Entry<G>) {
+        self.0.push_back(entry);
     }
 
-    pub(crate) fn push_front(&mut self, gp: &'static G) {
-        self.0.push_front(gp);
-    }
-
-    pub(crate) fn pop(&mut self) -> Option<&'static G> {
+    pub(crate) fn pop(&mut self) -> Option<Entry<G>> {
         self.0.pop_front()
+    }
+
+    pub(crate) fn pop_back(&mut self) -> Option<Entry<G>> {
+        self.0.pop_back()
+    }
+
+    /// The oldest entry that still stands for a goroutine.
+    fn take(&mut self) -> Option<&'static G> {
+        loop {
+            if let Some(gp) = self.pop()?.take() {
+                return Some(gp);
+            }
+        }
     }
 }
 
 impl State {
-    fn mirror(&self) {
+    pub(super) fn mirror(&self) {
         // ORDERING: read as a hint without the lock, exactly under it
         SCHED.runqsize.store(self.runq.len() + self.hogs.len(), Ordering::Release);
     }
 
+    /// Queues an entry, or holds the goroutine back (held.rs). The caller calls `mirror`.
+    pub(super) fn put(&mut self, entry: Entry<G>) {
+        if entry.is_new() && SCHED.holds_back() {
+            self.held.put(entry);
+        } else {
+            self.runq.push_back(entry);
+        }
+    }
+
     /// Go: globrunqput.
     pub(crate) fn globrunqput(&mut self, gp: &'static G) {
-        self.runq.push_back(gp);
+        self.runq.push_back(Entry::plain(gp));
         self.mirror();
     }
 
     /// Queues a goroutine that was preempted.
     pub(crate) fn hogput(&mut self, gp: &'static G) {
-        self.hogs.push_back(gp);
+        self.hogs.push_back(Entry::plain(gp));
         self.mirror();
     }
 
     /// Go: globrunqputhead.
     pub(crate) fn globrunqputhead(&mut self, gp: &'static G) {
-        self.runq.push_front(gp);
+        self.runq.0.push_front(Entry::plain(gp));
         self.mirror();
     }
 
     /// Go: globrunqputbatch.
     pub(crate) fn globrunqputbatch(&mut self, batch: &[Entry<G>]) {
-        for gp in batch.iter().filter_map(|e| e.take()) {
-            self.runq.push_back(gp);
+        for entry in batch {
+            match entry.parts() {
+                (_, false) => self.put(*entry),
+                (gp, true) if gp.fresh.claim_any() => self.put(Entry::claimed(gp)),
+                _ => {}
+            }
         }
         self.mirror();
     }
 
     /// Takes one goroutine to run on `pp`, now and then ahead of its local queue.
     pub(crate) fn globrunqget(&mut self, pp: &'static P) -> Option<&'static G> {
-        let hog = if self.hogs.len() > 0 && pp.hogs_turn() { self.hogs.pop() } else { None };
+        let hog = if self.hogs.len() > 0 && pp.hogs_turn() { self.hogs.take() } else { None };
         let gp = match hog {
             Some(gp) => {
                 pp.hog_starts();
                 Some(gp)
             }
-            None => self.runq.pop(),
+            None => self.runq.take(),
         };
         self.mirror();
         gp
@@ -91,7 +113,7 @@ impl State {
     /// caller owns `pp`, whose queue is empty.
     pub(crate) fn globrunqgetbatch(&mut self, pp: &'static P) -> Option<&'static G> {
         if self.runq.len() == 0 {
-            let hog = self.hogs.pop();
+            let hog = self.hogs.take();
             if hog.is_some() {
                 pp.hog_starts();
             }
@@ -100,11 +122,11 @@ impl State {
         }
         let share = self.runq.len() / SCHED.gomaxprocs().max(1) + 1;
         let n = share.min(self.runq.len()).min(RUNQ_LEN as u32 / 2);
-        let gp = self.runq.pop();
+        let gp = self.runq.take();
         for _ in 1..n {
             let Some(more) = self.runq.pop() else { break };
             let mut spilled = None;
-            pp.runq.put(Entry::plain(more), Place::Tail, |batch| spilled = Some(batch.len()));
+            pp.runq.put(more, Place::Tail, |batch| spilled = Some(batch.len()));
             // The queue was empty or nearly so: the caller takes a batch only when it found
             // nothing.
             if spilled.is_some() {

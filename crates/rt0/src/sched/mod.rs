@@ -20,12 +20,14 @@
 pub(crate) mod background;
 #[cfg(feature = "interpose")]
 pub(crate) mod c_call;
+pub(crate) mod census;
 pub(crate) mod deadlock;
 pub(crate) mod default_gomaxprocs;
 pub(crate) mod execute;
 pub(crate) mod find_runnable;
 pub(crate) mod global_queue;
 pub(crate) mod goexit;
+pub(crate) mod held;
 pub(crate) mod hogs;
 pub(crate) mod lifecycle;
 pub(crate) mod lock_os_thread;
@@ -40,7 +42,6 @@ pub(crate) mod procresize;
 pub(crate) mod runq;
 pub(crate) mod schedtrace;
 pub(crate) mod schedule;
-pub(crate) mod seats;
 pub(crate) mod signal_unix;
 pub(crate) mod sigqueue;
 mod slow;
@@ -60,8 +61,9 @@ use crate::g::G;
 use crate::lock::{mutex::RtMutex, rank::Rank};
 use crate::m::M;
 use crate::p::P;
+use census::Census;
 use global_queue::GQueue;
-use seats::Seats;
+use held::Held;
 use spinning::Spinning;
 
 /// What `SCHED.lock` protects (SC1).
@@ -69,6 +71,8 @@ pub(crate) struct State {
     pub(crate) runq: GQueue,
     /// Goroutines that were preempted (global_queue.rs).
     pub(crate) hogs: GQueue,
+    /// New goroutines that nobody starts yet (held.rs).
+    pub(crate) held: Held,
     pub(crate) midle: Option<&'static M>,
     pub(crate) nmidle: u32,
     /// Ms that wait for their locked goroutine; below 0 for a moment. Go: nmidlelocked.
@@ -94,9 +98,10 @@ pub(crate) struct Sched {
     /// Mirror of the lengths of `runq` and `hogs`.
     pub(crate) runqsize: AtomicU32,
     pub(crate) spin: Spinning,
-    /// Goroutines that compute without a P, about (sched/hogs.rs).
-    pub(crate) nhogs: AtomicU32,
-    pub(crate) seats: Seats,
+    /// Of those who run without a P.
+    pub(crate) census: Census,
+    /// New goroutines are held back (held.rs). Changes under the lock.
+    pub(crate) holds_back: AtomicBool,
     pub(crate) goidgen: AtomicU64,
     pub(crate) gomaxprocs: AtomicU32,
     /// Stacks of those, in bytes.
@@ -119,6 +124,7 @@ pub(crate) static SCHED: Sched = Sched {
         State {
             runq: GQueue::new(),
             hogs: GQueue::new(),
+            held: Held::new(),
             midle: None,
             nmidle: 0,
             nmidlelocked: 0,
@@ -135,8 +141,8 @@ pub(crate) static SCHED: Sched = Sched {
     ),
     runqsize: AtomicU32::new(0),
     spin: Spinning::new(),
-    nhogs: AtomicU32::new(0),
-    seats: Seats::new(),
+    census: Census::new(),
+    holds_back: AtomicBool::new(false),
     goidgen: AtomicU64::new(0),
     gomaxprocs: AtomicU32::new(0),
     stack_bytes_outside: AtomicU64::new(0),
@@ -160,8 +166,9 @@ impl Sched {
         self.gomaxprocs.load(Ordering::Relaxed)
     }
 
-    pub(crate) fn nhogs(&self) -> u32 {
-        self.nhogs.load(Ordering::Relaxed) // ORDERING: a hint
+    #[inline(always)]
+    pub(crate) fn holds_back(&self) -> bool {
+        self.holds_back.load(Ordering::Relaxed) // ORDERING: a hint, exact under the lock
     }
 
     #[inline(always)]

@@ -8,7 +8,7 @@
 
 use super::global_queue::{runqput, runqput_fresh};
 use super::runq::{Place, Put};
-use super::{SCHED, enter, enter_system, leave, one_to_one, p_of};
+use super::{SCHED, enter, enter_system, held, leave, one_to_one, p_of};
 use crate::atomic::Ordering;
 use crate::g::{Ancestor, Extras, G, MAX_ANCESTORS, Status};
 use crate::m::M;
@@ -58,7 +58,11 @@ pub(crate) unsafe fn newproc<F: FnOnce() -> E + Send, E: Ending>(
             before_run(newg);
             p_of(mp).gcreated.bump();
             add_scannable_stack(p_of(mp), stack::limit_bytes(newg) as i64);
-            runqput_fresh(p_of(mp), newg);
+            if SCHED.holds_back() {
+                held::queue_new(newg);
+            } else {
+                runqput_fresh(p_of(mp), newg);
+            }
             // ORDERING: set once in runtime.main
             if SCHED.main_started.load(Ordering::Relaxed) {
                 super::wake::wakep_after(Put::Ring); // who starts a goroutine mostly goes on
@@ -74,7 +78,7 @@ pub(crate) unsafe fn newproc<F: FnOnce() -> E + Send, E: Ending>(
             // ORDERING: a counter
             SCHED.stack_bytes_outside.fetch_add(stack::limit_bytes(newg) as u64, Ordering::Relaxed);
             before_run(newg);
-            SCHED.lock.lock().globrunqput(newg);
+            held::queue_new(newg);
             super::wake::wakep();
         }
     }

@@ -239,15 +239,13 @@ const WIDE: usize = 32;
 
 /// The running goroutine is about to wait for the end of `id`, whose G is `gp`: if it has not run
 /// yet and the queue is long, it runs next (g/fresh.rs). Short queues keep Go's order, and so does
-/// what goroutine 1 starts: it is the nodes of trees that are worth it.
+/// what goroutine 1 starts: it is the nodes of trees that are worth it. One that is held back
+/// (held.rs) takes the place of the one that waits.
 pub(crate) fn run_first(gp: &'static G, id: u64) {
     let Some((mp, joiner)) = enter() else { return };
     let pp = p_of(mp);
-    if pp.runq.len() >= WIDE
-        && !super::lifecycle::is_goroutine_1(joiner)
-        && !pp.runq.next_is(gp)
-        && gp.fresh.claim(id as usize)
-    {
+    let is_node = || pp.runq.len() >= WIDE && !super::lifecycle::is_goroutine_1(joiner);
+    if (SCHED.holds_back() || is_node()) && !pp.runq.next_is(gp) && gp.fresh.claim(id as usize) {
         runqput(pp, gp, Place::Next);
     }
     leave(mp);

@@ -25,7 +25,7 @@
 //! queue (a stealing M that the OS preempts would stop the owner).
 
 use crate::atomic::{
-    AtomicPtr, AtomicU32, Ordering, as_ptr, as_static, const_unless_loom, mutated,
+    AtomicPtr, AtomicU32, Ordering, Tagged, as_ptr, as_static, const_unless_loom, mutated,
 };
 
 /// Slots in the ring: Go's 256; two under loom, where every slot multiplies the state space.
@@ -53,10 +53,13 @@ pub(crate) enum Put {
 }
 
 /// What a queue holds: a goroutine, whose taker owns it; or, marked, a new one that may have been
-/// run out of turn, which its taker must claim (g/fresh.rs). The mark is the lowest bit.
-pub(crate) struct Entry<T: 'static>(*mut T);
+/// run out of turn, which its taker must claim (g/fresh.rs). The mark is the lowest bit; the next
+/// one says that the goroutine has not run yet, claimed or not.
+pub(crate) struct Entry<T: 'static>(Tagged<T>);
 
 const MARK: usize = 1;
+const NEW: usize = 2;
+const BITS: usize = MARK | NEW;
 
 impl<T: 'static> Clone for Entry<T> {
     fn clone(&self) -> Self {
@@ -69,20 +72,33 @@ impl<T: 'static> Copy for Entry<T> {}
 impl<T: 'static> Entry<T> {
     #[inline(always)]
     pub(crate) fn plain(gp: &'static T) -> Self {
-        Entry(as_ptr(Some(gp)))
+        Entry(Tagged(as_ptr(Some(gp))))
     }
 
     #[inline(always)]
     pub(crate) fn marked(gp: &'static T) -> Self {
-        const { assert!(align_of::<T>() > MARK) };
-        Entry(as_ptr(Some(gp)).map_addr(|a| a | MARK))
+        const { assert!(align_of::<T>() > BITS) };
+        Entry(Tagged(as_ptr(Some(gp)).map_addr(|a| a | MARK | NEW)))
+    }
+
+    /// A new one that its taker owns.
+    #[cfg(not(loom))]
+    pub(crate) fn claimed(gp: &'static T) -> Self {
+        const { assert!(align_of::<T>() > BITS) };
+        Entry(Tagged(as_ptr(Some(gp)).map_addr(|a| a | NEW)))
+    }
+
+    /// Whether the goroutine has not run yet.
+    #[cfg(not(loom))]
+    pub(crate) fn is_new(self) -> bool {
+        self.0.0.addr() & NEW != 0
     }
 
     /// The goroutine, and whether it must be claimed.
     #[inline(always)]
     pub(crate) fn parts(self) -> (&'static T, bool) {
-        let marked = self.0.addr() & MARK != 0;
-        match as_static(self.0.map_addr(|a| a & !MARK)) {
+        let marked = self.0.0.addr() & MARK != 0;
+        match as_static(self.0.0.map_addr(|a| a & !BITS)) {
             Some(gp) => (gp, marked),
             None => unreachable!("entries are made from references"),
         }
@@ -90,7 +106,7 @@ impl<T: 'static> Entry<T> {
 
     #[inline(always)]
     fn from_slot(p: *mut T) -> Option<Self> {
-        (!p.is_null()).then_some(Entry(p))
+        (!p.is_null()).then_some(Entry(Tagged(p)))
     }
 }
 
@@ -132,7 +148,7 @@ impl<T: 'static> RunQueue<T> {
         if place == Place::Next {
             // ORDERING: pairs with the CAS in get_next and grab_next; SeqCst: pairs with the
             // fence in spinning.rs stop
-            match Entry::from_slot(self.runnext.swap(entry.0, Ordering::SeqCst)) {
+            match Entry::from_slot(self.runnext.swap(entry.0.0, Ordering::SeqCst)) {
                 None => return Put::Next,
                 Some(kicked) => entry = kicked,
             }
@@ -145,7 +161,7 @@ impl<T: 'static> RunQueue<T> {
             let t = self.tail.load(Ordering::Relaxed);
             if t.wrapping_sub(h) < LEN {
                 // ORDERING: published by the tail store below
-                self.slot(t).store(entry.0, Ordering::Relaxed);
+                self.slot(t).store(entry.0.0, Ordering::Relaxed);
                 let publish =
                     if mutated("runq.tail") { Ordering::Relaxed } else { Ordering::Release };
                 // ORDERING: pairs with the tail load in steal_into
@@ -348,7 +364,7 @@ impl<T: 'static> RunQueue<T> {
     #[inline]
     pub(crate) fn next_is(&self, gp: &'static T) -> bool {
         // ORDERING: a hint: a thief may take it any moment
-        let next = self.runnext.load(Ordering::Relaxed).map_addr(|a| a & !MARK);
+        let next = self.runnext.load(Ordering::Relaxed).map_addr(|a| a & !BITS);
         core::ptr::eq(next, gp)
     }
 

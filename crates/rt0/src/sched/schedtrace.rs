@@ -41,7 +41,7 @@ fn summary(out: &mut Stderr, sched: &State, now: i64, detailed: bool) -> Result 
         sched.mcount() + 2,
         SCHED.spin.nmspinning(),
         sched.nmidle,
-        SCHED.runqsize(),
+        SCHED.runqsize() + sched.held.len(),
     )?;
     if detailed {
         return writeln!(

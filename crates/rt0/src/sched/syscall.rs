@@ -13,7 +13,7 @@
 //! a millisecond while work waits: a hand-off costs two thread switches, a short read 200 ns, and
 //! of 1000 goroutines that want one lock for an instant each would get a thread.
 
-use super::hogs::{Ended, comes_back, take_seat};
+use super::hogs::{Ended, take_seat};
 use super::park::switch_away;
 use super::wake::{acquirep, handoffp, releasep};
 use super::{SCHED, enter, leave};
@@ -152,7 +152,7 @@ pub(crate) fn queue_without_p(mp: &'static M, gp: &'static G) -> &'static M {
         }
         mp.p.set(None);
     }
-    no_hog_any_more(mp);
+    end_without_p(mp);
     switch_away(mp, gp, Action::NeedPreempt)
 }
 
@@ -179,7 +179,7 @@ pub(crate) fn regain_p(mp: &'static M, gp: &'static G) -> &'static M {
 /// An M that has no P: it takes an idle one, or its goroutine queues, behind the others if it has
 /// had its time slice.
 fn take_another(mp: &'static M, gp: &'static G) -> &'static M {
-    let slice_over = no_hog_any_more(mp);
+    let slice_over = end_without_p(mp);
     let idle = SCHED.lock.lock().pidleget();
     match idle {
         Some(pp) => {
@@ -190,12 +190,8 @@ fn take_another(mp: &'static M, gp: &'static G) -> &'static M {
     }
 }
 
-/// The goroutine gives up what it had instead of a P. True if it lost that by computing.
-fn no_hog_any_more(mp: &'static M) -> bool {
-    SCHED.seats.leave(&mp.seat);
-    let slice_over = mp.slice_over.swap(0, Ordering::Relaxed) != 0; // ORDERING: a hint
-    if slice_over {
-        comes_back();
-    }
-    slice_over
+/// The goroutine is about to have a P, or to queue. True if it lost the last one by computing.
+fn end_without_p(mp: &'static M) -> bool {
+    SCHED.census.end(&mp.standing);
+    mp.slice_over.swap(0, Ordering::Relaxed) != 0 // ORDERING: a hint
 }

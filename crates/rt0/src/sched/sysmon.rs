@@ -8,8 +8,9 @@
 //! its next runtime call (p/owner.rs). It never allocates. While every P idles it sleeps.
 
 use super::deadlock::Watch;
+use super::hogs::{self, Hogs};
 use super::wake::handoffp;
-use super::{SCHED, default_gomaxprocs, hogs, procresize, slow};
+use super::{SCHED, default_gomaxprocs, procresize, slow};
 use crate::atomic::{AtomicBool, Ordering};
 use crate::lock::mutex::RtMutex;
 use crate::lock::note::Note;
@@ -61,7 +62,7 @@ pub(crate) extern "C" fn sysmon(_: *mut c_void) -> *mut c_void {
     let (mut last_trace, mut last_check) = (0, nanotime());
     let mut quiet = Quiet { ticks: 0, since: last_check };
     let mut deadlock = Watch::new();
-    let mut sweeps = hogs::Sweeps::new();
+    let mut hogs = Hogs::new();
     let mut slow = slow::Watch::new();
     loop {
         crate::debug::halted::stay_if_frozen();
@@ -71,7 +72,7 @@ pub(crate) extern "C" fn sysmon(_: *mut c_void) -> *mut c_void {
             delay = (delay * 2).min(MAX_DELAY_NS);
         }
         let waiting = SCHED.runqsize() > 0 || procresize::allp().any(|pp| !pp.runq.is_empty());
-        let watch = waiting || timer_in_use(nanotime() + MAX_DELAY_NS);
+        let watch = waiting || SCHED.holds_back() || timer_in_use(nanotime() + MAX_DELAY_NS);
         usleep(if watch { delay.min(BUSY_DELAY_NS) } else { delay });
         if tracing {
             last_trace = trace_if_due(last_trace);
@@ -86,8 +87,8 @@ pub(crate) extern "C" fn sysmon(_: *mut c_void) -> *mut c_void {
             super::wake::wakep();
         }
         crate::netpoll::look_if_stale(nanotime());
-        sweeps.sweep(nanotime());
-        if retake(nanotime()) {
+        hogs.look(nanotime(), waiting);
+        if retake(nanotime(), &mut hogs) {
             idle_rounds = 0;
         } else {
             idle_rounds = idle_rounds.saturating_add(1);
@@ -139,10 +140,10 @@ pub(super) fn usleep(ns: i64) {
 }
 
 /// Sleeps until a P is taken off the idle list, or until `until`. The M that waits for timers needs
-/// no sysmon.
+/// no sysmon; goroutines that are held back do.
 fn deep_sleep(until: i64) -> bool {
     let mut sched = SCHED.lock.lock();
-    if SCHED.spin.npidle() != SCHED.gomaxprocs() {
+    if SCHED.spin.npidle() != SCHED.gomaxprocs() || SCHED.holds_back() {
         return false;
     }
     NOTE.clear();
@@ -158,14 +159,14 @@ fn deep_sleep(until: i64) -> bool {
 }
 
 /// One look at every P. True if one was taken. Go: retake.
-fn retake(now: i64) -> bool {
+fn retake(now: i64, hogs: &mut Hogs) -> bool {
     let mut any = false;
     for pp in procresize::allp() {
         let Some(mp) = holder(pp) else { continue };
         if pp.owner.in_syscall() {
             any |= retake_syscall(pp, mp, now);
         } else {
-            any |= retake_running(pp, mp, now);
+            any |= retake_running(pp, mp, now, hogs);
         }
     }
     any
@@ -214,14 +215,8 @@ fn take_and_hand_off(
 ) -> bool {
     // ORDERING: a hint; the take publishes it
     mp.slice_over.store(u32::from(computes), Ordering::Relaxed);
-    if computes {
-        hogs::one_more();
-    }
     if !take() {
         mp.slice_over.store(0, Ordering::Relaxed); // ORDERING: a hint
-        if computes {
-            hogs::comes_back();
-        }
         return false;
     }
     if computes {
@@ -247,9 +242,15 @@ fn work_waits(pp: &'static P, now: i64) -> bool {
     !pp.runq.is_empty() || SCHED.runqsize() > 0 || pp.timers.is_due(now)
 }
 
-fn retake_running(pp: &'static P, mp: &'static M, now: i64) -> bool {
+fn retake_running(pp: &'static P, mp: &'static M, now: i64, hogs: &mut Hogs) -> bool {
     let since = since_schedtick(pp, now);
-    if since < LOOK_AT_THREAD_NS || !work_waits(pp, now) || in_runtime(mp) {
+    if since < LOOK_AT_THREAD_NS || in_runtime(mp) {
+        return false;
+    }
+    if since >= FORCE_PREEMPT_NS {
+        hogs.slice_is_over(mp, now);
+    }
+    if !work_waits(pp, now) {
         return false;
     }
     let tid = mp.procid.get() as i32;
@@ -264,6 +265,10 @@ fn retake_running(pp: &'static P, mp: &'static M, now: i64) -> bool {
         if pp.preempt_tries.bump() <= PREEMPT_TRIES && super::preempt::preempt_m(mp) {
             return true;
         }
+        if since < hogs::hand_off_after(slice) {
+            return false;
+        }
+        hogs.slice_is_over(mp, now);
     }
     take_and_hand_off(pp, mp, computes, || take_from_running(pp, mp, tid))
 }

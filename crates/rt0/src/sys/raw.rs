@@ -38,6 +38,17 @@ pub(crate) fn sched_getaffinity(tid: i32, mask: &mut [u64]) -> isize {
     unsafe { syscall(libc::SYS_sched_getaffinity, [tid as usize, size_of_val(mask), p, 0, 0, 0]) }
 }
 
+/// Nanoseconds of CPU that a thread of this process has used; `None` if it is not there.
+pub(crate) fn thread_cpu_ns(tid: i32) -> Option<u64> {
+    const PER_THREAD_SCHED: i32 = 4 | 2;
+    let clock = !tid << 3 | PER_THREAD_SCHED; // as pthread_getcpuclockid makes it
+    let mut ts = [0_i64; 2];
+    let p = ts.as_mut_ptr() as usize;
+    // SAFETY: RS1: the kernel writes a timespec, two words.
+    let r = unsafe { syscall(libc::SYS_clock_gettime, [clock as usize, p, 0, 0, 0, 0]) };
+    (r == 0).then(|| (ts[0] * 1_000_000_000 + ts[1]).cast_unsigned())
+}
+
 const ARCH_SET_GS: usize = 0x1001;
 const ARCH_SET_FS: usize = 0x1002;
 

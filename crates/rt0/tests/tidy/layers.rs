@@ -26,7 +26,7 @@ const LAYERS: &[(&str, u32)] = &[
     ("g/fresh", 1),
     ("sched/need_p", 1),
     ("sched/sigqueue/pending", 1),
-    ("sched/seats", 1),
+    ("sched/census", 1),
     ("m/request", 1),
     ("m/halt", 1),
     ("sched/stop_the_world/world", 1),
