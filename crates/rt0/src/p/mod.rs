@@ -9,6 +9,7 @@
 
 pub(crate) mod mask;
 pub(crate) mod owner;
+mod seen;
 
 use crate::atomic::{AtomicRef, AtomicU32, AtomicUsize, Ordering, Word};
 use crate::g::G;
@@ -18,6 +19,7 @@ use crate::sched::runq::{Entry, RunQueue};
 use crate::time::batch::Batch;
 use crate::time::heap::Timers;
 use owner::Owner;
+use seen::Seen;
 
 /// Go's `_Pidle` … `_Pdead`, for reports; who holds the P is said by `owner`.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -119,8 +121,8 @@ pub(crate) struct P {
     // sysmon only (Go: sysmontick).
     pub(crate) sysmon_tick: Word,
     pub(crate) sysmon_when: Word,
-    pub(crate) sysmon_call_tick: Word,
-    pub(crate) sysmon_call_when: Word,
+    /// The call, or the wait in the kernel, that its goroutine is in.
+    pub(crate) sysmon_seen: Seen,
     pub(crate) preempt_tries: Word,
 
     // Constant.
@@ -164,8 +166,7 @@ impl P {
             watch_tick: Word::new(0),
             sysmon_tick: Word::new(0),
             sysmon_when: Word::new(0),
-            sysmon_call_tick: Word::new(0),
-            sysmon_call_when: Word::new(0),
+            sysmon_seen: Seen::new(),
             preempt_tries: Word::new(0),
             id: AtomicUsize::new(0),
         }

@@ -53,6 +53,7 @@
 use super::census::Seen;
 use super::{SCHED, held, sysmon};
 use crate::atomic::Ordering;
+use crate::g::Status;
 use crate::m::M;
 use crate::sys::proc::{ThreadState, thread_state};
 use crate::sys::raw::thread_cpu_ns;
@@ -148,7 +149,7 @@ impl Hogs {
         self.swept = now;
         let others_wait = SCHED.runqsize() > 0 || SCHED.holds_back();
         for mp in crate::m::allm() {
-            if !runs_without_p(mp) {
+            if !lacks_p(mp) || !computes(mp) {
                 SCHED.census.not_seen(&mp.standing);
                 continue;
             }
@@ -200,15 +201,16 @@ impl Hogs {
     }
 }
 
-/// A thread asleep in the kernel does not, nor is it signalled: calls that are not restarted would
-/// end.
-fn runs_without_p(mp: &'static M) -> bool {
-    let runs = mp.curg.load(Ordering::Relaxed).is_some_and(|gp| {
-        // ORDERING: hints; the handler decides
-        gp.status() == crate::g::Status::Running as u32
-    });
-    let has_p = mp.p.load(Ordering::Relaxed).is_some_and(|pp| pp.owner.is(mp.addr()));
-    runs && !has_p
-        && !sysmon::in_runtime(mp)
-        && thread_state(mp.procid.get() as i32) == ThreadState::Running
+/// Whether its goroutine runs, and has no P.
+pub(super) fn lacks_p(mp: &'static M) -> bool {
+    // ORDERING: hints; the signal's handler decides
+    let (gp, pp) = (mp.curg.load(Ordering::Relaxed), mp.p.load(Ordering::Relaxed));
+    gp.is_some_and(|gp| gp.status() == Status::Running as u32)
+        && !pp.is_some_and(|pp| pp.owner.is(mp.addr()))
+}
+
+/// Whether it is at work outside the runtime. A thread asleep in the kernel is not, nor is it to be
+/// signalled: calls that are not restarted would end.
+pub(super) fn computes(mp: &'static M) -> bool {
+    !sysmon::in_runtime(mp) && thread_state(mp.procid.get() as i32) == ThreadState::Running
 }

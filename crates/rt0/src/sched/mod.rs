@@ -24,6 +24,7 @@ pub(crate) mod census;
 pub(crate) mod deadlock;
 pub(crate) mod default_gomaxprocs;
 pub(crate) mod execute;
+mod faults;
 pub(crate) mod find_runnable;
 pub(crate) mod global_queue;
 pub(crate) mod goexit;

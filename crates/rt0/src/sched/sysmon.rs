@@ -10,7 +10,7 @@
 use super::deadlock::Watch;
 use super::hogs::{self, Hogs};
 use super::wake::handoffp;
-use super::{SCHED, default_gomaxprocs, procresize, slow};
+use super::{SCHED, default_gomaxprocs, faults, procresize, slow};
 use crate::atomic::{AtomicBool, Ordering};
 use crate::lock::mutex::RtMutex;
 use crate::lock::note::Note;
@@ -88,6 +88,7 @@ pub(crate) extern "C" fn sysmon(_: *mut c_void) -> *mut c_void {
         }
         crate::netpoll::look_if_stale(nanotime());
         hogs.look(nanotime(), waiting);
+        faults::ask_to_park();
         if retake(nanotime(), &mut hogs) {
             idle_rounds = 0;
         } else {
@@ -186,13 +187,9 @@ fn retake_syscall(pp: &'static P, mp: &'static M, now: i64) -> bool {
     if slice_over || pp.timers.is_due(now) {
         pp.owner.ask(mp.addr());
     }
-    let t = pp.syscalltick.get() | 1 << 63;
-    if pp.sysmon_call_tick.get() != t {
-        pp.sysmon_call_tick.set(t);
-        pp.sysmon_call_when.set(now as u64);
+    let Some(since) = pp.sysmon_seen.since(pp.syscalltick.get() | 1 << 63, now) else {
         return false;
-    }
-    let since = now - pp.sysmon_call_when.get() as i64;
+    };
     let others_care = SCHED.spin.nmspinning() + SCHED.spin.npidle() > 0;
     if !work_waits(pp, now) && others_care && since < FORCE_PREEMPT_NS {
         return false;
@@ -254,23 +251,32 @@ fn retake_running(pp: &'static P, mp: &'static M, now: i64, hogs: &mut Hogs) -> 
         return false;
     }
     let tid = mp.procid.get() as i32;
-    let computes = crate::sys::proc::thread_state(tid) != ThreadState::Blocked;
+    let state = crate::sys::proc::thread_state(tid);
+    if faults::may_keep(pp, state, now) {
+        return false;
+    }
+    let computes = !state.is_asleep();
     if computes {
         // A sleeper that is due has waited for its time already.
         let slice = if pp.timers.is_due(now) { TIMER_PREEMPT_NS } else { FORCE_PREEMPT_NS };
         if since < slice {
             return false;
         }
-        // First it is asked to park; after some refusals its P is taken.
+        // First it is asked to park; after some refusals its P is taken. Go, too, looks no sooner
+        // again for that.
         if pp.preempt_tries.bump() <= PREEMPT_TRIES && super::preempt::preempt_m(mp) {
-            return true;
+            return false;
         }
         if since < hogs::hand_off_after(slice) {
             return false;
         }
         hogs.slice_is_over(mp, now);
     }
-    take_and_hand_off(pp, mp, computes, || take_from_running(pp, mp, tid))
+    let taken = take_and_hand_off(pp, mp, computes, || take_from_running(pp, mp, tid));
+    if taken {
+        faults::taken(mp, state);
+    }
+    taken
 }
 
 pub(super) fn in_runtime(mp: &'static M) -> bool {
@@ -308,8 +314,7 @@ fn take_from_running(pp: &'static P, mp: &'static M, tid: i32) -> bool {
         // ORDERING: else, a thread that sleeps has passed through the kernel, which is a barrier;
         // if it still is the M's (one_to_one.rs)
         (MEMBARRIER.load(Ordering::Relaxed) && raw::membarrier())
-            || crate::sys::proc::thread_state(tid) == ThreadState::Blocked
-                && mp.procid.get() as i32 == tid
+            || crate::sys::proc::thread_state(tid).is_asleep() && mp.procid.get() as i32 == tid
     };
     pp.owner.take_outside(mp.addr(), barrier, || in_runtime(mp))
 }

@@ -72,10 +72,19 @@ pub(crate) fn parse_digits(b: &[u8]) -> Option<u64> {
 pub(crate) enum ThreadState {
     /// On a CPU or waiting for one (R).
     Running,
-    /// Asleep in the kernel (S, D).
-    Blocked,
+    /// Asleep until something happens (S).
+    Asleep,
+    /// Asleep in the middle of something (D): a lock of the kernel's, a disk.
+    Uninterruptible,
     /// Stopped, dead, or not to be found.
     Other,
+}
+
+impl ThreadState {
+    /// Whether it waits for something else than a CPU.
+    pub(crate) fn is_asleep(self) -> bool {
+        matches!(self, ThreadState::Asleep | ThreadState::Uninterruptible)
+    }
 }
 
 /// Reads `/proc/self/task/TID/stat`. No allocation: sysmon calls this.
@@ -92,7 +101,8 @@ pub(crate) fn thread_state(tid: i32) -> ThreadState {
     let state = stat.iter().rposition(|c| *c == b')').and_then(|p| stat.get(p + 2));
     match state {
         Some(b'R') => ThreadState::Running,
-        Some(b'S' | b'D') => ThreadState::Blocked,
+        Some(b'S') => ThreadState::Asleep,
+        Some(b'D') => ThreadState::Uninterruptible,
         _ => ThreadState::Other,
     }
 }
