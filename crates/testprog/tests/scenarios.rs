@@ -471,9 +471,18 @@ fn gomaxprocs_follows_the_cpus() {
 
 #[test]
 fn the_world_stops_without_membarrier() {
-    for godebug in ["tlsmode=0", "tlsmode=3"] {
+    for godebug in ["tlsmode=0", "tlsmode=3", "asyncpreemptoff=1"] {
         let f = testprog_with(&["StopWithoutMembarrier"], &[("GODEBUG", godebug)]);
         check(&f, 0, "true\n", "");
+    }
+}
+
+/// Without signals, too, a loop without a call does not keep its P.
+#[test]
+fn a_hog_loses_its_p_without_membarrier() {
+    for godebug in ["tlsmode=0", "tlsmode=3", "asyncpreemptoff=1"] {
+        let f = testprog_with(&["HandOffWithoutMembarrier"], &[("GODEBUG", godebug)]);
+        check(&f, 0, "ok\n", "");
     }
 }
 

@@ -65,7 +65,12 @@ fn goroutines_of_every_kind_get_on_on_8_ps() {
 }
 
 #[test]
-fn goroutines_of_every_kind_get_on_without_signals() {
+fn goroutines_of_every_kind_get_on_without_signals_on_1_p() {
+    mix("1", "asyncpreemptoff=1");
+}
+
+#[test]
+fn goroutines_of_every_kind_get_on_without_signals_on_2_ps() {
     mix("2", "asyncpreemptoff=1");
 }
 

@@ -21,7 +21,7 @@
 //!
 //! The M's way into the runtime is: raise `m.locks`; see RUNNING(m); use the P. Sysmon's way is:
 //! CLAIM; barrier; see `m.locks == 0`; take. The M's half is a store and a load without a fence, so
-//! sysmon's barrier is the kernel's (`membarrier`, or the context switch that put the M to sleep).
+//! sysmon's barrier is the kernel's (`membarrier`, or a context switch: sched/barrier.rs).
 //! Exactly one of the two CASes that leave CLAIMED succeeds. Sysmon's way is
 //! [`Owner::take_outside`].
 //!

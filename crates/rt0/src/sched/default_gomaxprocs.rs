@@ -128,6 +128,12 @@ fn ncpu() -> usize {
     cpu_count(SYSMON_TID.load(Ordering::Relaxed) as i32) // ORDERING: set once; 0 will do before
 }
 
+/// Runs `f`, which may change sysmon's affinity if it restores it: nobody reads it meanwhile.
+pub(super) fn with_affinity_unread<T>(f: impl FnOnce() -> T) -> T {
+    let _group = GROUP.lock(); // DG2
+    f()
+}
+
 /// sysmon's thread begins.
 pub(super) fn sysmon_starts() {
     SYSMON_TID.store(crate::sys::gettid() as u32, Ordering::Relaxed); // ORDERING: see ncpu

@@ -18,6 +18,7 @@
 //!   wakes it.
 
 pub(crate) mod background;
+mod barrier;
 #[cfg(feature = "interpose")]
 pub(crate) mod c_call;
 pub(crate) mod census;

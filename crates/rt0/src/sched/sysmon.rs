@@ -10,14 +10,14 @@
 use super::deadlock::Watch;
 use super::hogs::{self, Hogs};
 use super::wake::handoffp;
-use super::{SCHED, default_gomaxprocs, faults, procresize, slow};
-use crate::atomic::{AtomicBool, Ordering};
+use super::{SCHED, barrier, default_gomaxprocs, faults, procresize, slow, stop_the_world};
+use crate::atomic::Ordering;
 use crate::lock::mutex::RtMutex;
 use crate::lock::note::Note;
 use crate::lock::rank::Rank;
 use crate::m::M;
 use crate::p::P;
-use crate::sys::{nanotime, proc::ThreadState, raw};
+use crate::sys::{nanotime, proc::ThreadState};
 use core::ffi::c_void;
 
 /// Go's: a goroutine may run this long while others wait.
@@ -44,7 +44,6 @@ const QUIET_NS: i64 = 20_000_000;
 const PREEMPT_TRIES: u64 = 10;
 
 static NOTE: Note = Note::new();
-static MEMBARRIER: AtomicBool = AtomicBool::new(false);
 
 /// Under `sched.lock`, after `sysmonwait` was taken down.
 pub(crate) fn wakeup() {
@@ -53,8 +52,7 @@ pub(crate) fn wakeup() {
 
 pub(crate) extern "C" fn sysmon(_: *mut c_void) -> *mut c_void {
     crate::sys::proc::name_thread(format_args!("rt0-sysmon"));
-    // ORDERING: this thread's own
-    MEMBARRIER.store(raw::membarrier_register(), Ordering::Relaxed);
+    barrier::init();
     default_gomaxprocs::sysmon_starts();
     let mut idle_rounds = 0u32;
     let mut delay = MIN_DELAY_NS;
@@ -247,7 +245,7 @@ fn retake_running(pp: &'static P, mp: &'static M, now: i64, hogs: &mut Hogs) -> 
     if since >= FORCE_PREEMPT_NS {
         hogs.slice_is_over(mp, now);
     }
-    if !work_waits(pp, now) {
+    if !work_waits(pp, now) && !stopper_needs_help() {
         return false;
     }
     let tid = mp.procid.get() as i32;
@@ -272,7 +270,8 @@ fn retake_running(pp: &'static P, mp: &'static M, now: i64, hogs: &mut Hogs) -> 
         }
         hogs.slice_is_over(mp, now);
     }
-    let taken = take_and_hand_off(pp, mp, computes, || take_from_running(pp, mp, tid));
+    let take = || take_from_running(pp, mp, || barrier::enforce(mp, tid));
+    let taken = take_and_hand_off(pp, mp, computes, take);
     if taken {
         faults::taken(mp, state);
     }
@@ -290,13 +289,13 @@ pub(crate) fn take_for_stopper(pp: &'static P) -> bool {
     if pp.owner.in_syscall() {
         return pp.owner.retake_syscall(mp.addr());
     }
-    if take_from_running(pp, mp, mp.procid.get() as i32) {
+    let tid = mp.procid.get() as i32;
+    if take_from_running(pp, mp, || barrier::pass(mp, tid)) {
         return true;
     }
-    // Without the barrier no P is taken from a thread that computes: its goroutine is asked to
-    // park, and the M gives the P up at the end of that.
-    // ORDERING: set once, when sysmon starts; a stale false costs a signal
-    if !MEMBARRIER.load(Ordering::Relaxed) && !in_runtime(mp) {
+    // Without the barrier no P is taken here from a thread that computes: its goroutine is asked to
+    // park, and the M gives the P up at the end of that. Or sysmon puts the P on the idle list.
+    if !barrier::have_membarrier() && !in_runtime(mp) {
         super::preempt::preempt_m(mp);
     }
     false
@@ -305,16 +304,15 @@ pub(crate) fn take_for_stopper(pp: &'static P) -> bool {
 /// One claimer at a time: see [`crate::p::owner::Owner::take_outside`].
 static CLAIM: RtMutex<()> = RtMutex::new(Rank::Claim, ());
 
-/// The caller owns the P if this is true.
-fn take_from_running(pp: &'static P, mp: &'static M, tid: i32) -> bool {
+/// The caller owns the P if this is true. `barrier` is one of barrier.rs.
+fn take_from_running(pp: &'static P, mp: &'static M, barrier: impl FnOnce() -> bool) -> bool {
     let _one = CLAIM.lock();
     // The barrier reaches every thread that runs in this memory; a child of vfork is one, and it
     // may use the M while the M's own thread sleeps.
-    let barrier = || {
-        // ORDERING: else, a thread that sleeps has passed through the kernel, which is a barrier;
-        // if it still is the M's (one_to_one.rs)
-        (MEMBARRIER.load(Ordering::Relaxed) && raw::membarrier())
-            || crate::sys::proc::thread_state(tid).is_asleep() && mp.procid.get() as i32 == tid
-    };
     pp.owner.take_outside(mp.addr(), barrier, || in_runtime(mp))
+}
+
+/// Whether there is a stopper that cannot take Ps from threads that compute.
+fn stopper_needs_help() -> bool {
+    stop_the_world::gcwaiting() && !barrier::have_membarrier()
 }

@@ -87,19 +87,30 @@ impl ThreadState {
     }
 }
 
-/// Reads `/proc/self/task/TID/stat`. No allocation: sysmon calls this.
-pub(crate) fn thread_state(tid: i32) -> ThreadState {
+/// `/proc/self/task/TID/stat`, from the third field on, as far as it fits. No allocation: sysmon
+/// calls this.
+fn thread_stat(tid: i32, buf: &mut [u8]) -> Option<&[u8]> {
     use core::fmt::Write;
     let mut path = super::stderr::Line::<48>::new();
     let _ = write!(path, "/proc/self/task/{tid}/stat\0");
-    let Ok(path) = core::ffi::CStr::from_bytes_until_nul(path.bytes()) else {
-        return ThreadState::Other;
-    };
-    let mut buf = [0u8; 128];
-    let stat = read_small(path, &mut buf);
+    let path = core::ffi::CStr::from_bytes_until_nul(path.bytes()).ok()?;
+    let stat = read_small(path, buf);
     // The name in parentheses may hold anything; the state follows the last one.
-    let state = stat.iter().rposition(|c| *c == b')').and_then(|p| stat.get(p + 2));
-    match state {
+    let name_end = stat.iter().rposition(|c| *c == b')')?;
+    stat.get(name_end + 2..)
+}
+
+/// The CPU on which the thread runs, or last ran.
+pub(crate) fn last_cpu(tid: i32) -> Option<usize> {
+    const FIELD: usize = 39 - 3;
+    let mut buf = [0; 1024];
+    let cpu = thread_stat(tid, &mut buf)?.split(|c| *c == b' ').nth(FIELD)?;
+    Some(parse_digits(cpu)? as usize)
+}
+
+pub(crate) fn thread_state(tid: i32) -> ThreadState {
+    let mut buf = [0; 128];
+    match thread_stat(tid, &mut buf).and_then(|stat| stat.first()) {
         Some(b'R') => ThreadState::Running,
         Some(b'S') => ThreadState::Asleep,
         Some(b'D') => ThreadState::Uninterruptible,

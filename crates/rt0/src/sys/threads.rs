@@ -92,8 +92,8 @@ pub(crate) fn wait_channel(tid: u32) -> Line<32> {
     line
 }
 
-/// `None`: there is no such thread.
-fn switches(tid: u32) -> Option<u64> {
+/// How often the kernel has taken the thread off a CPU. `None`: there is no such thread.
+pub(crate) fn switches(tid: u32) -> Option<u64> {
     let mut buf = [0_u8; 4096];
     let status = read(tid, "status", &mut buf)?;
     let count = |name: &[u8]| {

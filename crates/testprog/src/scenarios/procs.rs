@@ -14,6 +14,7 @@ pub(crate) const SCENARIOS: &[Entry] = &[
     ("FollowAffinity", Run::Main(follow_affinity)),
     ("IgnoreAffinity", Run::Main(ignore_affinity)),
     ("IdleSwitches", Run::Main(idle_switches)),
+    ("HandOffWithoutMembarrier", Run::Plain(hand_off_without_membarrier)),
     ("StopWithoutMembarrier", Run::Plain(stop_without_membarrier)),
 ];
 
@@ -138,6 +139,30 @@ fn refuse_membarrier() {
     // SAFETY: the kernel copies the program, which lives until the call returns.
     let r = unsafe { libc::prctl(libc::PR_SET_SECCOMP, libc::SECCOMP_MODE_FILTER, &filter) };
     assert_eq!(r, 0, "seccomp");
+}
+
+/// On one P, a goroutine that sleeps beside one in a loop without a call that waits for it to end,
+/// where no barrier can be had on other threads.
+fn hand_off_without_membarrier() -> ExitCode {
+    refuse_membarrier();
+    rt0::run(|| {
+        rt0::set_gomaxprocs(1);
+        let stop = Arc::new(AtomicBool::new(false));
+        let stopped = Arc::clone(&stop);
+        let hog = rt0::go(move || {
+            while !stopped.load(Ordering::SeqCst) {
+                std::hint::spin_loop();
+            }
+        });
+        for _ in 0..20 {
+            rt0::time::sleep(Duration::from_millis(1));
+            rt0::go(|| {}).join().expect("no panic");
+        }
+        stop.store(true, Ordering::SeqCst);
+        hog.join().expect("no panic");
+        println!("ok");
+    });
+    DONE
 }
 
 /// Resizes beside a loop without a call, where no barrier can be had on other threads; prints
