@@ -2,6 +2,10 @@
 //!
 //! Go: symtab.go `findmoduledatap`. Boot notes those that the program started with; later ones are
 //! asked for from glibc, whose `_dl_find_object` takes no lock (2.35 and later).
+//!
+//! # Safety
+//! * `MD1` (boot/modules.rs): what the loader says of an image is true, and mapped, while code of
+//!   the image runs or is on a stack.
 
 #![allow(unsafe_code, reason = "MD1: what the loader says of its images")]
 

@@ -1,7 +1,7 @@
 //! G: a goroutine.
 //!
 //! Go: runtime2.go `g`, proc.go `casgstatus`. A G, its thread control block and its stack share a
-//! slot (stack/slot.rs); none is ever freed, a dead one is used again.
+//! slot (stack/mod.rs); none is ever freed, a dead one is used again.
 //!
 //! ```text
 //!   idle 0 --malg--> dead 6 --newproc1--> runnable 1 --execute--> running 2 --goexit0--> dead 6

@@ -3,8 +3,9 @@
 //! Go: mem_linux.go `sysReserve`, `sysMap`, `sysUnused`; stack guards are ours.
 //!
 //! # Safety
-//! `MM1`: a mapping made here is anonymous and private, belongs to the runtime and is never
-//! unmapped. Advice that drops contents is given only for pages that nobody uses.
+//! `MM1`: a mapping made here is private and belongs to the runtime, which unmaps it only while
+//! nobody else has an address inside. Advice that drops contents is given only for pages that
+//! nobody uses.
 
 #![allow(unsafe_code, reason = "MM1: mapping and advising memory")]
 
@@ -25,7 +26,7 @@ pub(crate) fn reserve(bytes: usize) -> Result<usize, Errno> {
     p.map(|p| p as usize)
 }
 
-/// Gives back a mapping that `reserve` just made and nobody has used.
+/// Gives back a mapping that `reserve` has made.
 ///
 /// # Safety
 /// MM1: nobody holds an address inside.
