@@ -165,7 +165,8 @@ pub fn set_traceback(level: &str) {
 }
 
 /// Sends a copy of the last report, of a panic or fatal error, to `file` as well as to standard
-/// error; `None`: no longer. Returns what was set before. Nothing else is written to it.
+/// error; `None`: no longer. Returns what was set before, if no such report is on its way to it.
+/// Nothing else is written to it.
 ///
 /// A pipe to a process that watches this one is a good choice. Go: `debug.SetCrashOutput`.
 pub fn set_crash_output(file: Option<OwnedFd>) -> Option<OwnedFd> {

@@ -3,7 +3,9 @@
 //! Go: print.go, write_err.go; debug.SetCrashOutput.
 //!
 //! # Safety
-//! * `SO1`: the crash descriptor is open as long as it is in `CRASH_FD`, which owns it.
+//! * `SO1`: the crash descriptor is open as long as it is in `CRASH_FD`, which owns it, and for
+//!   good if it was there when `DYING` was set. Who reads it has set `DYING` before; who takes it
+//!   away looks at that afterwards.
 
 #![allow(unsafe_code, reason = "SO1: a descriptor in a static")]
 
@@ -49,9 +51,9 @@ impl Stderr {
     pub(crate) fn flush(&mut self) {
         let bytes = &self.line.buf[..self.line.len];
         write_all(rustix::stdio::stderr(), bytes);
-        // ORDERING: one word
-        let copy = CRASH_FD.load(Ordering::Acquire);
-        if copy >= 0 && DYING.load(Ordering::Relaxed) {
+        // ORDERING: after DYING, SO1
+        let copy = if DYING.load(Ordering::SeqCst) { CRASH_FD.load(Ordering::SeqCst) } else { -1 };
+        if copy >= 0 {
             // SAFETY: SO1.
             write_all(unsafe { BorrowedFd::borrow_raw(copy) }, bytes);
         }
@@ -75,17 +77,20 @@ static CRASH_FD: AtomicI32 = AtomicI32::new(-1);
 /// The last report is being written.
 static DYING: AtomicBool = AtomicBool::new(false);
 
-/// Chooses where a copy of the last report goes; the old choice is returned.
+/// Chooses where a copy of the last report goes; the old choice is returned, unless the last report
+/// is being written: it may be going there, and the process is about to end.
 pub(crate) fn set_crash_fd(fd: Option<OwnedFd>) -> Option<OwnedFd> {
     let new = fd.map_or(-1, IntoRawFd::into_raw_fd);
-    let old = CRASH_FD.swap(new, Ordering::AcqRel); // ORDERING: one word
-    // SAFETY: SO1: it was given away here once. A report that is reading it ends the process.
-    (old >= 0).then(|| unsafe { OwnedFd::from_raw_fd(old) })
+    let old = CRASH_FD.swap(new, Ordering::SeqCst); // ORDERING: before DYING, SO1
+    // ORDERING: after CRASH_FD, SO1
+    let is_ours = old >= 0 && !DYING.load(Ordering::SeqCst);
+    // SAFETY: SO1: it was given away here, and nobody writes to it.
+    is_ours.then(|| unsafe { OwnedFd::from_raw_fd(old) })
 }
 
 /// From now on a copy of what is written goes to the crash descriptor.
 pub(crate) fn begin_last_report() {
-    DYING.store(true, Ordering::Relaxed); // ORDERING: a flag without data
+    DYING.store(true, Ordering::SeqCst); // ORDERING: before CRASH_FD, SO1
 }
 
 impl Write for Stderr {
@@ -127,3 +132,19 @@ macro_rules! rtprint {
     }};
 }
 pub(crate) use rtprint;
+
+#[cfg(all(test, not(loom)))]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_the_last_report_may_go_to_stays_open() {
+        let open = || OwnedFd::from(std::fs::File::open("/dev/null").expect("it is there"));
+        assert!(set_crash_fd(Some(open())).is_none());
+        assert!(set_crash_fd(Some(open())).is_some(), "nobody reads it");
+        begin_last_report();
+        let given = set_crash_fd(None);
+        DYING.store(false, Ordering::SeqCst); // ORDERING: as in begin_last_report
+        assert!(given.is_none(), "a report may be on its way there");
+    }
+}
