@@ -76,7 +76,8 @@ impl Stack {
     }
 }
 
-/// What one dump works with: large, in a mapping of its own, all zero when new.
+/// What one dump works with: large, in a mapping of its own, all zero when new. So nothing in it
+/// is, or has, a reference.
 pub(super) struct Tool {
     rules: Rules,
     pub(super) names: Symboliser,

@@ -54,6 +54,7 @@ struct Rule {
 }
 
 #[derive(Clone, Copy, Default, PartialEq, Eq)]
+#[repr(u8)] // of zero bytes: Complex
 enum Kind {
     /// Must be asked for anew: expressions.
     #[default]

@@ -21,6 +21,8 @@
 //! # Invariants
 //! * `SY1`: a file is mapped once and for good; names and paths are slices of the mapping. A file
 //!   that is overwritten in place while it runs may make them nonsense, as any debugger's.
+//! * `SY2`: of what is remembered of an address the first `n` frames are written. A new symboliser
+//!   is zeros, which are no slices.
 
 #![allow(unsafe_code, reason = "SY1: tables in fresh mappings, published once")]
 
@@ -34,6 +36,7 @@ use super::frame::Symbolised;
 use super::images::Image;
 use crate::atomic::{AtomicPtr, Ordering};
 use crate::sys::mem::{fresh, fresh_slice, map_file};
+use core::mem::MaybeUninit;
 use elf::{Sections, Symbol};
 use unit::{Abbrevs, Unit};
 use walk::{DEEPEST, Function, Walk};
@@ -132,8 +135,8 @@ pub(super) struct Symboliser {
 struct Known {
     pc: usize,
     n: usize,
-    /// The innermost first.
-    frames: [Symbolised; MOST],
+    /// The innermost first. SY2.
+    frames: [MaybeUninit<Symbolised>; MOST],
 }
 
 impl Symboliser {
@@ -145,10 +148,11 @@ impl Symboliser {
             let n = self.look_up(pc, &mut frames).unwrap_or(0);
             let known = &mut self.known[slot];
             (known.pc, known.n) = (pc, n);
-            known.frames[..n].copy_from_slice(&frames[..n]);
+            known.frames[..n].write_copy_of_slice(&frames[..n]);
         }
         let known = &self.known[slot];
-        &known.frames[..known.n]
+        // SAFETY: SY2.
+        unsafe { known.frames[..known.n].assume_init_ref() }
     }
 
     fn look_up(&mut self, pc: usize, frames: &mut [Symbolised; MOST]) -> Option<usize> {
