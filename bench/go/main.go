@@ -28,6 +28,8 @@ var benches = map[string]func(args) *took{
 	"mutex":           mutex,
 	"parked_mem":      parkedMem,
 	"timers":          timers,
+	"wake_busy":       wakeBusy,
+	"spawn_busy":      spawnBusy,
 	"sleep_100us":     sleepShort,
 	"timer_stop":      timerStop,
 	"timer_func_stop": timerFuncStop,

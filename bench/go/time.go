@@ -120,17 +120,7 @@ func mixNone(a args) *took { return mix(a, 0, nil) }
 var sink atomic.Uint64
 
 func mixCPU(a args) *took {
-	return mix(a, 2*a.workers, func(end time.Time) {
-		x := uint64(0x123456789ABCDEF)
-		for time.Now().Before(end) {
-			for range 2000 {
-				x ^= x << 13
-				x ^= x >> 7
-				x ^= x << 17
-			}
-		}
-		sink.Store(x)
-	})
+	return mix(a, 2*a.workers, burnUntil)
 }
 
 // blockers is how many goroutines are in each other's or the kernel's way.

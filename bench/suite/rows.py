@@ -17,6 +17,7 @@ PEERS = (*RUNTIMES, *CRATES, "plain")
 
 NS_PER_OP = ("ns_per_op", "cpu_ns_per_op")
 LATENESS = ("p50_us", "p99_us", "max_us", "cpu_ms")
+WAKES = ("p50_us", "p99_us", "max_us")
 MEMORY = ("bytes_per_g", "pte_bytes_per_g", "ns_per_op", "wake_ns_per_g")
 
 
@@ -76,6 +77,45 @@ class Hello:
         return measure.hellos({peer: build.hello(peer) for peer in peers}, n)
 
 
+@dataclass(frozen=True)
+class Curve:
+    """One benchmark at several sizes or numbers of workers: a row for each, and a plot of all."""
+
+    name: str
+    bench: str
+    figure: str
+    xs: tuple[int, ...]
+    axis: str
+    title: str
+    n: int = 0
+    """N of every point, which x is the number of workers of; 0: x is N."""
+    less: dict[str, int] = field(default_factory=dict)
+
+    def points(self):
+        """Pairs of x and the name of its row."""
+        return [(x, f"{self.name} {x}") for x in self.xs]
+
+    def row(self, x):
+        """Not in --quick sessions."""
+        options = (f"workers={x}",) if self.n else ()
+        metrics = ("ns_per_op",) if self.n else MEMORY
+        return Bench(f"{self.name} {x}", self.bench, self.n or x, 0, metrics, options, self.less)
+
+
+WORKERS = (1, 2, 4, 8, 16)
+CURVES = (
+    Curve("goroutines", "parked_mem", "ns_per_op",
+          (10, 100, 1000, 10_000, 100_000, 1_000_000), "goroutines",
+          "Starting one goroutine and parking it, ns, beside how many there are",
+          less={"may": 10_000}),
+    Curve("workers_spawn", "spawn_join", "ns_per_op", WORKERS, "workers, on 2 CPUs",
+          "Starting one goroutine and waiting for it, ns", n=300_000, less={"may": 0}),
+    Curve("workers_yield", "yield_many", "ns_per_op", WORKERS, "workers, on 2 CPUs",
+          "A yield among 1000, ns", n=1_000_000),
+    Curve("workers_mpmc", "chan_mpmc", "ns_per_op", WORKERS, "workers, on 2 CPUs",
+          "A message, four producers and four consumers, ns", n=1_000_000),
+)
+
 # may gives a coroutine a mapping and a guard page of its own, and Linux allows 65,530 mappings.
 # Threads take microseconds where tasks take nanoseconds.
 ROWS = (
@@ -101,6 +141,8 @@ ROWS = (
     Bench("timers", "timers", 100_000, 20_000, LATENESS, less={"may": 30_000}),
     Bench("timer_stop", "timer_stop", 3_000_000, 300_000),
     Bench("timer_func_stop", "timer_func_stop", 2_000_000, 200_000),
+    Bench("wake_busy", "wake_busy", 3000, 1000, WAKES),
+    Bench("spawn_busy", "spawn_busy", 3000, 1000, WAKES),
     Bench("sleep_100us", "sleep_100us", 1000, 300, ("ns_per_op", "cpu_ms")),
     Bench("mix_none", "mix_none", 1000, 500, LATENESS),
     Bench("mix_cpu", "mix_cpu", 1500, 500, LATENESS),
@@ -113,4 +155,5 @@ ROWS = (
     Bench("mix_file hop", "mix_file", 1500, 500, LATENESS, options=("hop=1",)),
     Bench("mix_dns hop", "mix_dns", 1500, 500, LATENESS, options=("hop=1",)),
     Bench("mix_fault hop", "mix_fault", 1500, 500, LATENESS, options=("hop=1",)),
+    *(curve.row(x) for curve in CURVES for x in curve.xs),
 )

@@ -11,6 +11,6 @@ mod work;
 pub use args::{Args, exit_unsupported};
 pub use report::{Memory, Span, Took, percentiles};
 pub use work::{
-    BLOCKERS, BLOCKING_CALL, TICKERS, Ticker, batches, block_for, burn_until, each_of, fib_spawns,
-    offender, sieve_work, skynet_sum, sleep_of,
+    BLOCKERS, BLOCKING_CALL, BUSY, TICKERS, Ticker, batches, block_for, burn_until, each_of,
+    fib_spawns, offender, sieve_work, skynet_sum, sleep_of,
 };

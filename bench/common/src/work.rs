@@ -55,6 +55,9 @@ pub fn sleep_of(i: u64) -> Duration {
     Duration::from_micros((z ^ (z >> 31)) % 1_000_000)
 }
 
+/// How long who has woken or started another goes on computing, in `wake_busy` and `spawn_busy`.
+pub const BUSY: Duration = Duration::from_micros(300);
+
 /// Computes until `end` without ever entering the runtime.
 pub fn burn_until(end: Instant) {
     let mut x = 0x0123_4567_89AB_CDEF_u64;

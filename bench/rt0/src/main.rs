@@ -6,6 +6,7 @@ mod net;
 mod park;
 mod spawn;
 mod time;
+mod wake;
 mod yields;
 
 use bench_common::{Args, Took, exit_unsupported, offender};
@@ -35,6 +36,8 @@ fn bench(args: &Args) -> Took {
         "tcp_echo" => net::tcp_echo(args.n).expect("the loopback device works"),
         "parked_mem" => park::memory(args.n),
         "timers" => time::timers(args.n),
+        "wake_busy" => wake::wake_busy(args.n),
+        "spawn_busy" => wake::spawn_busy(args.n),
         "sleep_100us" => time::sleeps(args.n),
         "timer_stop" => time::timer_stop(args.n),
         "timer_func_stop" => time::timer_func_stop(args.n),

@@ -8,6 +8,7 @@ mod park;
 mod spawn;
 mod time;
 mod wait_group;
+mod wake;
 mod yields;
 
 use bench_common::{Args, Took, exit_unsupported, offender};
@@ -41,6 +42,8 @@ async fn bench(args: &Args) -> Took {
         "tcp_echo" => net::tcp_echo(args.n).await.expect("the loopback device works"),
         "parked_mem" => park::memory(args.n).await,
         "timers" => time::timers(args.n).await,
+        "wake_busy" => wake::wake_busy(args.n).await,
+        "spawn_busy" => wake::spawn_busy(args.n).await,
         "sleep_100us" => time::sleeps(args.n).await,
         "timer_stop" => time::timer_stop(args.n).await,
         "mix_none" => time::mix_none(args).await,

@@ -1,0 +1,32 @@
+//! How soon a goroutine runs whose waker goes on computing.
+
+use bench_common::{BUSY, Span, Took, burn_until, percentiles};
+use rt0::chan::bounded;
+use rt0::go;
+use std::time::Instant;
+
+pub(crate) fn wake_busy(n: u64) -> Took {
+    let (tx, rx) = bounded::<Instant>(1);
+    let woken =
+        go(move || rx.iter().map(|sent| sent.elapsed().as_nanos() as u64).collect::<Vec<_>>());
+    let span = Span::start();
+    for _ in 0..n {
+        let now = Instant::now();
+        tx.send(now).expect("it is open");
+        burn_until(now + BUSY);
+    }
+    drop(tx);
+    percentiles(woken.join().expect("it does not panic"), span.stop(n))
+}
+
+pub(crate) fn spawn_busy(n: u64) -> Took {
+    let span = Span::start();
+    let mut late = Vec::new();
+    for _ in 0..n {
+        let now = Instant::now();
+        let started = go(move || now.elapsed().as_nanos() as u64);
+        burn_until(now + BUSY);
+        late.push(started.join().expect("it does not panic"));
+    }
+    percentiles(late, span.stop(n))
+}

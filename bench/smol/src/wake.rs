@@ -1,0 +1,36 @@
+//! How soon a task runs whose waker goes on computing.
+
+use bench_common::{BUSY, Span, Took, burn_until, percentiles};
+use smol::spawn;
+use std::time::Instant;
+
+pub(crate) async fn wake_busy(n: u64) -> Took {
+    let (tx, rx) = smol::channel::bounded::<Instant>(1);
+    let woken = spawn(async move {
+        let mut late = Vec::new();
+        while let Ok(sent) = rx.recv().await {
+            late.push(sent.elapsed().as_nanos() as u64);
+        }
+        late
+    });
+    let span = Span::start();
+    for _ in 0..n {
+        let now = Instant::now();
+        tx.send(now).await.expect("it is open");
+        burn_until(now + BUSY);
+    }
+    drop(tx);
+    percentiles(woken.await, span.stop(n))
+}
+
+pub(crate) async fn spawn_busy(n: u64) -> Took {
+    let span = Span::start();
+    let mut late = Vec::new();
+    for _ in 0..n {
+        let now = Instant::now();
+        let started = spawn(async move { now.elapsed().as_nanos() as u64 });
+        burn_until(now + BUSY);
+        late.push(started.await);
+    }
+    percentiles(late, span.stop(n))
+}
