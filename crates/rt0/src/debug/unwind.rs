@@ -103,8 +103,9 @@ impl<'a> Walk<'a> {
                     rule
                 }
                 Some(Looked::Done(cfa, next, is_signal)) => return Some((cfa, next, is_signal)),
-                // A leaf in assembly, or a jump into nowhere: it was just called.
-                None if self.first && self.is_exact => {
+                // A leaf in assembly, a procedure linkage table of a linker that does not describe
+                // it, or a jump into nowhere: it was just called.
+                None if self.is_exact => {
                     let pc = self.read(self.at.sp)?;
                     images::find(pc)?;
                     let sp = self.at.sp + 8;
