@@ -3,8 +3,9 @@
 //! [`block_on`] runs a future on the goroutine that calls it, which parks whenever the future is
 //! pending; its waker is an unpark. So the future needs neither `Send` nor `'static`, may borrow
 //! from the stack, and may block in the middle of a poll without stalling anything. In the other
-//! direction a [`JoinHandle`] is a future too (`.await` works on it under any
-//! executor).
+//! direction a [`JoinHandle`] is a future too, a channel's receiver can be awaited
+//! ([`recv_async`](crate::chan::Receiver::recv_async)), and streams can be polled
+//! ([`Polled`](crate::io::Polled)): under any executor.
 //!
 //! ```
 //! use rt0::future::{block_on, spawn_future};

@@ -110,6 +110,20 @@ impl Clocked {
         unsafe { self.lock(here).wait(nanotime, e) }.is_some()
     }
 
+    /// Links the entry of one who looks again when a message is due at `next`; false if that is
+    /// now, or at another time.
+    pub(crate) fn register_at(&self, e: &Entry<Wait>, next: Option<i64>) -> bool {
+        let here = Here::enter();
+        let mut alarm = self.lock(&here);
+        // SAFETY: QU1: the caller unregisters before the entry goes
+        let linked = unsafe { alarm.wait(nanotime, e) };
+        if linked.is_some() && linked != next {
+            // SAFETY: it was linked here
+            unsafe { alarm.leave(e) };
+        }
+        linked.is_some() && linked == next
+    }
+
     /// Takes it out, if nobody has.
     pub(crate) fn unregister(&self, here: &Here, e: &Entry<Wait>) {
         // SAFETY: it was linked here

@@ -28,6 +28,7 @@ mod buffer;
 pub(crate) mod clocked;
 pub(crate) mod core;
 mod error;
+mod future;
 pub(crate) mod here;
 mod iter;
 mod lock;
@@ -42,6 +43,7 @@ pub use error::{
     ReadyTimeoutError, RecvError, RecvTimeoutError, SelectTimeoutError, SendError,
     SendTimeoutError, TryReadyError, TryRecvError, TrySelectError, TrySendError,
 };
+pub use future::RecvFuture;
 pub use iter::{IntoIter, Iter, TryIter};
 pub use receiver::Receiver;
 pub use sender::Sender;

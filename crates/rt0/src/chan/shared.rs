@@ -393,6 +393,26 @@ impl<T> Shared<T> {
         entry.outcome()
     }
 
+    /// Links the entry of one who watches; false if a receive would not wait. The caller keeps
+    /// QU1: it calls [`unwatch`](Self::unwatch) before the entry goes.
+    pub(crate) fn watch(&self, e: &Entry<Wait>) -> bool {
+        let here = Here::enter();
+        let mut inner = self.lock(&here);
+        if inner.core.can_recv(None) {
+            return false;
+        }
+        // SAFETY: QU1: the caller
+        unsafe { inner.core.recv_watch.push(e) };
+        true
+    }
+
+    /// Takes it out, if nobody has.
+    pub(crate) fn unwatch(&self, e: &Entry<Wait>) {
+        let here = Here::enter();
+        // SAFETY: it was linked here, or is not
+        unsafe { self.lock(&here).core.recv_watch.remove(e) };
+    }
+
     /// Closes the channel; false if it was.
     pub(crate) fn close(&self) -> bool {
         let here = Here::enter();
