@@ -24,6 +24,8 @@ mod state;
 pub use future::JoinFuture;
 
 use crate::atomic::{AtomicBool, Ordering};
+use crate::debug::dump::Panicked;
+use crate::debug::uncaught::{Uncaught, watch};
 use crate::g::{G, WaitReason};
 use crate::goroutine::Goroutine;
 use crate::sched::newproc::{Ending, Spec, newproc};
@@ -37,7 +39,7 @@ use future::Task;
 pub(crate) use shared::Shared;
 use state::{JoinState, Release};
 use std::any::Any;
-use std::cell::UnsafeCell;
+use std::cell::{Cell, UnsafeCell};
 use std::fmt;
 use std::io;
 use std::panic::{AssertUnwindSafe, Location, catch_unwind, resume_unwind};
@@ -72,7 +74,9 @@ pub fn goexit() -> ! {
 pub(crate) struct Packet<T> {
     state: JoinState<Waiter>,              // JN2, JN3
     result: UnsafeCell<Option<Result<T>>>, // JN1
-    thread: UnsafeCell<Option<Thread>>,    // JN4
+    /// Of a panic that is in `result`. JN1
+    uncaught: UnsafeCell<Option<Uncaught>>,
+    thread: UnsafeCell<Option<Thread>>, // JN4
     /// Of a scope: set when the packet goes with a panic in it that nobody took.
     unobserved: Option<Arc<AtomicBool>>,
 }
@@ -87,6 +91,7 @@ impl<T> Packet<T> {
         Packet {
             state: JoinState::new(),
             result: UnsafeCell::new(None),
+            uncaught: UnsafeCell::new(None),
             thread: UnsafeCell::new(None),
             unobserved,
         }
@@ -113,12 +118,15 @@ impl<T> Packet<T> {
         }
     }
 
-    /// The goroutine's closure has returned: stores the result. The joiner is woken later.
-    pub(crate) fn finish(&self, result: Result<T>) {
+    /// The goroutine's closure has returned: stores the result, and the stack of its panic. The
+    /// joiner is woken later.
+    fn finish(&self, result: Result<T>, uncaught: Option<Uncaught>) {
         let panicked = result.as_ref().is_err_and(|p| !p.is::<Goexit>());
         if panicked {
             // Main's return waits for the report. ORDERING: pairs with wait_for_panics
             SCHED.running_panic_defers.fetch_add(1, Ordering::AcqRel);
+            // SAFETY: JN1: the state is not finished yet.
+            unsafe { *self.uncaught.get() = uncaught };
         }
         // SAFETY: JN1: the state is not finished yet.
         unsafe { *self.result.get() = Some(result) };
@@ -188,7 +196,9 @@ impl<T> Packet<T> {
         if payload.is::<Goexit>() {
             return;
         }
-        fatal_payload(&*payload, self.goroutine());
+        // SAFETY: JN1, JN2
+        let uncaught = unsafe { (*self.uncaught.get()).take() };
+        fatal_payload(&*payload, self.goroutine(), uncaught.as_ref());
     }
 }
 
@@ -224,13 +234,13 @@ impl<T> Drop for Packet<T> {
 }
 
 /// Go: preprintpanics, printpanics, fatalpanic.
-fn fatal_payload(payload: &(dyn Any + Send), g: &Goroutine) -> ! {
+fn fatal_payload(payload: &(dyn Any + Send), g: &Goroutine, stack: Option<&Uncaught>) -> ! {
     let text = match catch_unwind(AssertUnwindSafe(|| payload_text(payload))) {
         Ok(text) => text,
         Err(inner) => fatal_while_printing(&*inner),
     };
-    let who = crate::debug::dump::Panicked { id: g.id(), name: g.name(), gp: g.g_if_not_reused() };
-    crate::throw::fatalpanic(&indented(&text), who)
+    let who = Panicked { id: g.id(), name: g.name(), gp: g.g_if_not_reused(), stack };
+    crate::throw::fatalpanic(&indented(&text), &who)
 }
 
 /// Go: printindented: a message of several lines cannot be taken for a report's own lines.
@@ -429,8 +439,10 @@ impl Builder {
         let scope = unobserved.as_ref().map_or(0, scope_id);
         let (packet, theirs) = Shared::pair(Packet::new(unobserved));
         let body = move || {
-            let call = AssertUnwindSafe(|| __rust_begin_short_backtrace(f));
-            theirs.finish(catch_unwind(call));
+            let uncaught = Cell::new(None);
+            let call = || watch(|| __rust_begin_short_backtrace(f), &uncaught);
+            let result = catch_unwind(AssertUnwindSafe(call));
+            theirs.finish(result, uncaught.take());
             // Nobody holds the handle any more: the result goes now, while thread-locals live.
             let packet = (!theirs.is_alone()).then_some(theirs);
             End { packet, after }

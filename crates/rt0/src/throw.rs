@@ -62,7 +62,7 @@ pub(crate) fn fatal(msg: &str) -> ! {
 pub(crate) fn fatal_of_all(msg: &str) -> ! {
     startpanic();
     rtprint!("fatal error: {msg}\n");
-    goroutines(At::Nowhere(None), Blame::Program);
+    goroutines(At::Nowhere, Blame::Program);
     end()
 }
 
@@ -78,10 +78,9 @@ pub(crate) fn fatal_with(detail: core::fmt::Arguments<'_>, msg: &str) -> ! {
 
 /// A panic that nobody can see any more: Go's report and exit status 2.
 #[cold]
-pub(crate) fn fatalpanic(text: &str, who: crate::debug::dump::Panicked<'_>) -> ! {
+pub(crate) fn fatalpanic(text: &str, who: &crate::debug::dump::Panicked<'_>) -> ! {
     startpanic();
     rtprint!("panic: {text}\n");
-    crate::debug::dump::panicked(&who);
-    goroutines(At::Nowhere(who.gp), Blame::Panic);
+    goroutines(At::Unwound(who), Blame::Panic);
     end()
 }

@@ -14,7 +14,7 @@ fn numbers(f: &Finished) -> Vec<u64> {
     f.stdout.split_whitespace().map(|n| n.parse().expect("a number")).collect()
 }
 
-/// The report of a panic that nobody can observe: text, header, creation site, status 2.
+/// The report of a panic that nobody can observe: text, header, stack, creation site, status 2.
 #[track_caller]
 fn check_report(f: &Finished, text: &str, header: impl Fn(&str) -> bool, created: &str) {
     assert_eq!(f.status.code(), Some(2), "{f:?}");
@@ -26,7 +26,12 @@ fn check_report(f: &Finished, text: &str, header: impl Fn(&str) -> bool, created
     let mut lines = report.lines().skip(1 + text.lines().count());
     let line = lines.next().unwrap_or("");
     assert!(header(line), "{f:?}");
-    assert_eq!(lines.next(), Some(created), "{f:?}");
+    let frames: Vec<_> = lines.by_ref().take_while(|l| *l != created).collect();
+    assert!(frames.len() >= 2, "{f:?}");
+    for frame in frames.chunks(2) {
+        assert!(frame[0].starts_with("testprog::scenarios::panics::"), "{f:?}");
+        assert!(frame[1].starts_with("\tcrates/testprog/src/scenarios/panics.rs:"), "{f:?}");
+    }
     let site = lines.next().unwrap_or("");
     let (file, number) = site.rsplit_once(':').unwrap_or(("", ""));
     assert!(file.starts_with('\t') && file.ends_with("src/scenarios/panics.rs"), "{f:?}");
@@ -62,6 +67,49 @@ fn a_panic_that_nobody_can_see_is_reported() {
     check_report(&testprog("PanicNamed"), "named", named, BY_MAIN);
     let by_thread = "created by a thread that is no goroutine";
     check_report(&testprog("PanicFromThread"), "made by a thread", unnamed, by_thread);
+}
+
+/// From the function that panicked to the goroutine's closure, whatever ran while it unwound.
+#[test]
+fn the_stack_of_a_panic_is_the_one_where_it_began() {
+    let frames = |scenario: &str| {
+        let f = testprog(scenario);
+        assert_eq!(f.status.code(), Some(2), "{f:?}");
+        let (_, report) = f.stderr.split_once("\ngoroutine ").expect("a header");
+        let frames: Vec<_> = report.lines().skip(1).step_by(2).map(str::to_owned).collect();
+        frames.into_iter().take_while(|l| !l.starts_with("created by ")).collect::<Vec<_>>()
+    };
+    let descend = "testprog::scenarios::panics::descend(...)".to_owned();
+    let closure = |of: &str| format!("testprog::scenarios::panics::{of}::{{{{closure}}}}(...)");
+    for (scenario, of, n) in [
+        ("PanicInDestructor", "panic_in_destructor", 2),
+        ("PanicInWaitGroup", "panic_in_wait_group", 3),
+    ] {
+        let mut expected = vec![descend.clone(); n];
+        expected.push(closure(of));
+        assert_eq!(frames(scenario), expected);
+    }
+    // As many frames at both ends as Go shows.
+    let f = testprog("PanicDeep");
+    assert!(f.stderr.contains(&format!("\n{descend}\n")), "{f:?}");
+    assert!(f.stderr.contains(" frames elided...\n"), "{f:?}");
+    assert!(f.stderr.contains(&closure("panic_deep")), "{f:?}");
+}
+
+/// It says what std's hook prints; the report is the same.
+#[test]
+fn rust_backtrace_is_the_hooks() {
+    let run = |value: &str| {
+        let f = testprog_with(&["PanicNamed"], &[("RUST_BACKTRACE", value)]);
+        let (hook, report) = f.stderr.split_once("\npanic: ").expect("a report");
+        (hook.contains("stack backtrace:"), hook.contains("rt0::join"), report.to_owned())
+    };
+    let (off, short, full) = (run("0"), run("1"), run("full"));
+    assert_eq!([off.0, short.0, full.0], [false, true, true]);
+    assert_eq!([off.1, short.1, full.1], [false, false, true]);
+    let without_ids = |r: &str| r.split_once("] ").expect("a header").1.to_owned();
+    assert_eq!(without_ids(&off.2), without_ids(&short.2));
+    assert_eq!(without_ids(&off.2), without_ids(&full.2));
 }
 
 #[test]

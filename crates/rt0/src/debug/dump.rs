@@ -6,6 +6,7 @@
 
 use super::print::{self, Detail, Lossy};
 use super::stacks::{Outcome, Patience, Tool};
+use super::uncaught::Uncaught;
 use crate::g::{Ancestor, G, MAX_ANCESTORS, Status};
 use crate::sys::stderr::Line;
 use core::fmt::{Result, Write};
@@ -204,29 +205,30 @@ impl Write for Apart<'_> {
     }
 }
 
-/// Who a panic report is about: a goroutine that may have ended, and its G if that is still its
-/// own.
+/// Who a panic report is about: a goroutine that may have ended, its G if that is still its own,
+/// and where it panicked.
 pub(crate) struct Panicked<'a> {
     pub(crate) id: u64,
     pub(crate) name: Option<&'a str>,
     pub(crate) gp: Option<&'static G>,
+    pub(crate) stack: Option<&'a Uncaught>,
 }
 
-/// The goroutine of a panic report, whose stack is unwound already; nothing with GOTRACEBACK=none.
-pub(crate) fn panicked(who: &Panicked<'_>) {
-    if super::vars::dumps_suppressed() || super::vars::traceback().level == 0 {
-        return;
-    }
-    let mut out = crate::sys::stderr::Stderr::new();
-    let _ = write_panicked(&mut out, who);
-}
-
-fn write_panicked(out: &mut dyn Write, who: &Panicked<'_>) -> Result {
+/// The goroutine of a panic report, whose stack is unwound already.
+pub(super) fn panicked(
+    out: &mut dyn Write,
+    tool: &mut Tool,
+    who: &Panicked<'_>,
+    detail: Detail,
+) -> Result {
     write!(out, "\ngoroutine {} [running]", who.id)?;
     if let Some(name) = who.name {
         write!(out, " {name:?}")?;
     }
     writeln!(out, ":")?;
+    if let Some(stack) = who.stack {
+        stack.write(out, tool, detail)?;
+    }
     match who.gp {
         Some(gp) => Snapshot::of(gp, gp.status()).created_by(out),
         None => Ok(()),

@@ -8,7 +8,7 @@
 
 #![allow(unsafe_code, reason = "runs the report on a stack of its own")]
 
-use super::dump;
+use super::dump::{self, Panicked};
 use super::frame::Registers;
 use super::halted;
 use super::print::{self, Detail};
@@ -32,13 +32,15 @@ pub(crate) enum Blame {
 
 /// Where the failing code is.
 #[derive(Clone, Copy)]
-pub(crate) enum At {
+pub(crate) enum At<'a> {
     /// In the report's caller.
     Here([usize; 3]),
     /// Where a signal interrupted it.
     Signal(Registers),
-    /// Its stack is gone; the goroutine has been shown, and may have ended.
-    Nowhere(Option<&'static G>),
+    /// Its stack is gone, the goroutine may have ended.
+    Unwound(&'a Panicked<'a>),
+    /// It is nobody's in particular.
+    Nowhere,
 }
 
 /// Goroutines that a report shows unless GOTRACEBACK asks for more; the rest is counted.
@@ -47,7 +49,7 @@ const USUAL: usize = 1000;
 const STACK_BYTES: usize = 512 << 10;
 
 /// Shows the goroutines, the failing one first, as `blame` and GOTRACEBACK say.
-pub(crate) fn goroutines(at: At, blame: Blame) {
+pub(crate) fn goroutines(at: At<'_>, blame: Blame) {
     if super::vars::dumps_suppressed() {
         return;
     }
@@ -61,20 +63,20 @@ pub(crate) fn goroutines(at: At, blame: Blame) {
     }
 }
 
-struct Report {
-    at: At,
+struct Report<'a> {
+    at: At<'a>,
     blame: Blame,
     t: Traceback,
 }
 
 extern "C" fn run_report(arg: usize) {
     // SAFETY: `goroutines` passes its own.
-    let report = unsafe { &mut *core::ptr::with_exposed_provenance_mut::<Report>(arg) };
+    let report = unsafe { &mut *core::ptr::with_exposed_provenance_mut::<Report<'_>>(arg) };
     let mut out = Stderr::new();
     let _ = report.write(&mut out);
 }
 
-impl Report {
+impl Report<'_> {
     fn write(&self, out: &mut Stderr) -> Result {
         if self.blame == Blame::Panic && self.t.level == 0 {
             return Ok(());
@@ -94,11 +96,14 @@ impl Report {
             tool.own(registers, 0);
             shown = self.failing(out, tool, mp, gp, registers, detail)?;
         }
+        if let At::Unwound(who) = self.at {
+            dump::panicked(out, tool, who, detail)?;
+        }
         if self.blame == Blame::Panic && !self.t.all {
             return Ok(());
         }
         let own = match self.at {
-            At::Nowhere(gp) => gp,
+            At::Unwound(who) => who.gp,
             _ => gp.filter(|_| shown),
         };
         let most = if self.t.all { usize::MAX } else { USUAL };
@@ -109,7 +114,7 @@ impl Report {
         match self.at {
             At::Here([pc, sp, bp]) => Some(Registers { pc, sp, bp }),
             At::Signal(r) => Some(r),
-            At::Nowhere(_) => None,
+            At::Unwound(_) | At::Nowhere => None,
         }
     }
 

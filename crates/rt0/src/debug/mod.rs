@@ -21,6 +21,7 @@ pub(crate) mod slow;
 mod stacks;
 #[cfg(feature = "backtrace")]
 mod symbols;
+pub(crate) mod uncaught;
 #[cfg(feature = "backtrace")]
 mod unwind;
 pub(crate) mod vars;

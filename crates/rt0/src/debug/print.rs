@@ -115,7 +115,15 @@ pub(super) fn each(
     detail: Detail,
     sink: &mut dyn Sink,
 ) -> Result {
-    let mut filter = Filter { detail, last: None, is_empty: true };
+    through(names, stack, Filter { detail, last: None, is_empty: true, panics: false }, sink)
+}
+
+fn through(
+    names: &mut Symboliser,
+    stack: &Stack,
+    mut filter: Filter,
+    sink: &mut dyn Sink,
+) -> Result {
     let (inner, elided, outer) = stack.parts();
     for frame in inner {
         if filter.frame(names, frame, sink)? == Kind::Root {
@@ -139,6 +147,32 @@ struct Filter {
     last: Option<(Symbolised, Frame)>,
     /// Nothing was shown yet.
     is_empty: bool,
+    /// What was there so far belongs to a panic.
+    panics: bool,
+}
+
+/// Whether it is a part of how std panics, by its name or its file. Go: `panic` is shown only if
+/// another one follows.
+fn is_panic(s: &Symbolised) -> bool {
+    let starts = [
+        "_Unwind_",
+        "__rust",
+        "panic_unwind::",
+        "std::panic",
+        "core::panic",
+        "std::sys::backtrace::__rust_end_short_backtrace",
+        "core::option::",
+        "core::result::",
+        "rt0::debug::uncaught::",
+        "rt0::arch::",
+    ];
+    let files = ["/std/src/panicking.rs", "/std/src/panic.rs", "/core/src/panicking.rs"];
+    let (mut name, mut file) = (Line::<128>::new(), Line::<512>::new());
+    let _ = write!(name, "{}", Name(s.name)); // what does not fit does not matter
+    let _ = write!(file, "{}", Path(s));
+    s.name.is_empty()
+        || starts.iter().any(|p| name.bytes().starts_with(p.as_bytes()))
+        || files.iter().any(|p| file.bytes().ends_with(p.as_bytes()))
 }
 
 impl Filter {
@@ -149,6 +183,9 @@ impl Filter {
         sink: &mut dyn Sink,
     ) -> core::result::Result<Kind, fmt::Error> {
         let functions = names.functions(frame.lookup);
+        if functions.is_empty() && self.panics && self.detail == Detail::Program {
+            return Ok(Kind::Program);
+        }
         if functions.is_empty() {
             self.last = None;
             sink.function(&Symbolised::default(), frame)?;
@@ -157,6 +194,10 @@ impl Filter {
         for s in functions {
             if self.detail == Detail::System {
                 sink.function(s, frame)?;
+                continue;
+            }
+            self.panics &= is_panic(s);
+            if self.panics {
                 continue;
             }
             match s.kind {
@@ -231,6 +272,13 @@ fn place(out: &mut dyn Write, s: &Symbolised, at: &Frame) -> Result {
 pub(super) fn stack(out: &mut dyn Write, tool: &mut Tool, detail: Detail) -> Result {
     let Tool { names, stack, .. } = tool;
     each(names, stack, detail, &mut Text { out, detail })
+}
+
+/// The stack of a panic that the tool holds: from the function on that panicked.
+pub(super) fn stack_of_panic(out: &mut dyn Write, tool: &mut Tool, detail: Detail) -> Result {
+    let Tool { names, stack, .. } = tool;
+    let filter = Filter { detail, last: None, is_empty: true, panics: true };
+    through(names, stack, filter, &mut Text { out, detail })
 }
 
 #[cfg(all(test, not(loom)))]

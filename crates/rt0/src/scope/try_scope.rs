@@ -2,7 +2,7 @@
 
 use super::{Scope, scope};
 use crate::context::{Cancel, Context, with_cancel};
-use crate::join::Goexit;
+use crate::join::{__rust_begin_short_backtrace, Goexit};
 use crate::sync::Mutex;
 use std::fmt;
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
@@ -29,7 +29,7 @@ impl<E> Group<E> {
 
     /// Runs `f`; if it fails or panics, the others need not go on.
     fn run<T>(&self, f: impl FnOnce() -> Result<T, E>) -> Option<T> {
-        match catch_unwind(AssertUnwindSafe(f)) {
+        match catch_unwind(AssertUnwindSafe(|| __rust_begin_short_backtrace(f))) {
             Ok(Ok(v)) => Some(v),
             Ok(Err(e)) => {
                 self.fail(e);

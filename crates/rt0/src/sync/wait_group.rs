@@ -5,14 +5,16 @@
 //!   there are waiters the counter is positive, until the `add` that makes it 0 wakes them all.
 
 use crate::atomic::{AtomicU64, Ordering};
+use crate::debug::uncaught::{resume, watch};
 use crate::g::WaitReason;
-use crate::join::{Goexit, go};
+use crate::join::{__rust_begin_short_backtrace, Goexit, go};
 use crate::sched::wait::Why;
 use crate::sema::Sema;
 use crate::sema::lot::{Env, Outcome, Request, park_after, unpark};
 use crate::sema::queue::Place;
+use std::cell::Cell;
 use std::fmt;
-use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
 const ONE: u64 = 1 << 32;
@@ -167,13 +169,17 @@ impl WaitGroup {
     {
         self.add(1);
         let group = Arc::clone(self);
-        drop(go(move || match catch_unwind(AssertUnwindSafe(f)) {
-            Ok(()) => group.done(),
-            Err(payload) => {
-                if payload.is::<Goexit>() {
-                    group.done();
+        drop(go(move || {
+            let stack = Cell::new(None);
+            let call = || watch(|| __rust_begin_short_backtrace(f), &stack);
+            match catch_unwind(AssertUnwindSafe(call)) {
+                Ok(()) => group.done(),
+                Err(payload) => {
+                    if payload.is::<Goexit>() {
+                        group.done();
+                    }
+                    resume(payload, stack.take());
                 }
-                resume_unwind(payload);
             }
         }));
     }

@@ -20,6 +20,9 @@ pub(crate) const SCENARIOS: &[Entry] = &[
     ("PanicDetachedAfter", Main(panic_detached_after)),
     ("PanicNamed", Main(panic_named)),
     ("PanicFromThread", Main(panic_from_thread)),
+    ("PanicDeep", Main(panic_deep)),
+    ("PanicInDestructor", Main(panic_in_destructor)),
+    ("PanicInWaitGroup", Main(panic_in_wait_group)),
     ("PanicInMain", Main(panic_in_main)),
     ("PanicWhileMainReturns", Main(panic_while_main_returns)),
     ("TracebackAncestors", Main(traceback_ancestors)),
@@ -160,6 +163,42 @@ fn panic_named() -> ExitCode {
 fn panic_from_thread() -> ExitCode {
     std::thread::spawn(|| drop(rt0::go(|| panic!("made by a thread"))));
     wait()
+}
+
+#[inline(never)]
+fn descend(n: u32) -> u32 {
+    assert!(n > 0, "at the bottom");
+    std::hint::black_box(descend(n - 1)) + 1
+}
+
+fn panic_deep() -> ExitCode {
+    drop(rt0::go(|| descend(300)));
+    wait()
+}
+
+/// The stack is that of the panic, not of what ran while it unwound.
+fn panic_in_destructor() -> ExitCode {
+    struct Unwound;
+    impl Drop for Unwound {
+        fn drop(&mut self) {
+            let _ = catch_unwind(|| panic!("caught"));
+            rt0::time::sleep(Duration::from_millis(1));
+        }
+    }
+    drop(rt0::go(|| {
+        let _unwound = Unwound;
+        descend(1)
+    }));
+    wait()
+}
+
+fn panic_in_wait_group() -> ExitCode {
+    let group = std::sync::Arc::new(rt0::sync::WaitGroup::new());
+    group.go(|| {
+        descend(2);
+    });
+    group.wait();
+    ExitCode::from(66)
 }
 
 fn panic_in_main() -> ExitCode {

@@ -4,3 +4,4 @@ pub(crate) mod fsgs;
 pub(crate) mod here;
 pub(crate) mod preempt;
 pub(crate) mod switch;
+pub(crate) mod watched;
