@@ -125,7 +125,9 @@ fn through(
     sink: &mut dyn Sink,
 ) -> Result {
     let (inner, elided, outer) = stack.parts();
-    for frame in inner {
+    // The function that took a panic's stack down is the first of it.
+    let first = usize::from(filter.panics && filter.detail == Detail::Program);
+    for frame in inner.iter().skip(first) {
         if filter.frame(names, frame, sink)? == Kind::Root {
             return Ok(());
         }
