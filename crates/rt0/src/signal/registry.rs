@@ -17,11 +17,10 @@ use crate::join::Builder;
 use crate::netpoll::desc::Dir;
 use crate::sched::signal_unix::{catch, ignore, release};
 use crate::sched::sigqueue::{self, PENDING};
-use crate::sync::{Mutex, MutexGuard};
+use crate::sync::{Condvar, Mutex, MutexGuard};
 use crate::sys::signal::{kill_self, set_mask};
 use std::io;
 use std::sync::{Arc, PoisonError};
-use std::thread::Thread;
 use std::time::Duration;
 
 /// Who is told.
@@ -93,15 +92,22 @@ pub(super) fn add(target: Target, set: usize) -> io::Result<()> {
         drop(Builder::new().name("signals").go(move || deliver(&event))?);
         r.runs = true;
     }
-    if let Err(e) = r.unblock(set) {
-        sigqueue::wake(); // the goroutine ends if it has nothing to do
-        return Err(e);
+    let blocked = set & crate::m::m0().sigmask.get() as usize;
+    if blocked != 0 && r.catcher.is_none() {
+        match Catcher::start() {
+            Ok(catcher) => r.catcher = Some(catcher),
+            Err(e) => {
+                sigqueue::wake(); // the goroutine ends if it has nothing to do
+                return Err(e);
+            }
+        }
     }
     match r.entries.iter_mut().find(|e| e.is(&target)) {
         Some(entry) => entry.wants |= set,
         None => r.entries.push(Entry { target, wants: set }),
     }
     each(set & !PENDING.wanted(), |sig| catch(sig.as_raw()));
+    r.open(|open| open | blocked); // what is pending comes now, and is caught
     Ok(())
 }
 
@@ -168,6 +174,7 @@ impl Registry {
     ) -> usize {
         let kept = self.entries.iter().fold(0, |all, e| all | e.wants & !which(e));
         let refused = PENDING.wanted() & !kept;
+        self.open(|open| open & !refused);
         each(refused, |sig| action(sig.as_raw()));
         PENDING.refuse(refused);
         let dead = self.deliver(after);
@@ -175,7 +182,6 @@ impl Registry {
             e.wants &= !which(e);
         }
         self.entries.retain(|e| e.wants != 0);
-        self.block_again();
         if dead {
             self.bury(after);
         }
@@ -207,52 +213,52 @@ impl Registry {
         self.give_up(|e| if is_dead(e) { usize::MAX } else { 0 }, release, after);
     }
 
-    /// What all Ms block is caught by a thread of its own: programs inherit the mask of who starts
-    /// them. Go: ensureSigM.
-    fn unblock(&mut self, set: usize) -> io::Result<()> {
-        let blocked = set & crate::m::m0().sigmask.get() as usize;
-        if blocked == 0 {
-            return Ok(());
-        }
-        if self.catcher.is_none() {
-            self.catcher = Some(Catcher::start()?);
-        }
-        self.open(|open| open | blocked);
-        Ok(())
-    }
-
-    fn block_again(&self) {
-        self.open(|open| open & PENDING.wanted());
-    }
-
+    /// Sets what the catcher lets in, of what all Ms block.
     fn open(&self, f: impl Fn(usize) -> usize) {
-        let Some(catcher) = &self.catcher else { return };
-        let mut open = catcher.open.lock().unwrap_or_else(PoisonError::into_inner);
-        let new = f(*open);
-        if new != *open {
-            *open = new;
-            catcher.thread.unpark();
+        if let Some(catcher) = &self.catcher {
+            catcher.open(f);
         }
     }
 }
 
-/// A thread that does nothing but not block some signals.
-struct Catcher {
-    open: Arc<Mutex<usize>>,
-    thread: Thread,
+/// A thread that does nothing but not block some signals which all Ms block: programs inherit the
+/// mask of who starts them. Go: ensureSigM.
+struct Catcher(Arc<(Mutex<Open>, Condvar)>);
+
+#[derive(Default)]
+struct Open {
+    wanted: usize,
+    /// What the thread's mask says.
+    done: usize,
 }
 
 impl Catcher {
     fn start() -> io::Result<Catcher> {
-        let open = Arc::new(Mutex::new(0));
-        let theirs = Arc::clone(&open);
-        let body = move || loop {
-            let open = *theirs.lock().unwrap_or_else(PoisonError::into_inner);
-            set_mask(!(open as u64));
-            std::thread::park();
+        let shared = Arc::new((Mutex::new(Open::default()), Condvar::new()));
+        let theirs = Arc::clone(&shared);
+        let body = move || {
+            let (open, changed) = &*theirs;
+            let mut open = open.lock().unwrap_or_else(PoisonError::into_inner);
+            loop {
+                set_mask(!(open.wanted as u64));
+                open.done = open.wanted;
+                changed.notify_all();
+                let same = |open: &mut Open| open.done == open.wanted;
+                open = changed.wait_while(open, same).unwrap_or_else(PoisonError::into_inner);
+            }
         };
-        let thread = std::thread::Builder::new().name("rt0-signals".into()).spawn(body)?;
-        Ok(Catcher { open, thread: thread.thread().clone() })
+        std::thread::Builder::new().name("rt0-signals".into()).spawn(body)?;
+        Ok(Catcher(shared))
+    }
+
+    /// Returns when it is so.
+    fn open(&self, f: impl Fn(usize) -> usize) {
+        let (open, changed) = &*self.0;
+        let mut open = open.lock().unwrap_or_else(PoisonError::into_inner);
+        open.wanted = f(open.wanted);
+        changed.notify_all();
+        let differs = |open: &mut Open| open.done != open.wanted;
+        drop(changed.wait_while(open, differs));
     }
 }
 
