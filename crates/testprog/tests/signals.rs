@@ -171,7 +171,9 @@ fn children_start_as_any_program() {
 fn signals_that_the_runtime_uses_can_be_asked_for() {
     ok("SignalURG");
     ok("SignalIgnoreSIGTRAP");
-    check(&testprog_with(&["SignalURG"], &[("GODEBUG", "asyncpreemptoff=1")]), 0, "OK\n", "");
+    for mode in ["asyncpreemptoff=1", "tlsmode=3"] {
+        check(&testprog_with(&["SignalURG"], &[("GODEBUG", mode)]), 0, "OK\n", "");
+    }
     check(&testprog("SignalQuit"), 2, "caught\n", "SIGQUIT: quit\nPC=0x");
     let fault = "unexpected fault address 0x8\nfatal error: fault\n";
     check(&testprog("SignalFault"), 2, "caught\n", fault);

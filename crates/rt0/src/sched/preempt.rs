@@ -240,12 +240,13 @@ pub(super) fn handler() -> usize {
 
 /// PE2. Go: sighandler's sigPreempt case.
 extern "C" fn on_sigurg(sig: i32, info: *mut libc::siginfo_t, ctx: *mut c_void) {
+    let told = !is_sent_by_us(info) && super::sigqueue::send(sig);
     let tid = crate::sys::gettid();
     let for_dump =
         crate::m::find_by_tid(tid).is_some_and(|m| crate::debug::halted::on_signal(m, ctx));
     // By the request: the M may have gone on to another thread (one_to_one.rs).
     let Some(mp) = crate::m::allm().find(|m| m.preempt.take(tid as u32)) else {
-        if !for_dump && !super::sigqueue::send(sig) {
+        if !for_dump && !told {
             pass_on(sig, info, ctx);
         }
         return;
@@ -272,6 +273,15 @@ extern "C" fn on_sigurg(sig: i32, info: *mut libc::siginfo_t, ctx: *mut c_void) 
     unsafe { (at as *mut usize).write(rip) };
     regs[libc::REG_RSP as usize] = at as i64;
     regs[libc::REG_RIP as usize] = preempt::entry() as i64;
+}
+
+/// By tgkill, as ours are. One may come late, when its request is gone.
+fn is_sent_by_us(info: *const libc::siginfo_t) -> bool {
+    // SAFETY: the kernel passes a valid record to an SA_SIGINFO handler.
+    let info = unsafe { &*info };
+    let me = rustix::process::getpid().as_raw_nonzero().get();
+    // SAFETY: a record of tgkill has the sender.
+    info.si_code == libc::SI_TKILL && unsafe { info.si_pid() } == me
 }
 
 const RED_ZONE: usize = 128;

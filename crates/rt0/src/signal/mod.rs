@@ -30,7 +30,7 @@
 //! * **Faults** (SEGV, BUS, FPE, ILL, TRAP, ABRT) of a goroutine's are reported. Who asks for them
 //!   is told of those that somebody has sent.
 //! * **URG** preempts goroutines that compute for long. Who asks for it is told of those that come
-//!   from elsewhere.
+//!   from elsewhere: not of what a thread of the process sends to a thread (`raise`).
 //!
 //! # Children
 //! What a child of [`process::Command`](crate::process::Command) executes has no signal blocked and
