@@ -10,6 +10,7 @@ mod again;
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::time::{Duration, Instant};
 
 /// Two goroutines that unpark each other take `runnext` every time; a third one in the ring of the
 /// same P still has its turn. In a subprocess, because it needs GOMAXPROCS=1.
@@ -56,4 +57,56 @@ fn ping_pong_beside_a_third() {
     pong.goroutine().unpark();
     pong.join().expect("pong ends");
     third.join().expect("the third ends");
+}
+
+/// A sleeper does not wait behind a long queue of goroutines that compute, and they do not wait for
+/// ever behind sleepers that compute as well.
+#[test]
+fn who_wakes_goes_ahead_of_a_long_queue() {
+    const NAME: &str = "who_wakes_goes_ahead_of_a_long_queue";
+    if again::is_again(NAME) {
+        return rt0::run(sleepers_beside_a_queue);
+    }
+    let text = again::again(NAME, &[("GOMAXPROCS", "1")]);
+    let ran = text.lines().find_map(|l| l.strip_prefix("ran before the sleeper: "));
+    let ran: u64 = ran.and_then(|n| n.parse().ok()).expect("the child counts");
+    assert!(ran < JOBS / 2, "{ran} goroutines ran before the sleeper");
+}
+
+const JOBS: u64 = 200;
+
+fn sleepers_beside_a_queue() {
+    let compute = || {
+        let start = Instant::now();
+        while start.elapsed() < Duration::from_millis(1) {
+            std::hint::spin_loop();
+        }
+    };
+    let ran = Arc::new(AtomicU64::new(0));
+    let done = Arc::new(AtomicBool::new(false));
+    let jobs: Vec<_> = (0..JOBS)
+        .map(|_| {
+            let ran = Arc::clone(&ran);
+            rt0::go(move || {
+                compute();
+                ran.fetch_add(1, Ordering::SeqCst);
+            })
+        })
+        .collect();
+    rt0::time::sleep(Duration::from_millis(2));
+    println!("ran before the sleeper: {}", ran.load(Ordering::SeqCst));
+    let sleepers: Vec<_> = (0..3)
+        .map(|_| {
+            let done = Arc::clone(&done);
+            rt0::go(move || {
+                while !done.load(Ordering::SeqCst) {
+                    rt0::time::sleep(Duration::from_nanos(1));
+                    compute();
+                }
+            })
+        })
+        .collect();
+    jobs.into_iter().for_each(|job| job.join().expect("no panic"));
+    done.store(true, Ordering::SeqCst);
+    sleepers.into_iter().for_each(|sleeper| sleeper.join().expect("no panic"));
 }

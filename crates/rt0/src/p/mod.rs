@@ -17,6 +17,7 @@ use crate::m::M;
 use crate::malloc::blocks::Blocks;
 use crate::sched::runq::{Entry, RunQueue};
 use crate::time::batch::Batch;
+use crate::time::first::First;
 use crate::time::heap::Timers;
 use owner::Owner;
 use seen::Seen;
@@ -102,6 +103,7 @@ pub(crate) struct P {
     pub(crate) blocks: Blocks,
     /// The goroutines that timers readied last.
     pub(crate) batch: Batch,
+    pub(crate) first: First,
     pub(crate) status: AtomicU32,
     pub(crate) owner: Owner,
 
@@ -157,6 +159,7 @@ impl P {
             gfree: GFree::new(),
             blocks: Blocks::new(),
             batch: Batch::new(),
+            first: First::new(),
             status: AtomicU32::new(PStatus::Idle as u32),
             owner: Owner::new(),
             runq: RunQueue::new(),

@@ -157,6 +157,13 @@ fn put(pp: &'static P, entry: Entry<G>, place: Place) -> Put {
     pp.runq.put(entry, place, |batch| spill(pp, batch))
 }
 
+/// Moves the `n` oldest of the local queue behind the others. The caller owns `pp`.
+pub(crate) fn runq_rotate(pp: &'static P, n: usize) {
+    for entry in (0..n).map_while(|_| pp.runq.get_ring()) {
+        put(pp, entry, Place::Tail);
+    }
+}
+
 /// What a full ring hands over. Where most of it was run out of turn the rest stays here, behind
 /// the others: it would otherwise be claimed for the global queue, out of its joiner's reach.
 #[cold]

@@ -385,10 +385,15 @@ impl<T: 'static> RunQueue<T> {
     #[cfg(not(loom))]
     pub(crate) fn len(&self) -> usize {
         // ORDERING: a report; the words may be of different moments
-        let (h, t) = (self.head.load(Ordering::Relaxed), self.tail.load(Ordering::Relaxed));
-        // ORDERING: a report; the words may be of different moments
         let next = !self.runnext.load(Ordering::Relaxed).is_null();
-        t.wrapping_sub(h).min(LEN) as usize + usize::from(next)
+        self.ring_len() + usize::from(next)
+    }
+
+    /// Without `runnext`.
+    pub(crate) fn ring_len(&self) -> usize {
+        // ORDERING: a report; the words may be of different moments
+        let (h, t) = (self.head.load(Ordering::Relaxed), self.tail.load(Ordering::Relaxed));
+        t.wrapping_sub(h).min(LEN) as usize
     }
 
     /// Whether another M could take something without the courtesy wait for `runnext`.

@@ -6,6 +6,7 @@
 
 pub(crate) mod batch;
 pub(crate) mod fired;
+pub(crate) mod first;
 pub(crate) mod func;
 pub(crate) mod heap;
 mod timeout;
@@ -18,6 +19,7 @@ pub use timer::{Ticker, Timer};
 use crate::g::WaitReason;
 use crate::m::M;
 use crate::p::P;
+use crate::sched::global_queue::runq_rotate;
 use crate::sched::wait::{self, Wait, Why};
 use crate::sched::{p_of, wake::wakep};
 use crate::sys::nanotime;
@@ -67,15 +69,28 @@ pub(crate) fn check_timers(mp: &'static M, pp: &'static P) {
 /// Readies every sleeper of `from` that is due, on the P of `mp`, and fires timers.
 pub(crate) fn run_due(mp: &'static M, from: &'static P) {
     let mut due: [Option<Wait>; BATCH] = [None; BATCH];
+    let (pp, mut all) = (p_of(mp), 0);
     loop {
         let n = from.timers.take_due(from.id(), nanotime(), &mut due);
-        let woken = due[..n].iter().flatten().filter(|wait| wait.expire(p_of(mp))).count();
-        if woken > 0 && p_of(mp).batch.begin(woken) {
+        let woken = due[..n].iter().flatten().filter(|wait| wait.expire(pp)).count();
+        all += woken;
+        if woken > 0 && pp.batch.begin(woken) {
             wakep();
         }
         if n < BATCH {
-            return;
+            break;
         }
+    }
+    if all > 0 {
+        go_first(pp, all);
+    }
+}
+
+/// The last `woken` of the local queue go ahead of the others, if those would take long (first.rs).
+fn go_first(pp: &'static P, woken: usize) {
+    let others = pp.runq.ring_len().saturating_sub(woken);
+    if others > 0 && pp.first.goes(woken, others, pp.schedtick.get(), nanotime()) {
+        runq_rotate(pp, others);
     }
 }
 

@@ -48,6 +48,7 @@ const LAYERS: &[(&str, u32)] = &[
     ("m", 2),
     ("p", 2),
     ("time/batch", 2),
+    ("time/first", 2),
     ("time/heap", 2),
     ("arch", 2),
     // L3: what a goroutine stands on.
