@@ -81,6 +81,8 @@ pub(crate) struct Packet<T> {
     unobserved: Option<Arc<AtomicBool>>,
 }
 
+const _: () = assert!(shared::fits::<Packet<[usize; 3]>>(), "small results need no malloc");
+
 // SAFETY: JN1: the result crosses threads once, so `T: Send` is enough.
 unsafe impl<T: Send> Sync for Packet<T> {}
 // SAFETY: JN1: the result crosses threads once, so `T: Send` is enough.

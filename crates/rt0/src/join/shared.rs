@@ -31,7 +31,7 @@ unsafe impl<V: Send + Sync> Send for Shared<V> {}
 // SAFETY: SH1: both owners have `&V`, and the last one drops it, as with an Arc.
 unsafe impl<V: Send + Sync> Sync for Shared<V> {}
 
-const fn fits<V>() -> bool {
+pub(super) const fn fits<V>() -> bool {
     size_of::<Inner<V>>() <= BLOCK_BYTES && align_of::<Inner<V>>() <= BLOCK_ALIGN
 }
 
