@@ -435,6 +435,8 @@ fn check(part: &str, whole: &mut usize, unknown: &mut usize) {
         *unknown += 1;
         return;
     }
+    let waits = part.contains("\nwaits for ");
+    assert!(!waits || !header.contains("[run"), "torn: {part}");
     let functions = functions(part);
     if name == "resizer" || name == "short-lived" || name.is_empty() || functions.is_empty() {
         return; // of one that has not run yet there is nothing to see
@@ -443,7 +445,7 @@ fn check(part: &str, whole: &mut usize, unknown: &mut usize) {
     let at = functions.iter().position(|f| *f == own);
     assert!(at.is_some(), "torn: {part}");
     // The goroutine's closure: with line tables only, an inlined function has no path.
-    let is_root = |f: &&str| f.starts_with("dump::") || *f == "{closure#0}";
+    let is_root = |f: &&str| f.starts_with("dump::") || f.starts_with("{closure#");
     assert!(functions.last().is_some_and(is_root), "torn: {part}");
     *whole += 1;
 }

@@ -134,9 +134,10 @@ pub(super) fn goroutine(
     detail: Detail,
     patience: &mut Patience,
 ) -> core::result::Result<bool, core::fmt::Error> {
-    let mut snapshot = None;
+    let (mut snapshot, mut wait) = (None, None);
     let outcome = tool.goroutine(gp, patience, |gp, status| {
         snapshot = Some(Snapshot::of(gp, status));
+        wait = super::waits::Seen::of_g(gp).filter(|_| status == Status::Waiting as u32);
     });
     let Some(snapshot) = snapshot.filter(|_| outcome != Outcome::Gone) else { return Ok(false) };
     snapshot.header(out, detail)?;
@@ -146,7 +147,7 @@ pub(super) fn goroutine(
         print::stack(out, tool, detail)?;
     }
     snapshot.created_by(out)?;
-    super::waits::line(&mut &mut *out, gp)?;
+    super::waits::line(&mut &mut *out, wait)?;
     Ok(true)
 }
 

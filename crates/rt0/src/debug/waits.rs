@@ -270,8 +270,8 @@ impl fmt::Display for Seen {
 
 /// A line for the goroutine's part of a dump: what it waits for and who has it. Nothing if there is
 /// no such thing.
-pub(crate) fn line(out: &mut impl fmt::Write, gp: &'static G) -> fmt::Result {
-    match Seen::of_g(gp) {
+pub(crate) fn line(out: &mut impl fmt::Write, seen: Option<Seen>) -> fmt::Result {
+    match seen {
         Some(seen) if seen.on != 0 => writeln!(out, "{seen}"),
         _ => Ok(()),
     }
