@@ -75,7 +75,7 @@ impl Client {
         let (parts, body) = request.into_parts();
         let host = host(&parts.uri, &parts.method)?;
         let again = body.replay().filter(|_| parts.method.is_idempotent());
-        if let Some(kept) = self.pool.take(&host.key, again.is_some()) {
+        if let Some(kept) = self.pool.take(&host.key) {
             match self.exchange(kept, &parts, &host, body) {
                 Err(Failed::Stale(e)) => match again {
                     Some(bytes) => {
@@ -253,12 +253,12 @@ impl Pool {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// The one that was used last. Unless a request could be repeated, one that is known to have
-    /// ended is not returned.
-    fn take(&self, key: &str, may_be_stale: bool) -> Option<Input<Tcp>> {
+    /// The one that was used last. One that is known to have ended is not returned, nor one that
+    /// brought something unasked: it would be taken for the answer to the next request.
+    fn take(&self, key: &str) -> Option<Input<Tcp>> {
         loop {
             let (since, input) = self.lock().hosts.get_mut(key)?.pop()?;
-            if since.elapsed() < KEPT_FOR && (may_be_stale || is_silent(&input.source().0)) {
+            if since.elapsed() < KEPT_FOR && is_silent(&input.source().0) {
                 return Some(input);
             }
         }

@@ -52,6 +52,10 @@ pub(crate) fn request(text: &[u8]) -> Result<Option<RequestHead>, StatusCode> {
         Err(httparse::Error::TooManyHeaders) => {
             return Err(StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE);
         }
+        // Which one it is, is known at the end of the line.
+        Err(httparse::Error::Version) if !text.trim_ascii_start().contains(&b'\n') => {
+            return Ok(None);
+        }
         Err(httparse::Error::Version) if names_a_version(text) => {
             return Err(StatusCode::HTTP_VERSION_NOT_SUPPORTED);
         }

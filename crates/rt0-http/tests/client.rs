@@ -102,6 +102,35 @@ fn connections_that_cannot_be_used_again_are_not() {
     }
 }
 
+/// A second answer to one request comes when the connection has been kept already. Nobody asked for
+/// it, so it must not be taken for the answer to the next request.
+#[rt0::test]
+fn what_comes_unasked_is_no_answer() {
+    let listener = TcpListener::bind("127.0.0.1:0").expect("a free port");
+    let url = format!("http://{}", listener.local_addr().expect("it is bound"));
+    let client = Client::new();
+    let answer = |stream: &mut TcpStream, text: &str| {
+        let len = text.len();
+        write!(stream, "HTTP/1.1 200 OK\r\nContent-Length: {len}\r\n\r\n{text}")
+            .expect("connected");
+    };
+    let get = || {
+        let (client, url) = (client.clone(), url.clone());
+        rt0::go(move || client.get(&url).and_then(|response| response.into_body().text()))
+    };
+    let asking = get();
+    let (mut stream, _) = listener.accept().expect("the client connects");
+    read_until(&mut stream, "\r\n\r\n");
+    answer(&mut stream, "first");
+    assert_eq!(asking.join().expect("no panic").expect("answered"), "first");
+    answer(&mut stream, "unasked"); // loopback: it is there when the call returns
+    let asking = get();
+    let (mut fresh, _) = listener.accept().expect("the client connects again");
+    read_until(&mut fresh, "\r\n\r\n");
+    answer(&mut fresh, "second");
+    assert_eq!(asking.join().expect("no panic").expect("answered"), "second");
+}
+
 /// The server has ended the connection that was kept.
 #[rt0::test]
 fn what_may_be_repeated_is() {
