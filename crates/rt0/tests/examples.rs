@@ -7,6 +7,7 @@
 #[path = "examples/elf.rs"]
 mod elf;
 #[path = "examples/server.rs"]
+#[allow(dead_code, reason = "shared with tests/net_idle.rs, which uses all of it")]
 mod server;
 #[path = "examples/support.rs"]
 mod support;

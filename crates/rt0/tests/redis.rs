@@ -3,6 +3,7 @@
 #![forbid(unsafe_code)]
 
 #[path = "examples/server.rs"]
+#[allow(dead_code, reason = "shared with tests/net_idle.rs, which uses all of it")]
 mod server;
 #[path = "examples/support.rs"]
 #[allow(dead_code, reason = "shared with tests/examples.rs, which uses all of it")]

@@ -25,6 +25,10 @@ impl Server {
         Server(child, address)
     }
 
+    pub(crate) fn id(&self) -> u32 {
+        self.0.id()
+    }
+
     pub(crate) fn connect(&self) -> TcpStream {
         let stream = TcpStream::connect(&self.1).expect("it listens");
         stream.set_read_timeout(Some(Duration::from_secs(60))).expect("not zero");

@@ -1,0 +1,182 @@
+//! What others do to a server: they reset, say nothing, go in the middle, and come in numbers. Each
+//! is an error of its own connection, and nothing is left of it.
+
+mod again;
+#[path = "net/support.rs"]
+mod support;
+
+use again::{again, alone, is_again};
+use rt0::net::{Shutdown, SocketAddr, TcpListener, TcpStream};
+use rt0::time::{Duration, Instant, sleep};
+use std::fs::{File, OpenOptions};
+use std::io::{self, ErrorKind, Read, Write};
+use std::sync::Arc;
+use support::{local, pair};
+
+/// What is open, but for what sysmon reads at times.
+fn open_files() -> Vec<String> {
+    let fds = std::fs::read_dir("/proc/self/fd").expect("procfs is mounted").flatten();
+    let links = fds.filter_map(|fd| std::fs::read_link(fd.path()).ok());
+    let mut names: Vec<_> = links.map(|link| link.to_string_lossy().into_owned()).collect();
+    names.retain(|name| !name.starts_with("/proc/"));
+    names.sort();
+    names
+}
+
+fn settles(what: &str, done: impl Fn() -> bool) {
+    let end = Instant::now() + Duration::from_secs(60);
+    while !done() {
+        assert!(
+            Instant::now() < end,
+            "{what}: {} goroutines, {:?}",
+            rt0::num_goroutine(),
+            open_files()
+        );
+        sleep(Duration::from_millis(1));
+    }
+}
+
+/// Echoes, and ends connections that say nothing for a while.
+fn serve(listener: &TcpListener) {
+    while let Ok((mut stream, _)) = listener.accept() {
+        drop(rt0::go(move || -> io::Result<()> {
+            stream.set_read_timeout(Some(Duration::from_millis(50)))?;
+            stream.set_write_timeout(Some(Duration::from_millis(50)))?;
+            let mut buf = [0; 4096];
+            loop {
+                match stream.read(&mut buf)? {
+                    0 => return Ok(()),
+                    n => stream.write_all(&buf[..n])?,
+                }
+            }
+        }));
+    }
+}
+
+fn misbehave(how: usize, addr: SocketAddr) -> io::Result<()> {
+    let mut stream = TcpStream::connect(addr)?;
+    let reset = |stream: &TcpStream| stream.set_linger(Some(Duration::ZERO));
+    match how % 6 {
+        0 => reset(&stream), // at once
+        1 => {
+            stream.write_all(&[b'x'; 3000])?;
+            reset(&stream) // in the middle of the answer
+        }
+        2 => {
+            stream.shutdown(Shutdown::Write)?;
+            stream.read_to_end(&mut Vec::new()).map(drop)
+        }
+        3 => stream.write_all(&[b'x'; 3000]), // and does not read
+        4 => stream.read(&mut [0]).map(drop), // says nothing: the server ends it
+        _ => {
+            // Sends for as long as it can, and never reads.
+            while stream.write_all(&[b'x'; 64 << 10]).is_ok() {}
+            Ok(())
+        }
+    }
+}
+
+#[test]
+fn crowds_that_misbehave_leave_nothing_behind() {
+    alone("crowds_that_misbehave_leave_nothing_behind", || {
+        rt0::run(|| {
+            let (listener, addr) = local();
+            let listener = Arc::new(listener);
+            let serving = {
+                let listener = Arc::clone(&listener);
+                rt0::go(move || serve(&listener))
+            };
+            let round = |each: usize| {
+                rt0::scope(|s| {
+                    for who in 0..24 {
+                        s.go(move || {
+                            for i in 0..each {
+                                // Whatever becomes of it, it is an error at most.
+                                let _ = misbehave(who + i, addr);
+                            }
+                        });
+                    }
+                });
+                settles("a round", || rt0::num_goroutine() == 2);
+            };
+            round(2); // opens what stays open
+            let before = open_files();
+            round(30);
+            settles("descriptors", || open_files() == before);
+            let mut stream = TcpStream::connect(addr).expect("it still listens");
+            stream.write_all(b"hello").expect("connected");
+            let mut buf = [0; 5];
+            stream.read_exact(&mut buf).expect("it still answers");
+            assert_eq!(&buf, b"hello");
+            drop(stream);
+            listener.close();
+            serving.join().expect("no panic");
+            settles("the end", || rt0::num_goroutine() == 1);
+        });
+    });
+}
+
+/// With SIGPIPE's default action too, which std's start takes away and a program may restore.
+#[test]
+fn writing_to_nobody_is_an_error_and_no_signal() {
+    let name = "writing_to_nobody_is_an_error_and_no_signal";
+    if !is_again(name) {
+        again(name, &[]);
+        return;
+    }
+    rt0::run(|| {
+        restore_sigpipe();
+        let gone = |e: io::Error| {
+            assert!(matches!(e.kind(), ErrorKind::BrokenPipe | ErrorKind::ConnectionReset), "{e}");
+        };
+        let reset = || {
+            let (client, server) = pair();
+            server.set_linger(Some(Duration::ZERO)).expect("a socket");
+            drop(server);
+            client
+        };
+        let mut client = reset();
+        (0..3).for_each(|_| gone(client.write(b"x").expect_err("nobody reads")));
+        let slices = [io::IoSlice::new(b"x")];
+        gone(reset().write_vectored(&slices).expect_err("nobody reads"));
+        let (mut a, b) = rt0::net::UnixStream::pair().expect("a pair");
+        drop(b);
+        (0..3).for_each(|_| gone(a.write(b"x").expect_err("nobody reads")));
+    });
+}
+
+#[allow(unsafe_code, reason = "std has no door to it")]
+fn restore_sigpipe() {
+    // SAFETY: the default action is no code of ours.
+    unsafe { libc::signal(libc::SIGPIPE, libc::SIG_DFL) };
+}
+
+/// std's start ignores SIGPIPE, so what the kernel copies ends with an error too.
+#[rt0::test]
+fn copying_to_nobody_is_an_error() {
+    let large = vec![b'x'; 4 << 20];
+    let path = std::env::temp_dir().join(format!("rt0-copying-{}", std::process::id()));
+    std::fs::write(&path, &large).expect("a file");
+    let mut file = File::open(&path).expect("a file");
+    std::fs::remove_file(&path).expect("ours");
+    let (mut client, server) = pair();
+    server.set_linger(Some(Duration::ZERO)).expect("a socket");
+    let closing = rt0::go(move || {
+        (&server).read_exact(&mut [0; 1000]).expect("it comes");
+        drop(server);
+    });
+    let e = rt0::io::copy(&mut file, &mut client).expect_err("nobody reads the rest");
+    assert!(matches!(e.kind(), ErrorKind::BrokenPipe | ErrorKind::ConnectionReset), "{e}");
+    closing.join().expect("no panic");
+}
+
+#[rt0::test]
+fn a_full_disk_is_an_error() {
+    let mut full = OpenOptions::new().write(true).open("/dev/full").expect("it is there");
+    assert_eq!(full.write(b"x").expect_err("full").kind(), ErrorKind::StorageFull);
+    let (mut client, mut server) = pair();
+    server.write_all(&[b'x'; 100_000]).expect("room");
+    drop(server);
+    let e = rt0::io::copy(&mut client, &mut full).expect_err("full");
+    assert_eq!(e.kind(), ErrorKind::StorageFull);
+}
