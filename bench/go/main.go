@@ -19,6 +19,8 @@ var benches = map[string]func(args) *took{
 	"spawn_tree":      spawnTree,
 	"fib":             fibBench,
 	"tcp_echo":        tcpEcho,
+	"http_raw":        httpRaw,
+	"http_lib":        httpLib,
 	"yield_pair":      func(a args) *took { return yield(a, 2) },
 	"yield_many":      func(a args) *took { return yield(a, 1000) },
 	"chan_pingpong":   chanPingpong,

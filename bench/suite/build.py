@@ -38,7 +38,8 @@ def versions():
     """What is compared, by runtime or crate."""
     lock = (BENCH / "Cargo.lock").read_text()
     found = {"go": GO_VERSION}
-    for crate in ("rt0", "tokio", "smol", "may", "crossbeam-channel", "flume", "kanal"):
+    for crate in ("rt0", "tokio", "smol", "may", "crossbeam-channel", "flume", "kanal", "httparse",
+                  "hyper", "axum"):
         found[crate] = re.search(rf'name = "{crate}"\nversion = "([^"]+)"', lock)[1]
     return found
 

@@ -66,6 +66,41 @@ def program(command, limit):
     return result
 
 
+def server(command, load, limit):
+    """The figures that `load` has of the server `command`; as `program`. Each has a CPU of its own."""
+    own, *others = sorted(os.sched_getaffinity(0))
+    noise = Noise()
+    process = subprocess.Popen(
+        command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL,
+        text=True, preexec_fn=lambda: prepare({own}),
+    )
+    try:
+        said = process.stdout.readline()
+        if not said.startswith("listening on "):
+            code = process.wait(limit)
+            return None if code == 3 else {"failed": why_failed(code, said)}
+        port = said.rsplit(":")[-1].strip()
+        done = subprocess.run(
+            [*load, f"port={port}", f"pid={process.pid}"], capture_output=True, text=True,
+            timeout=limit, preexec_fn=lambda: prepare(set(others[:1]) or {own}),
+        )
+    except subprocess.TimeoutExpired:
+        return {"failed": f"no end after {limit:.0f} s"}
+    finally:
+        process.kill()
+        process.wait()
+    if done.returncode != 0:
+        return {"failed": why_failed(done.returncode, done.stderr)}
+    return json.loads(done.stdout) | {"noise": noise.share()}
+
+
+def prepare(cpus):
+    """In a child: these CPUs, and as many files as may be."""
+    os.sched_setaffinity(0, cpus)
+    _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
+
+
 def why_failed(code, err):
     lines = [line for line in err.splitlines() if line.strip()] or ["nothing on stderr"]
     why = next((line for line in lines if "rror" in line or "panic" in line), lines[-1])

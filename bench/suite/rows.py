@@ -1,7 +1,6 @@
 """The rows of the table: which benchmark, how much of it, and what its figures are.
 
-A row of another kind (a server and its load generator, say) is one more class with `name`,
-`metrics`, `has` and `run`.
+A row of another kind is one more class with `name`, `metrics`, `has` and `run`.
 """
 
 from dataclasses import dataclass, field
@@ -12,12 +11,15 @@ RUNTIMES = ("rt0", "go", "tokio", "smol", "may")
 THREADS = ("threads+crossbeam", "threads+flume", "threads+kanal")
 CRATES = ("tokio+flume", "tokio+kanal", *THREADS)
 """Channels of other crates, between tasks or threads."""
-PEERS = (*RUNTIMES, *CRATES, "plain")
-"""In the order of the columns. `plain` is Rust without any runtime."""
+LIBRARIES = ("tokio+httparse", "tokio+hyper", "tokio+axum")
+"""What answers HTTP between tasks."""
+PEERS = (*RUNTIMES, *CRATES, *LIBRARIES, "epoll", "plain")
+"""In the order of the columns. `plain` is Rust without any runtime, and so is `epoll`."""
 
 NS_PER_OP = ("ns_per_op", "cpu_ns_per_op")
 LATENESS = ("p50_us", "p99_us", "max_us", "cpu_ms")
 WAKES = ("p50_us", "p99_us", "max_us")
+HTTP = ("request_ns", "request_p99_us", "request_user_ns")
 MEMORY = ("bytes_per_g", "pte_bytes_per_g", "ns_per_op", "wake_ns_per_g")
 
 
@@ -116,6 +118,33 @@ CURVES = (
           "A message, four producers and four consumers, ns", n=1_000_000),
 )
 
+
+@dataclass(frozen=True)
+class Http:
+    """A server on one CPU, and so many connections from another, each with a request under way."""
+
+    name: str
+    bench: str
+    connections: int
+    peers: tuple[str, ...]
+    metrics: tuple[str, ...] = HTTP
+
+    def has(self, peer, args):
+        return peer in self.peers
+
+    def run(self, peer, args):
+        """One result, or None where the program lacks the benchmark."""
+        runtime, plus, library = peer.partition("+")
+        server, = build.program(runtime)
+        which = [f"lib={library}"] if plus else []
+        ms = 500 if args.quick else 2000
+        return measure.server(
+            [server, self.bench, str(self.connections), "workers=1", *which],
+            [*build.program("epoll"), "load", str(self.connections), f"ms={ms}"],
+            args.limit,
+        )
+
+
 # may gives a coroutine a mapping and a guard page of its own, and Linux allows 65,530 mappings.
 # Threads take microseconds where tasks take nanoseconds.
 ROWS = (
@@ -136,6 +165,10 @@ ROWS = (
           also=THREADS, less=dict.fromkeys(THREADS, 20_000)),
     Bench("mutex", "mutex", 8_000_000, 1_000_000),
     Bench("tcp_echo", "tcp_echo", 640_000, 64_000),
+    Http("http_raw 64", "http_raw", 64, (*RUNTIMES, "epoll")),
+    Http("http_raw 1000", "http_raw", 1000, (*RUNTIMES, "epoll")),
+    Http("http_lib 64", "http_lib", 64, ("rt0", "go", "may", *LIBRARIES)),
+    Http("http_lib 1000", "http_lib", 1000, ("rt0", "go", "may", *LIBRARIES)),
     Bench("parked_mem", "parked_mem", 100_000, 30_000, MEMORY, less={"may": 30_000}),
     Bench("parked_mem 1M", "parked_mem", 1_000_000, 0, MEMORY, less={"may": 0}),
     Bench("timers", "timers", 100_000, 20_000, LATENESS, less={"may": 30_000}),

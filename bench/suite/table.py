@@ -24,6 +24,9 @@ LABELS = {
     "p99_us": "late p99 µs",
     "max_us": "late max µs",
     "cpu_ms": "CPU ms",
+    "request_ns": "ns",
+    "request_p99_us": "p99 µs",
+    "request_user_ns": "server's user ns",
 }
 
 
@@ -36,9 +39,10 @@ def show(path):
         runs.setdefault((result["row"], result["as"]), []).append(result)
         metrics[result["row"]] = result["metrics"]
     of_crates = {row for row, who in runs if who in CRATES}
+    kinds = {row: "http" if row.startswith("http_") else row in of_crates for row in metrics}
     tables = [
-        grid(runs, {row: of for row, of in metrics.items() if (row in of_crates) == crates}, session)
-        for crates in (False, True)
+        grid(runs, {row: of for row, of in metrics.items() if kinds[row] == kind}, session)
+        for kind in (False, True, "http")
     ]
     print("\n\n".join(filter(None, tables)))
     footnotes(runs)

@@ -5,6 +5,7 @@
 //! measurement is of it ([`Ticker`], [`burn_until`], [`block_for`]).
 
 mod args;
+pub mod http;
 mod report;
 mod work;
 

@@ -2,6 +2,7 @@
 //! many idle coroutines are kept (may's default is 1000).
 
 mod chan;
+mod http;
 mod lock;
 mod park;
 mod spawn;
@@ -39,6 +40,8 @@ fn bench(args: &Args) -> Took {
         "chan_mpmc" => chan::mpmc(args),
         "chan_prime" => chan::prime(args),
         "mutex" => lock::mutex(args.n),
+        "http_raw" => http::raw().expect("the loopback device works"),
+        "http_lib" => http::library().expect("the loopback device works"),
         "parked_mem" => park::memory(args.n),
         "timers" => time::timers(args.n),
         "sleep_100us" => time::sleeps(args.n),

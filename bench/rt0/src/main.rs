@@ -1,6 +1,7 @@
 //! The benchmarks on rt0: `bench-rt0 BENCH N [workers=W] [key=value ...]`.
 
 mod chan;
+mod http;
 mod lock;
 mod net;
 mod park;
@@ -34,6 +35,8 @@ fn bench(args: &Args) -> Took {
         "select" => chan::select(args),
         "mutex" => lock::mutex(args.n),
         "tcp_echo" => net::tcp_echo(args.n).expect("the loopback device works"),
+        "http_raw" => http::raw().expect("the loopback device works"),
+        "http_lib" => http::library().expect("the loopback device works"),
         "parked_mem" => park::memory(args.n),
         "timers" => time::timers(args.n),
         "wake_busy" => wake::wake_busy(args.n),

@@ -1,6 +1,7 @@
 //! The benchmarks on smol: `bench-smol BENCH N [workers=W] [key=value ...]`.
 
 mod chan;
+mod http;
 mod lock;
 mod park;
 mod spawn;
@@ -36,6 +37,7 @@ async fn bench(args: &Args) -> Took {
         "chan_prime" => chan::prime(args).await,
         "select" => chan::select(args).await,
         "mutex" => lock::mutex(args.n).await,
+        "http_raw" => http::raw().await.expect("the loopback device works"),
         "parked_mem" => park::memory(args.n).await,
         "timers" => time::timers(args.n).await,
         "wake_busy" => wake::wake_busy(args.n).await,

@@ -2,6 +2,7 @@
 //! has the channels that the tasks use, `flume` or `kanal`; tokio's own if not given.
 
 mod chan;
+mod http;
 mod lock;
 mod net;
 mod park;
@@ -40,6 +41,7 @@ async fn bench(args: &Args) -> Took {
         bench if bench.starts_with("chan_") || bench == "select" => chan::bench(args).await,
         "mutex" => lock::mutex(args.n).await,
         "tcp_echo" => net::tcp_echo(args.n).await.expect("the loopback device works"),
+        "http_raw" | "http_lib" => http::serve(args).await.expect("the loopback device works"),
         "parked_mem" => park::memory(args.n).await,
         "timers" => time::timers(args.n).await,
         "wake_busy" => wake::wake_busy(args.n).await,
