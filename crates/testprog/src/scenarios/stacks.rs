@@ -64,8 +64,17 @@ fn fault() -> u8 {
     unsafe { p.read_volatile() }
 }
 
+/// The report is to show main where it waits.
+fn when_main_waits<T>(f: impl FnOnce() -> T) -> T {
+    use rt0::debug::{Party, waits};
+    while !waits().iter().any(|w| w.party == Party::Goroutine(1) && w.reason == "join") {
+        rt0::time::sleep(Duration::from_millis(1));
+    }
+    f()
+}
+
 fn segfault() -> ExitCode {
-    let _ = rt0::go(|| black_box(fault())).join();
+    let _ = rt0::go(|| black_box(when_main_waits(fault))).join();
     DONE
 }
 
@@ -90,7 +99,7 @@ fn divide(by: u64) -> u64 {
 }
 
 fn divide_by_zero() -> ExitCode {
-    let h = rt0::Builder::new().name("divider").go(|| divide(black_box(0)));
+    let h = rt0::Builder::new().name("divider").go(|| when_main_waits(|| divide(black_box(0))));
     let _ = h.map(rt0::JoinHandle::join);
     DONE
 }
