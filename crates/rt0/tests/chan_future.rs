@@ -3,6 +3,7 @@
 #![allow(clippy::disallowed_types, reason = "a test's own wakers")]
 
 mod again;
+mod wakers;
 
 use rt0::chan::{RecvError, after, bounded, never, tick, unbounded};
 use rt0::future::{block_on, spawn_future};
@@ -11,31 +12,12 @@ use std::collections::BTreeSet;
 use std::future::Future;
 use std::pin::pin;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
-use std::task::{Context, Poll, Wake, Waker};
+use std::task::{Context, Poll};
+use wakers::counting;
 
 #[test]
 fn on_other_numbers_of_ps() {
     again::on_ps(&[1, 2, 8]);
-}
-
-struct Counts(AtomicUsize);
-
-impl Counts {
-    fn get(&self) -> usize {
-        self.0.load(Ordering::SeqCst)
-    }
-}
-
-impl Wake for Counts {
-    fn wake(self: Arc<Self>) {
-        self.0.fetch_add(1, Ordering::SeqCst);
-    }
-}
-
-fn counting() -> (Arc<Counts>, Waker) {
-    let counts = Arc::new(Counts(AtomicUsize::new(0)));
-    (Arc::clone(&counts), counts.into())
 }
 
 #[rt0::test]

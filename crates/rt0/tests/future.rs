@@ -2,15 +2,18 @@
 
 #![allow(clippy::disallowed_types, reason = "a test's own executor and wakers")]
 
+mod wakers;
+
 use rt0::future::{block_on, spawn_future};
 use std::cell::Cell;
 use std::future::{Future, IntoFuture, poll_fn};
 use std::pin::{Pin, pin};
 use std::rc::Rc;
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
-use std::task::{Context, Poll, Wake, Waker};
+use std::task::{Context, Poll, Waker};
 use std::time::Duration;
+use wakers::counting;
 
 /// Ready when `set` was called.
 #[derive(Default)]
@@ -38,19 +41,6 @@ impl Flag {
         })
         .await;
     }
-}
-
-struct Counts(AtomicUsize);
-
-impl Wake for Counts {
-    fn wake(self: Arc<Self>) {
-        self.0.fetch_add(1, Ordering::SeqCst);
-    }
-}
-
-fn counting() -> (Arc<Counts>, Waker) {
-    let counts = Arc::new(Counts(AtomicUsize::new(0)));
-    (Arc::clone(&counts), counts.into())
 }
 
 #[rt0::test]
@@ -144,10 +134,10 @@ fn a_join_future_tells_its_last_waker() {
     assert!(fut.as_mut().poll(&mut Context::from_waker(&first_waker)).is_pending());
     assert!(fut.as_mut().poll(&mut Context::from_waker(&last_waker)).is_pending());
     go.store(true, Ordering::Release);
-    while last.0.load(Ordering::SeqCst) == 0 {
+    while last.get() == 0 {
         rt0::gosched();
     }
-    assert_eq!(first.0.load(Ordering::SeqCst), 0);
+    assert_eq!(first.get(), 0);
     let ready = fut.as_mut().poll(&mut Context::from_waker(&last_waker));
     assert!(matches!(ready, Poll::Ready(Ok(9))));
     drop(first_waker);

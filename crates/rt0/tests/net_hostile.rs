@@ -11,17 +11,7 @@ use rt0::time::{Duration, Instant, sleep};
 use std::fs::{File, OpenOptions};
 use std::io::{self, ErrorKind, Read, Write};
 use std::sync::Arc;
-use support::{local, pair};
-
-/// What is open, but for what sysmon reads at times.
-fn open_files() -> Vec<String> {
-    let fds = std::fs::read_dir("/proc/self/fd").expect("procfs is mounted").flatten();
-    let links = fds.filter_map(|fd| std::fs::read_link(fd.path()).ok());
-    let mut names: Vec<_> = links.map(|link| link.to_string_lossy().into_owned()).collect();
-    names.retain(|name| !name.starts_with("/proc/"));
-    names.sort();
-    names
-}
+use support::{local, open_files, pair};
 
 fn settles(what: &str, done: impl Fn() -> bool) {
     let end = Instant::now() + Duration::from_secs(60);

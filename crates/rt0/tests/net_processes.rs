@@ -10,20 +10,10 @@ use rt0::net::TcpStream;
 use rt0::time::{Duration, sleep};
 use std::io::{ErrorKind, Read, Write};
 use std::process::Command;
-use support::{cpu_ticks, local, pair, silent};
+use support::{cpu_ticks, local, open_files, pair, silent};
 
 fn descriptors() -> usize {
     std::fs::read_dir("/proc/self/fd").expect("procfs is mounted").count()
-}
-
-/// What is open, but for what sysmon reads at times.
-fn open_files() -> Vec<String> {
-    let fds = std::fs::read_dir("/proc/self/fd").expect("procfs is mounted").flatten();
-    let links = fds.filter_map(|fd| std::fs::read_link(fd.path()).ok());
-    let mut names: Vec<_> = links.map(|link| link.to_string_lossy().into_owned()).collect();
-    names.retain(|name| !name.starts_with("/proc/"));
-    names.sort();
-    names
 }
 
 /// Waits for a descriptor, which opens the poll set and its eventfd for good.

@@ -3,32 +3,20 @@
 #![allow(clippy::disallowed_types, reason = "a test's own wakers")]
 
 mod again;
+mod wakers;
 
 use rt0::future::block_on;
 use rt0::io::{ErrorKind, Polled, Read, Write};
 use rt0::net::{TcpListener, TcpStream, UnixStream};
 use std::future::poll_fn;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
-use std::task::{Context, Poll, Wake, Waker};
+use std::task::{Context, Poll};
 use std::time::{Duration, Instant};
+use wakers::{Counts, counting};
 
 #[test]
 fn on_other_numbers_of_ps() {
     again::on_ps(&[1, 2, 8]);
-}
-
-struct Counts(AtomicUsize);
-
-impl Wake for Counts {
-    fn wake(self: Arc<Self>) {
-        self.0.fetch_add(1, Ordering::SeqCst);
-    }
-}
-
-fn counting() -> (Arc<Counts>, Waker) {
-    let counts = Arc::new(Counts(AtomicUsize::new(0)));
-    (Arc::clone(&counts), counts.into())
 }
 
 fn tcp() -> (TcpStream, TcpStream) {
@@ -38,7 +26,7 @@ fn tcp() -> (TcpStream, TcpStream) {
 }
 
 fn wait_for(counts: &Counts, n: usize) {
-    while counts.0.load(Ordering::SeqCst) < n {
+    while counts.get() < n {
         rt0::time::sleep(Duration::from_micros(100));
     }
 }
@@ -103,12 +91,12 @@ fn the_last_waker_is_woken_once() {
     }
     b.write_all(b"x").expect("connected");
     wait_for(&last, 1);
-    assert_eq!(first.0.load(Ordering::SeqCst), 0);
+    assert_eq!(first.get(), 0);
     let polled = a.poll_read(&mut Context::from_waker(&two), &mut buf);
     assert!(matches!(polled, Poll::Ready(Ok(1))), "{polled:?}");
     drop((one, two, a));
     assert_eq!((Arc::strong_count(&first), Arc::strong_count(&last)), (1, 1), "a waker is kept");
-    assert_eq!(last.0.load(Ordering::SeqCst), 1);
+    assert_eq!(last.get(), 1);
 }
 
 #[rt0::test]

@@ -42,3 +42,13 @@ pub(crate) fn cpu_ticks() -> u64 {
     let fields: Vec<&str> = after.split_whitespace().collect();
     fields[11].parse::<u64>().expect("a number") + fields[12].parse::<u64>().expect("a number")
 }
+
+/// What is open, but for what sysmon reads at times.
+pub(crate) fn open_files() -> Vec<String> {
+    let fds = std::fs::read_dir("/proc/self/fd").expect("procfs is mounted").flatten();
+    let links = fds.filter_map(|fd| std::fs::read_link(fd.path()).ok());
+    let mut names: Vec<_> = links.map(|link| link.to_string_lossy().into_owned()).collect();
+    names.retain(|name| !name.starts_with("/proc/"));
+    names.sort();
+    names
+}
