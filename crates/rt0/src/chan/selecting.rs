@@ -164,8 +164,11 @@ impl<T> Shared<T> {
         true
     }
 
-    /// Takes it out, if nobody has.
+    /// Takes it out, if nobody has. The wait is over.
     pub(crate) fn unregister(&self, here: &Here, e: &Entry<Wait>, line: Line) {
+        if e.outcome() != Outcome::Waiting {
+            return; // who claims an entry takes it out first
+        }
         let mut inner = self.lock(here);
         let core = &mut inner.core;
         let queue = match line {
