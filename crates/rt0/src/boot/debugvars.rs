@@ -7,13 +7,14 @@
 use crate::debug::vars::{Traceback, Var, get, set_traceback_env};
 
 /// Go: dbgvars.
-fn dbgvars() -> [(&'static [u8], &'static Var); 12] {
+fn dbgvars() -> [(&'static [u8], &'static Var); 13] {
     [
         (b"inittrace", &get().inittrace),
         (b"tracebackancestors", &get().tracebackancestors),
         (b"randseed", &get().randseed),
         (b"tlsmode", &get().tlsmode),
         (b"stackguard", &get().stackguard),
+        (b"waitminute", &get().waitminute),
         (b"asyncpreemptoff", &get().asyncpreemptoff),
         (b"schedtrace", &get().schedtrace),
         (b"scheddetail", &get().scheddetail),
@@ -32,6 +33,9 @@ pub(crate) fn parsedebugvars() {
     }
     if let Some(v) = super::env::gogetenv(b"GODEBUG") {
         parsegodebug(v);
+    }
+    if get().tracebackancestors.get() > 0 {
+        crate::g::extras::will_inherit();
     }
     if let Some(v) = super::env::gogetenv(b"GOTRACEBACK") {
         set_traceback_env(Traceback::parse(v, atoi(v)));

@@ -72,16 +72,17 @@ impl Dump {
     /// One JSON object for each goroutine or group, each on a line of its own.
     ///
     /// Its members: `count` and `ids` (of a group: how many, and the first ten) or `id`; `name`,
-    /// `state`, `locked`, `created_by` (`goroutine`, `file`, `line`), `ancestors`, and `frames`
-    /// (`function`, `file`, `line`, `pc`), the innermost first. What is not known is left out.
+    /// `state`, `locked`, `minutes` (for how long it has been waiting), `labels`, `created_by`
+    /// (`goroutine`, `file`, `line`), `ancestors`, and `frames` (`function`, `file`, `line`, `pc`),
+    /// the innermost first. What is not known is left out.
     pub fn json(mut self, yes: bool) -> Dump {
         self.json = yes;
         self
     }
 
-    /// Goroutines with the same stack, state and creation site are shown once, with their number,
-    /// the largest group first. Memory grows with the number of different stacks. Go: the goroutine
-    /// profile with debug=1.
+    /// Goroutines with the same stack, state, labels and creation site are shown once, with their
+    /// number, the largest group first. Memory grows with the number of different stacks. Go: the
+    /// goroutine profile with debug=1.
     pub fn grouped(mut self, yes: bool) -> Dump {
         self.grouped = yes;
         self
@@ -105,12 +106,13 @@ impl Dump {
     fn write_at(&self, to: &mut dyn Write, [pc, sp, bp]: [usize; 3]) -> io::Result<()> {
         let at = Registers { pc, sp, bp };
         let detail = if self.system { Detail::System } else { Detail::Program };
-        let mut to = Adapter { to, error: None };
+        let mut to = Adapter { to, error: None, buffer: Vec::with_capacity(Adapter::ROOM) };
         let done = match (self.grouped, self.json) {
             (true, is_json) => super::groups::write(&mut to, at, detail, is_json),
             (false, true) => json::all(&mut to, at, detail),
             (false, false) => all(&mut to, at, detail),
         };
+        let done = done.and_then(|()| to.flush());
         match (to.error, done) {
             (Some(e), _) => Err(e),
             (None, Ok(())) => Ok(()),
@@ -119,18 +121,35 @@ impl Dump {
     }
 }
 
-/// Passes text on to a writer, and keeps its error.
+/// Passes text on to a writer, much at a time, and keeps its error.
 struct Adapter<'a> {
     to: &'a mut dyn Write,
     error: Option<io::Error>,
+    buffer: Vec<u8>,
+}
+
+impl Adapter<'_> {
+    const ROOM: usize = 16 << 10;
+
+    fn flush(&mut self) -> fmt::Result {
+        let written = self.to.write_all(&self.buffer);
+        self.buffer.clear();
+        written.map_err(|e| {
+            self.error = Some(e);
+            fmt::Error
+        })
+    }
 }
 
 impl fmt::Write for Adapter<'_> {
     fn write_str(&mut self, s: &str) -> fmt::Result {
-        self.to.write_all(s.as_bytes()).map_err(|e| {
-            self.error = Some(e);
-            fmt::Error
-        })
+        for part in s.as_bytes().chunks(Self::ROOM) {
+            if self.buffer.len() + part.len() > Self::ROOM {
+                self.flush()?;
+            }
+            self.buffer.extend_from_slice(part);
+        }
+        Ok(())
     }
 }
 

@@ -4,10 +4,12 @@
 //! `tracebackothers`. No allocation and no locks: this runs on g0, in signal handlers and under
 //! runtime locks, with other threads held wherever they were.
 
+use super::labels::Copied;
 use super::print::{self, Detail, Lossy};
 use super::stacks::{Outcome, Patience, Tool};
 use super::uncaught::Uncaught;
-use crate::g::{Ancestor, G, MAX_ANCESTORS, Status};
+use crate::g::extras::{Ancestor, MAX_ANCESTORS};
+use crate::g::{G, Status};
 use crate::sys::stderr::Line;
 use core::fmt::{Result, Write};
 use core::panic::Location;
@@ -18,7 +20,10 @@ pub(super) struct Snapshot {
     pub(super) id: u64,
     pub(super) gp: &'static G,
     pub(super) state: &'static str,
+    /// For how long it waits, if that is known.
+    pub(super) minutes: Option<u64>,
     pub(super) is_locked: bool,
+    pub(super) labels: Copied,
     pub(super) has_name: bool,
     name: Line<128>,
     m: Option<&'static crate::m::M>,
@@ -33,6 +38,8 @@ impl Snapshot {
             id: gp.goid.get(),
             gp,
             state: state_text(gp, status),
+            minutes: crate::sched::ages::minutes(gp, status, crate::sys::nanotime()),
+            labels: Copied::none(),
             is_locked: gp.lockedm.get().is_some() || crate::sched::lock_os_thread::in_init(gp),
             has_name: false,
             name: Line::new(),
@@ -45,6 +52,9 @@ impl Snapshot {
             if let Some(name) = &e.name {
                 snapshot.has_name = true;
                 let _ = snapshot.name.write_str(name); // the rest of a long one is cut off
+            }
+            if let Some(labels) = &e.labels {
+                snapshot.labels = Copied::of(labels);
             }
             snapshot.ancestors = e.ancestors;
         });
@@ -71,10 +81,13 @@ impl Snapshot {
             }
         }
         write!(out, " [{}", self.state)?;
+        if let Some(minutes) = self.minutes.filter(|n| *n > 0) {
+            write!(out, ", {minutes} minutes")?;
+        }
         if self.is_locked {
             out.write_str(", locked to thread")?;
         }
-        out.write_str("]")?;
+        write!(out, "]{}", self.labels)?;
         if self.has_name {
             write!(out, " {:?}", Quoted(self.name()))?;
         }
@@ -99,7 +112,7 @@ impl Snapshot {
 }
 
 /// A text in quotes, escaped as Rust does.
-struct Quoted<'a>(Lossy<'a>);
+pub(super) struct Quoted<'a>(pub(super) Lossy<'a>);
 
 impl core::fmt::Debug for Quoted<'_> {
     fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> Result {
@@ -223,6 +236,9 @@ pub(super) fn panicked(
     detail: Detail,
 ) -> Result {
     write!(out, "\ngoroutine {} [running]", who.id)?;
+    if let Some(gp) = who.gp {
+        write!(out, "{}", Snapshot::running(gp).labels)?;
+    }
     if let Some(name) = who.name {
         write!(out, " {name:?}")?;
     }

@@ -1,4 +1,4 @@
-//! Goroutines with equal stacks, counted. See [`super::Dump::grouped`].
+//! Goroutines with equal stacks, counted; the longest wait is shown. See [`super::Dump::grouped`].
 //!
 //! Go: pprof.go `writeGoroutine` with debug=1, `countProfile`. In user context: it allocates.
 
@@ -19,6 +19,7 @@ const SHOWN_IDS: usize = 10;
 struct Key {
     state: &'static str,
     is_locked: bool,
+    labels: Vec<u8>,
     created: Option<&'static Location<'static>>,
     addresses: Vec<usize>,
 }
@@ -86,10 +87,11 @@ fn add(
     let key = Key {
         state: snapshot.state,
         is_locked: snapshot.is_locked,
+        labels: snapshot.labels.bytes().to_vec(),
         created: snapshot.created,
         addresses: shown.0,
     };
-    let id = snapshot.id;
+    let (id, minutes) = (snapshot.id, snapshot.minutes);
     let group = groups.entry(key).or_insert_with(|| Group {
         count: 0,
         ids: Vec::new(),
@@ -97,6 +99,7 @@ fn add(
         stack: Box::new(tool.stack),
     });
     group.count += 1;
+    group.first.minutes = group.first.minutes.max(minutes);
     if group.ids.len() < SHOWN_IDS {
         group.ids.push(id);
     }

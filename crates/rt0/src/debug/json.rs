@@ -43,6 +43,16 @@ pub(super) fn goroutine(
         write!(out, "\"name\":{},", Text(s.name()))?;
     }
     write!(out, "\"state\":{},\"locked\":{},", Text(s.state), s.is_locked)?;
+    if let Some(minutes) = s.minutes {
+        write!(out, "\"minutes\":{minutes},")?;
+    }
+    for (i, (key, value)) in s.labels.each().enumerate() {
+        out.write_str(if i == 0 { "\"labels\":{" } else { "," })?;
+        write!(out, "{}:{}", Text(key), Text(value))?;
+    }
+    if s.labels.each().next().is_some() {
+        out.write_str("},")?;
+    }
     if let Some(at) = s.created {
         let (file, line) = (Text(at.file()), at.line());
         let by = s.parent;

@@ -12,6 +12,7 @@ pub(crate) mod halted;
 #[cfg_attr(not(feature = "backtrace"), allow(dead_code, reason = "stacks use the rest"))]
 pub(crate) mod images;
 mod json;
+mod labels;
 pub(crate) mod ms;
 #[cfg_attr(not(feature = "backtrace"), allow(dead_code, reason = "stacks use the rest"))]
 mod print;
@@ -35,6 +36,7 @@ use without::{symbols, unwind};
 pub use api::{Dump, dump_all, set_crash_output, set_traceback, stack};
 pub use g0check::NoAllocOnG0;
 pub use graph::{Deadlock, deadlocks};
+pub use labels::{labels, remove_label, set_label, with_labels};
 pub use signals::quit_on_sigquit;
 pub use slow::{Slow, SlowCounts, SlowKind, slow, slow_counts, watch_slow};
 pub use waits::{Holder, Party, Waiting, waits};

@@ -60,6 +60,8 @@ pub(crate) struct DebugVars {
     pub(crate) containermaxprocs: Var,
     /// 0: the default of GOMAXPROCS is not looked at again while the program runs.
     pub(crate) updatemaxprocs: Var,
+    /// How long a minute is in headers of dumps, ms; for tests.
+    pub(crate) waitminute: Var,
     /// 1: stacks are guarded by mprotect also where the kernel has markers.
     pub(crate) stackguard: Var,
 }
@@ -70,6 +72,7 @@ static DEBUG: DebugVars = DebugVars {
     randseed: Var::new(0),
     tlsmode: Var::new(0),
     stackguard: Var::new(0),
+    waitminute: Var::new(60_000),
     asyncpreemptoff: Var::new(0),
     schedtrace: Var::new(0),
     scheddetail: Var::new(0),

@@ -18,6 +18,7 @@
 //! * `GS2`: who owns a G by GS1 writes its fields; others read status, ids and sites for reports.
 
 pub(crate) mod baton;
+pub(crate) mod extras;
 pub(crate) mod fresh;
 pub(crate) mod key;
 pub(crate) mod park_state;
@@ -167,16 +168,6 @@ pub(crate) type Place = [usize; 3];
 /// Tag of a `waitreason` that is the number of a call.
 const CALL: u32 = 1 << 31;
 
-/// How many ancestors `tracebackancestors` may ask for.
-pub(crate) const MAX_ANCESTORS: usize = 4;
-
-/// A goroutine that made a goroutine that made this one.
-#[derive(Clone, Copy)]
-pub(crate) struct Ancestor {
-    pub(crate) goid: u64,
-    pub(crate) gopc: &'static Location<'static>,
-}
-
 #[repr(C, align(64))]
 pub(crate) struct G {
     // Hot: the switch. Owner by GS1.
@@ -232,12 +223,9 @@ pub(crate) struct G {
     pub(crate) tcb_fresh: AtomicU32,
     /// For the mode in which goroutines are threads (sched/one_to_one.rs).
     pub(crate) baton: Baton,
-}
 
-/// What few goroutines have: a name, recorded ancestors. Freed when the goroutine ends.
-pub(crate) struct Extras {
-    pub(crate) name: Option<std::sync::Arc<str>>,
-    pub(crate) ancestors: [Option<Ancestor>; MAX_ANCESTORS],
+    /// sysmon's: since when it waits (sched/ages.rs).
+    pub(crate) waits_since: Word,
 }
 
 impl G {
@@ -269,6 +257,7 @@ impl G {
             stack_class: AtomicU32::new(0),
             baton: Baton::new(),
             tcb_fresh: AtomicU32::new(0),
+            waits_since: Word::new(0),
         }
     }
 
@@ -366,68 +355,18 @@ impl G {
         // SAFETY: null, or stored by set_gopc from a `'static` reference.
         unsafe { p.as_ref() }
     }
-
-    /// Owner, before the goroutine is queued.
-    pub(crate) fn set_extras(&self, e: Option<Box<Extras>>) {
-        let p = e.map_or(0, |b| Box::into_raw(b) as usize);
-        // ORDERING: GS2; published with the goroutine
-        self.extras.store(p, Ordering::Release);
-    }
-
-    /// Owner, in user context (it frees): drops name and ancestors.
-    #[allow(unsafe_code, reason = "takes back the box that set_extras stored")]
-    pub(crate) fn clear_extras(&self) {
-        if self.extras.load(Ordering::Relaxed) == 0 {
-            return; // ORDERING: the owner's own word
-        }
-        // ORDERING: SeqCst: before the look at READERS
-        let p = self.extras.swap(0, Ordering::SeqCst) as *mut Extras;
-        if !p.is_null() {
-            // ORDERING: pairs with read_extras: who came before the swap may be at the box
-            while READERS.load(Ordering::SeqCst) != 0 {
-                std::thread::yield_now();
-            }
-            // SAFETY: set_extras stored a box's pointer; the swap took it once.
-            drop(unsafe { Box::from_raw(p) });
-        }
-    }
-
-    /// For the owner and for reports while the process ends.
-    #[allow(unsafe_code, reason = "reads the box that set_extras stored")]
-    pub(crate) fn extras(&self) -> Option<&Extras> {
-        // ORDERING: pairs with set_extras; SeqCst: after READERS in read_extras
-        let p = self.extras.load(Ordering::SeqCst) as *const Extras;
-        // SAFETY: null or set_extras' box, which the owner drops only when the goroutine ends.
-        unsafe { p.as_ref() }
-    }
-
-    /// For a goroutine that cannot end meanwhile.
-    pub(crate) fn name(&self) -> Option<&str> {
-        self.extras().and_then(|e| e.name.as_deref())
-    }
-
-    /// For a dump, while the goroutine may end: what `f` is given stays until it returns. `f` does
-    /// not block.
-    pub(crate) fn read_extras(&self, f: impl FnOnce(&Extras)) {
-        if self.extras.load(Ordering::Relaxed) == 0 {
-            return; // ORDERING: a hint
-        }
-        READERS.fetch_add(1, Ordering::SeqCst); // ORDERING: before the load of the box
-        if let Some(e) = self.extras() {
-            f(e);
-        }
-        READERS.fetch_sub(1, Ordering::Release); // ORDERING: pairs with clear_extras
-    }
 }
-
-/// Dumps that are reading some goroutine's extras.
-static READERS: AtomicU32 = AtomicU32::new(0);
 
 static ALLG: crate::malloc::Table<G> = crate::malloc::Table::new(crate::lock::rank::Rank::Allg);
 
 /// Adds a new G to the table of all. Go: `allgadd`.
 pub(crate) fn allgadd(gp: &'static G) {
     ALLG.push(gp);
+}
+
+/// The G with this number in the order of making, the first being 0.
+pub(crate) fn numbered(i: usize) -> Option<&'static G> {
+    ALLG.get(i)
 }
 
 /// Every G ever made, dead ones included. Go: `forEachG`.

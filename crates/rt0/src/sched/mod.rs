@@ -17,6 +17,7 @@
 //! * `SC2`: an M that sleeps in `stopm` is on the idle list; who takes it off sets `nextp` and
 //!   wakes it.
 
+pub(crate) mod ages;
 pub(crate) mod background;
 mod barrier;
 #[cfg(feature = "interpose")]

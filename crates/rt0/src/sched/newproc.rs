@@ -10,7 +10,8 @@ use super::global_queue::{runqput, runqput_fresh};
 use super::runq::{Place, Put};
 use super::{SCHED, enter, enter_system, held, leave, one_to_one, p_of};
 use crate::atomic::Ordering;
-use crate::g::{Ancestor, Extras, G, MAX_ANCESTORS, Status};
+use crate::g::extras::{Ancestor, Extras, MAX_ANCESTORS, may_inherit};
+use crate::g::{G, Status};
 use crate::m::M;
 use crate::p::P;
 use crate::stack::{self, Class};
@@ -272,15 +273,23 @@ fn gfget(class: Class) -> Option<&'static G> {
     gp
 }
 
-/// Name and ancestors, which few goroutines have. Go: saveAncestors.
-fn extras_for(spec: &Spec) -> Option<Box<Extras>> {
+/// Name, labels and ancestors, which few goroutines have. Go: saveAncestors.
+#[inline(always)]
+fn extras_for(spec: &Spec) -> Option<Extras> {
+    if spec.name.is_none() && !may_inherit() { None } else { find_extras(spec) }
+}
+
+#[cold]
+fn find_extras(spec: &Spec) -> Option<Extras> {
     let depth = crate::debug::vars::get().tracebackancestors.get();
-    if spec.name.is_none() && depth <= 0 {
+    let caller = crate::tls::getg();
+    let labels = caller.and_then(|gp| gp.extras()?.labels.clone());
+    if spec.name.is_none() && labels.is_none() && depth <= 0 {
         return None;
     }
     let mut ancestors = [None; MAX_ANCESTORS];
     if depth > 0
-        && let Some(caller) = crate::tls::getg()
+        && let Some(caller) = caller
         && let Some(gopc) = caller.gopc()
     {
         ancestors[0] = Some(Ancestor { goid: caller.goid.get(), gopc });
@@ -289,7 +298,7 @@ fn extras_for(spec: &Spec) -> Option<Box<Extras>> {
             ancestors[1..=keep].copy_from_slice(&e.ancestors[..keep]);
         }
     }
-    Some(Box::new(Extras { name: spec.name.clone(), ancestors }))
+    Some(Extras { name: spec.name.clone(), labels, ancestors })
 }
 
 /// Parks a system goroutine; it is woken by `ready`.

@@ -64,7 +64,7 @@ use std::sync::OnceLock;
 /// below.
 const TOP_BYTES: usize = 16 << 10;
 /// libc calls a key's destructor this often at most.
-const ROUNDS: u64 = 4;
+const ROUNDS: u32 = 4;
 
 /// The key whose destructor ends goroutines, plus 1; 0: not made yet.
 static KEY: AtomicU32 = AtomicU32::new(0);
@@ -198,7 +198,7 @@ extern "C" fn g_thread(arg: *mut c_void) -> *mut c_void {
     // SAFETY: start_thread passed a `&'static G`.
     let gp = unsafe { &*(arg as *const G) };
     gp.baton.tid.set(crate::sys::gettid() as u64);
-    gp.baton.rounds.set(0);
+    gp.baton.begin_rounds();
     gp.fs.store(fs_base(), Ordering::Relaxed); // ORDERING: read by this thread's signal handler
     let mp = gp.baton.wait();
     minit::take_over(mp, gp.baton.tid.get());
@@ -233,9 +233,7 @@ pub(crate) fn set_ending<E: Ending>(ending: E) {
 unsafe extern "C" fn end(gp: *mut c_void) {
     // SAFETY: `arm` stored a `&'static G`.
     let gp = unsafe { &*(gp as *const G) };
-    let round = gp.baton.rounds.get() + 1;
-    gp.baton.rounds.set(round);
-    if round < ROUNDS {
+    if gp.baton.next_round() < ROUNDS {
         return arm(gp);
     }
     gp.clear_extras();

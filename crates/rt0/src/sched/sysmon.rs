@@ -10,7 +10,7 @@
 use super::deadlock::Watch;
 use super::hogs::{self, Hogs};
 use super::wake::handoffp;
-use super::{SCHED, barrier, default_gomaxprocs, faults, procresize, slow, stop_the_world};
+use super::{SCHED, ages, barrier, default_gomaxprocs, faults, procresize, slow, stop_the_world};
 use crate::atomic::Ordering;
 use crate::lock::mutex::RtMutex;
 use crate::lock::note::Note;
@@ -62,6 +62,7 @@ pub(crate) extern "C" fn sysmon(_: *mut c_void) -> *mut c_void {
     let mut deadlock = Watch::new();
     let mut hogs = Hogs::new();
     let mut slow = slow::Watch::new();
+    let mut ages = ages::Watch::new();
     loop {
         crate::debug::halted::stay_if_frozen();
         if idle_rounds == 0 {
@@ -77,6 +78,7 @@ pub(crate) extern "C" fn sysmon(_: *mut c_void) -> *mut c_void {
         }
         last_check = default_gomaxprocs::check_if_due(last_check);
         let look = deadlock.look(nanotime()).min(slow.look(nanotime()));
+        let look = look.min(ages.look(nanotime()));
         if !tracing && quiet.is_long() && deep_sleep(look) {
             idle_rounds = 0;
             continue;

@@ -3,6 +3,7 @@
 mod boot;
 mod c_calls;
 mod deadlocks;
+mod dumps;
 mod exits;
 mod go_misc;
 mod go_panics;
@@ -41,6 +42,7 @@ pub(crate) fn find(name: &str) -> Option<Run> {
         boot::SCENARIOS,
         c_calls::SCENARIOS,
         deadlocks::SCENARIOS,
+        dumps::SCENARIOS,
         exits::SCENARIOS,
         go_misc::SCENARIOS,
         go_panics::SCENARIOS,

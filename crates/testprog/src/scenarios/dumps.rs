@@ -1,0 +1,161 @@
+//! Dumps of a process that goes on, and what headers say of goroutines.
+
+use super::{DONE, Entry, Run::Main, number};
+use rt0::debug::{Dump, set_label, with_labels};
+use std::fs::File;
+use std::hint::black_box;
+use std::io::{self, Write};
+use std::process::ExitCode;
+use std::time::{Duration, Instant};
+
+pub(crate) const SCENARIOS: &[Entry] = &[
+    ("Minutes", Main(minutes)),
+    ("PanicLabels", Main(panic_labels)),
+    ("QuitLabels", Main(quit_labels)),
+    ("ManyDumps", Main(many_dumps)),
+    ("ManyQuit", Main(many_quit)),
+];
+
+const LONG: Duration = Duration::from_secs(10_000);
+
+fn start(name: &str, f: impl FnOnce() + Send + 'static) {
+    drop(rt0::Builder::new().name(name).go(f).expect("a goroutine"));
+}
+
+fn text(dump: Dump) -> String {
+    let mut bytes = Vec::new();
+    dump.write_to(&mut bytes).expect("a Vec takes all");
+    String::from_utf8(bytes).expect("dumps are UTF-8")
+}
+
+/// Dumps until each of them has waited for a minute, and prints that dump.
+fn minutes() -> ExitCode {
+    let (keep, from) = rt0::chan::unbounded::<()>();
+    start("receiver", move || {
+        let _ = from.recv();
+    });
+    start("sleeper", || rt0::time::sleep(LONG));
+    start("caller", || rt0::blocking(|| std::thread::sleep(LONG)));
+    start("owner", || {
+        let _guard = rt0::lock_os_thread();
+        rt0::time::sleep(LONG);
+    });
+    let waits = |part: &&str| part.lines().next().is_some_and(|h| h.contains(" minutes"));
+    loop {
+        let all = text(Dump::new());
+        if all.split("\n\n").filter(waits).count() == 4 {
+            print!("{all}");
+            break;
+        }
+        rt0::time::sleep(Duration::from_millis(10));
+    }
+    print!("{}", text(Dump::new().json(true)));
+    drop(keep);
+    DONE
+}
+
+fn panic_labels() -> ExitCode {
+    with_labels(&[("job", "main's")], || {
+        drop(rt0::go(|| {
+            set_label("user", "ann");
+            panic!("labelled");
+        }));
+    });
+    rt0::time::sleep(LONG);
+    DONE
+}
+
+fn quit_labels() -> ExitCode {
+    with_labels(&[("job", "all"), ("a", "b c")], || start("labelled", || rt0::time::sleep(LONG)));
+    set_label("of", "main");
+    rt0::time::sleep(Duration::from_millis(50));
+    quit();
+    DONE
+}
+
+fn quit() {
+    let me = rustix::process::getpid();
+    let _ = rustix::process::kill_process(me, rustix::process::Signal::QUIT);
+    rt0::time::sleep(LONG);
+}
+
+#[inline(never)]
+fn waits_for_all(from: &rt0::chan::Receiver<()>) {
+    black_box(from.recv().is_ok());
+}
+
+/// Goroutines that wait: the scenario's number of them.
+fn many() -> u64 {
+    let n = number(20_000);
+    let (keep, from) = rt0::chan::unbounded::<()>();
+    Box::leak(Box::new(keep));
+    for _ in 0..n {
+        let from = from.clone();
+        drop(rt0::go(move || waits_for_all(&from)));
+    }
+    while !text_starts(Dump::new().grouped(true), &format!("{n} goroutines like this, [")) {
+        rt0::time::sleep(Duration::from_millis(100));
+    }
+    n
+}
+
+fn text_starts(dump: Dump, with: &str) -> bool {
+    text(dump).starts_with(with)
+}
+
+/// Counts what goes through it.
+struct Counting {
+    to: File,
+    lines: u64,
+    bytes: u64,
+}
+
+impl Write for Counting {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        let n = self.to.write(bytes)?;
+        self.bytes += n as u64;
+        self.lines += bytes[..n].iter().filter(|c| **c == b'\n').count() as u64;
+        Ok(n)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.to.flush()
+    }
+}
+
+fn resident_mib() -> u64 {
+    let statm = std::fs::read_to_string("/proc/self/statm").expect("/proc is mounted");
+    let pages = statm.split(' ').nth(1).and_then(|n| n.parse::<u64>().ok());
+    pages.expect("a number of pages") / 256
+}
+
+/// Dumps very many in each way, and says how long it took.
+fn many_dumps() -> ExitCode {
+    let n = many();
+    let ways = [
+        ("text", Dump::new()),
+        ("text again", Dump::new()),
+        ("system", Dump::new().system(true)),
+        ("json", Dump::new().json(true)),
+        ("grouped", Dump::new().grouped(true)),
+    ];
+    for (name, dump) in ways {
+        let to = File::create("/dev/null").expect("it is there");
+        let mut to = Counting { to, lines: 0, bytes: 0 };
+        let (before, start) = (resident_mib(), Instant::now());
+        dump.write_to(&mut to).expect("/dev/null takes all");
+        let grown = resident_mib().saturating_sub(before);
+        let took = start.elapsed();
+        println!("{name}: {n} goroutines, {took:?}, {} bytes, {grown} MiB more", to.bytes);
+        // Header and two lines for the maker, the functions, what is waited for, an empty line.
+        let of_each = if name.starts_with("text") { 9 } else { u64::from(name == "json") };
+        assert!(to.lines >= of_each * n, "{} lines for {n}", to.lines);
+    }
+    DONE
+}
+
+fn many_quit() -> ExitCode {
+    many();
+    quit();
+    DONE
+}

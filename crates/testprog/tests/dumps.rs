@@ -1,0 +1,96 @@
+//! What dumps say, of few goroutines and of very many.
+
+mod support;
+
+use std::time::Duration;
+use support::{Finished, TESTPROG, check, run, testprog, testprog_with, with_default_signals};
+
+/// The part of a dump that is about the goroutine with this name.
+#[track_caller]
+fn part<'a>(dump: &'a str, name: &str) -> &'a str {
+    let quoted = format!(" \"{name}\":");
+    let is_its = |p: &&str| p.lines().next().is_some_and(|h| h.ends_with(&quoted));
+    dump.split("\n\n").find(is_its).unwrap_or_else(|| panic!("no {name}: {dump}"))
+}
+
+/// A minute is some milliseconds here.
+#[test]
+fn headers_say_for_how_long_one_waits() {
+    for (mode, procs) in [("0", "1"), ("0", "8"), ("3", "2")] {
+        let godebug = format!("waitminute=40,tlsmode={mode}");
+        let f = testprog_with(&["Minutes"], &[("GODEBUG", &godebug), ("GOMAXPROCS", procs)]);
+        assert!(f.status.success(), "{f:?}");
+        for (name, state, rest) in [
+            ("receiver", "[chan receive", "minutes]"),
+            ("sleeper", "[sleep", "minutes]"),
+            ("caller", "[syscall", "minutes]"),
+            ("owner", "[sleep", "minutes, locked to thread]"),
+        ] {
+            let header = part(&f.stdout, name).lines().next().unwrap_or_default();
+            let start = header.find(state).unwrap_or_else(|| panic!("no {state}: {header}"));
+            let (minutes, after) = header[start + state.len()..]
+                .strip_prefix(", ")
+                .and_then(|h| h.split_once(' '))
+                .unwrap_or_else(|| panic!("no minutes: {header}"));
+            assert!(minutes.parse::<u64>().is_ok_and(|n| n > 0), "{header}");
+            assert!(after.starts_with(rest), "{header}");
+            let json = format!("\"name\":\"{name}\",\"state\":");
+            let json = f.stdout.lines().find(|l| l.contains(&json)).unwrap_or_default();
+            assert!(json.contains(",\"minutes\":"), "{json}");
+        }
+        let own = f.stdout.lines().next().unwrap_or_default();
+        assert_eq!(own, "goroutine 1 [running]:");
+    }
+    let f = testprog_with(&["Minutes"], &[("GODEBUG", "waitminute=40,asyncpreemptoff=1")]);
+    assert!(f.status.success(), "{f:?}");
+}
+
+#[test]
+fn headers_have_labels() {
+    let f = testprog("PanicLabels");
+    assert_eq!(f.status.code(), Some(2), "{f:?}");
+    assert!(f.stderr.contains(" [running] {job: \"main's\", user: ann}:\n"), "{f:?}");
+    let f = testprog("QuitLabels");
+    check(&f, 2, "", "SIGQUIT: quit\n");
+    let own = f.stderr.lines().find(|l| l.starts_with("goroutine 1 ["));
+    assert!(own.is_some_and(|l| l.ends_with("] {of: main}:")), "{f:?}");
+    assert!(f.stderr.contains(" [sleep] {a: \"b c\", job: all} \"labelled\":\n"), "{f:?}");
+}
+
+/// How many are dumped: `RT0_MANY`; unless set 50,000, in debug builds 3,000.
+fn many() -> String {
+    std::env::var("RT0_MANY")
+        .unwrap_or_else(|_| if cfg!(debug_assertions) { "3000" } else { "50000" }.into())
+}
+
+/// A scenario with very many, which may take its time.
+fn of_many(scenario: &str, (name, value): (&str, &str)) -> Finished {
+    let mut command = with_default_signals(TESTPROG);
+    command.args([scenario, &many()]).env_remove("GODEBUG").env(name, value);
+    run(&mut command, b"", Duration::from_secs(600))
+}
+
+#[test]
+fn very_many_are_dumped_in_little_memory() {
+    let f = of_many("ManyDumps", ("GOMAXPROCS", "2"));
+    assert!(f.status.success(), "{f:?}");
+    assert_eq!(f.stdout.lines().count(), 5, "{f:?}");
+    for line in f.stdout.lines() {
+        let grown = line.rsplit(", ").next().and_then(|s| s.strip_suffix(" MiB more"));
+        let grown = grown.and_then(|n| n.parse::<u64>().ok());
+        assert!(grown.is_some_and(|n| n < 64), "{f:?}");
+    }
+}
+
+#[test]
+fn sigquit_shows_very_many() {
+    let count = |level: &str| {
+        let f = of_many("ManyQuit", ("GOTRACEBACK", level));
+        assert_eq!(f.status.code(), Some(2), "{f:?}");
+        let shown = f.stderr.lines().filter(|l| l.starts_with("goroutine ")).count();
+        (shown, f.stderr.contains("\n...additional goroutines elided: "))
+    };
+    let n: usize = many().parse().expect("a number");
+    assert_eq!(count("all"), (n + 1, false));
+    assert_eq!(count("single"), (1001.min(n + 1), n > 1000));
+}
