@@ -19,10 +19,12 @@ use std::time::{Duration, Instant};
 
 /// What a handler has left of a body is read, up to this much, so that the connection can be kept.
 const DRAIN_BYTES: u64 = 64 << 10;
-/// How long the other side may take to read an answer that ends a connection, and how much of what
-/// it still sends is read: a socket closed over unread data resets, and the answer is lost.
-const LINGER: Duration = Duration::from_millis(500);
-const LINGER_BYTES: usize = 256 << 10;
+/// A socket that is closed over unread data resets, and the answer is lost. So what the other side
+/// still sends is read after the last answer, until it ends, or says nothing for so long, or this
+/// much time has passed, or so many bytes. nginx: `lingering_close`; Go: `closeWriteAndWait`.
+const LINGER_SILENCE: Duration = Duration::from_secs(1);
+const LINGER: Duration = Duration::from_secs(5);
+const LINGER_BYTES: usize = 64 << 20;
 
 pub(crate) struct Conn<'a, W, F> {
     pub(crate) output: Output<W>,
@@ -185,20 +187,29 @@ where
         match answered {
             Ok(Ok(keep_alive)) => self.after(held.back(), keep_alive),
             // The handler has panicked, or the stream that it gave; std's hook has said so.
-            Err(_) | Ok(Err(_)) if !self.output.has_begun => {
-                self.reject(StatusCode::INTERNAL_SERVER_ERROR, is_head);
-                After::Linger
-            }
             Err(_) | Ok(Err(_)) => {
+                let is_here = held.back().is_some();
+                if !self.output.has_begun {
+                    self.reject(StatusCode::INTERNAL_SERVER_ERROR, is_head);
+                    return if is_here { After::Linger } else { self.end_at_once() };
+                }
                 if version == Version::HTTP_10
                     && let Some(socket) = &self.socket
                 {
                     // Else the end of the connection might be that of the body.
                     let _ = socket.set_linger(Some(Duration::ZERO));
                 }
-                After::Close
+                if is_here { After::Close } else { self.end_at_once() }
             }
         }
+    }
+
+    /// The body is somewhere else; nobody knows for how long.
+    fn end_at_once<R>(&self) -> After<R> {
+        if let Some(socket) = &self.socket {
+            socket.close();
+        }
+        After::Close
     }
 
     fn incoming<R: Read + Send + 'static>(
@@ -249,20 +260,25 @@ where
     /// The response has gone.
     fn after<R: Read>(&self, back: Option<(Input<R>, Decoder)>, keep_alive: bool) -> After<R> {
         let Some((mut input, mut decoder)) = back else {
-            // The body is somewhere else; nobody knows for how long.
-            if let Some(socket) = &self.socket {
-                socket.close();
-            }
-            return After::Close;
+            return self.end_at_once();
         };
         if keep_alive && !decoder.is_done() {
             drain(&mut input, &mut decoder);
         }
         match (decoder.is_done(), keep_alive) {
             (true, true) => After::Keep(input),
-            (true, false) if input.buffered().is_empty() => After::Close,
+            (true, false) if input.buffered().is_empty() && !self.has_more() => After::Close,
             _ => After::Linger,
         }
+    }
+
+    /// Whether the other side has sent something that was not read.
+    fn has_more(&self) -> bool {
+        let Some(socket) = &self.socket else { return false };
+        let _ = socket.set_nonblocking(true); // a setting of ours, which cannot fail
+        let peeked = socket.peek(&mut [0]);
+        let _ = socket.set_nonblocking(false);
+        matches!(peeked, Ok(1))
     }
 
     fn reject(&mut self, status: StatusCode, is_head: bool) {
@@ -303,14 +319,15 @@ fn drain<R: Read>(input: &mut Input<R>, decoder: &mut Decoder) {
     }
 }
 
-fn linger(socket: &TcpStream) {
+fn linger(mut socket: &TcpStream) {
     if socket.shutdown(Shutdown::Write).is_err() {
         return;
     }
-    socket.set_read_deadline(Instant::now().checked_add(LINGER));
-    let mut buf = [0; 4 << 10];
-    let (mut socket, mut left) = (socket, LINGER_BYTES);
+    let end = Instant::now() + LINGER;
+    let mut buf = [0; 16 << 10];
+    let mut left = LINGER_BYTES;
     while left > 0 {
+        socket.set_read_deadline(Some(end.min(Instant::now() + LINGER_SILENCE)));
         match socket.read(&mut buf) {
             Ok(0) | Err(_) => return,
             Ok(n) => left = left.saturating_sub(n),

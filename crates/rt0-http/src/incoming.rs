@@ -9,6 +9,9 @@ use std::io::{self, ErrorKind, Read};
 
 /// The longest line that begins a chunk, with its extensions.
 const CHUNK_LINE_BYTES: usize = 1 << 10;
+/// What those lines may have besides sizes, in a whole body: else a body of a few bytes could keep
+/// its reader busy with megabytes.
+const EXTENSION_BYTES: usize = 16 << 10;
 
 /// Where a body ends. RFC 9112, 6.3.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -43,6 +46,8 @@ pub(crate) struct Decoder {
     allowed: u64,
     /// The longest trailer.
     max_trailer: usize,
+    /// How much more of extensions is read over.
+    max_extensions: usize,
     /// The other side waits for `100 Continue` before it sends anything.
     pub(crate) awaits_continue: bool,
 }
@@ -71,7 +76,8 @@ impl Decoder {
             Framing::Chunked => State::ChunkSize,
             Framing::UntilClose => State::UntilClose,
         };
-        Decoder { state, allowed, max_trailer, awaits_continue: false }
+        let max_extensions = EXTENSION_BYTES;
+        Decoder { state, allowed, max_trailer, max_extensions, awaits_continue: false }
     }
 
     pub(crate) fn is_done(&self) -> bool {
@@ -146,7 +152,9 @@ impl Decoder {
                     return Ok(n);
                 }
                 State::ChunkSize => {
-                    let size = line(input, CHUNK_LINE_BYTES, chunk_size)?;
+                    let (size, extension) = line(input, CHUNK_LINE_BYTES, chunk_size)?;
+                    let left = self.max_extensions.checked_sub(extension);
+                    self.max_extensions = left.ok_or(Fault::Malformed("too many extensions"))?;
                     self.state = if size == 0 { State::Trailer } else { State::Data(size) };
                     self.allowed = self.allowed.checked_sub(size).ok_or(Fault::TooLarge)?;
                 }
@@ -206,15 +214,18 @@ fn line<R: Read, T>(
     }
 }
 
-/// Digits, and perhaps an extension, which is not looked at. RFC 9112, 7.1.
-fn chunk_size(line: &[u8]) -> Option<u64> {
+/// Digits, and perhaps an extension, which is not looked at; how long it is. RFC 9112, 7.1.
+fn chunk_size(line: &[u8]) -> Option<(u64, usize)> {
     let digits = line.iter().take_while(|b| b.is_ascii_hexdigit()).count();
     let (size, rest) = line.split_at(digits);
     let extension = rest.trim_ascii_start();
     if digits == 0 || digits > 15 || !(rest.is_empty() || extension.first() == Some(&b';')) {
         return None;
     }
-    size.iter().try_fold(0, |n, digit| Some(n * 16 + u64::from((*digit as char).to_digit(16)?)))
+    let size = size
+        .iter()
+        .try_fold(0, |n, digit| Some(n * 16 + u64::from((*digit as char).to_digit(16)?)))?;
+    Some((size, rest.len()))
 }
 
 /// A field of a trailer. It is checked and left out.

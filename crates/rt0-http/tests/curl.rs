@@ -66,8 +66,10 @@ fn curl_talks_to_the_server() {
     assert_eq!(told(&reused, ""), "10");
     let too_large = large.repeat(3);
     let status = ["-o", "/dev/null", "-w", "%{http_code}"];
-    // Who asks first is told before it sends: one that just sends may find the connection closed.
     assert_eq!(told(&[&status[..], &expect, &[&url("/up")]].concat(), &too_large), "413");
+    // It does not ask first.
+    let unasked = ["-H", "Expect:", "--data-binary", "@-"];
+    assert_eq!(told(&[&status[..], &unasked, &[&url("/up")]].concat(), &too_large), "413");
     assert_eq!(told(&[&status[..], &[&url("/panic")]].concat(), ""), "500");
     let long = format!("X: {}", "x".repeat(60_000));
     assert_eq!(told(&[&status[..], &["-H", &long, &url("/")]].concat(), ""), "431");

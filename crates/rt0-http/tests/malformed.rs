@@ -3,8 +3,8 @@
 #[path = "http/support.rs"]
 mod support;
 
-use rt0_http::Server;
-use std::io::Write;
+use rt0_http::{Body, Response, Server};
+use std::io::{self, Read, Write};
 use support::{parts, read_all, serve, start, tell};
 
 #[test]
@@ -120,6 +120,13 @@ fn malformed_chunks_are_400_whatever_the_handler_returns() {
     }
     let long = format!("1;{}\r\nx\r\n0\r\n\r\n", "x".repeat(2000));
     assert_eq!(parts(&server.send(post("Transfer-Encoding: chunked", &long))).0, "400");
+    let extended = |n| format!("{}0\r\n\r\n", format!("1;{}\r\nx\r\n", "y".repeat(999)).repeat(n));
+    let fields = "Transfer-Encoding: chunked\r\nConnection: close";
+    assert_eq!(
+        parts(&server.send(post(fields, &extended(16)))),
+        ("200", &*format!("POST / {}", "x".repeat(16)))
+    );
+    assert_eq!(parts(&server.send(post(fields, &extended(17)))).0, "400");
 }
 
 #[rt0::test]
@@ -161,14 +168,76 @@ fn sizes_have_limits() {
     assert_eq!(parts(&server.send(fields(99))).0, "431");
 }
 
-/// The client sends far more than the server reads, and must see the answer all the same.
+/// What a client writes that looks for an answer only when it has sent everything.
+const UNASKED: usize = 1_500_000;
+
 #[rt0::test]
 fn who_sends_too_much_gets_the_answer() {
     let server = start(Server::new(tell).max_body_bytes(10));
+    let length = format!("Content-Length: {UNASKED}");
+    let chunked = "Transfer-Encoding: chunked";
+    for (head, status) in [
+        (post(&length, ""), "413"),
+        (post(chunked, &format!("{UNASKED:x}\r\n")), "413"),
+        (post(chunked, "x\r\n"), "400"),
+        (post("Expect: miracles", ""), "417"),
+        ("GET / HTTP/1.1\r\nHost: a\r\nX: ".into(), "431"),
+        ("GET /".into(), "414"),
+        ("GET / HTTP/2.0\r\n\r\n".into(), "505"),
+    ] {
+        let mut stream = server.connect();
+        stream.write_all(head.as_bytes()).expect("the server reads");
+        stream.write_all(&vec![b'x'; UNASKED]).expect("the server lingers");
+        assert_eq!(parts(&read_all(&mut stream)).0, status, "{head:?}");
+    }
+    server.stop().expect("those who end are not waited for");
+}
+
+/// The handler runs, the connection is to end after it, and the next request comes meanwhile.
+#[rt0::test]
+fn an_answer_is_not_lost_over_what_comes_after_its_request() {
+    let (called, calls) = rt0::chan::bounded(0);
+    let (go_on, wait) = rt0::chan::bounded(0);
+    let server = serve(move |_| {
+        called.send(()).expect("the test waits");
+        wait.recv().expect("the test goes on");
+        Response::new("answer".into())
+    });
+    let request = "GET / HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n";
     let mut stream = server.connect();
-    stream.write_all(post("Content-Length: 100000", "").as_bytes()).expect("the server reads");
-    stream.write_all(&[b'x'; 100_000]).expect("the server lingers");
-    assert_eq!(parts(&read_all(&mut stream)).0, "413");
+    stream.write_all(request.as_bytes()).expect("the server reads");
+    calls.recv().expect("the handler is called");
+    stream.write_all(request.as_bytes()).expect("connected");
+    go_on.send(()).expect("the handler waits");
+    assert_eq!(parts(&read_all(&mut stream)), ("200", "answer"));
+}
+
+/// The body of the request outlives the answer, which fails: its client is not kept waiting.
+#[rt0::test]
+fn an_answer_that_fails_ends_the_connection_wherever_the_body_is() {
+    struct Fails(&'static [u8]);
+    impl Read for Fails {
+        fn read(&mut self, buf: &mut [u8]) -> io::Result<usize> {
+            match self.0.read(buf)? {
+                0 => Err(io::Error::other("as it should")),
+                n => Ok(n),
+            }
+        }
+    }
+    let (keep, kept) = rt0::chan::unbounded();
+    let server = serve(move |request| {
+        let fails_at_once = request.uri().path() == "/";
+        keep.send(request.into_body()).expect("the test listens");
+        Response::new(Body::from_reader(Fails(if fails_at_once { b"" } else { b"some" })))
+    });
+    for (path, status) in [("/some", "200"), ("/", "500")] {
+        let mut stream = server.connect();
+        let text = format!("POST {path} HTTP/1.1\r\nHost: a\r\nContent-Length: 10\r\n\r\nx");
+        stream.write_all(text.as_bytes()).expect("the server reads");
+        assert_eq!(parts(&read_all(&mut stream)).0, status);
+        let mut body = kept.recv().expect("the handler was called");
+        assert!(body.read_to_end(&mut Vec::new()).is_err(), "it is not complete");
+    }
 }
 
 /// Whatever comes, each connection is answered or ended, and the next one works.
