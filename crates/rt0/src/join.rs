@@ -77,7 +77,7 @@ pub(crate) struct Packet<T> {
     /// Of a panic that is in `result`. JN1
     uncaught: UnsafeCell<Option<Uncaught>>,
     thread: UnsafeCell<Option<Thread>>, // JN4
-    /// Of a scope: set when the packet goes with a panic in it that nobody took.
+    /// Of a scope: set when a panic is in the result that nobody took.
     unobserved: Option<Arc<AtomicBool>>,
 }
 
@@ -138,7 +138,7 @@ impl<T> Packet<T> {
             unsafe { Arc::from_raw(task.cast::<Task>()) }.wake();
         }
         if end.alone {
-            self.report_if_panicked();
+            self.nobody_took();
         }
         if panicked {
             // ORDERING: pairs with wait_for_panics
@@ -184,19 +184,23 @@ impl<T> Packet<T> {
     }
 
     /// The handle is gone: nobody can observe a panic any more.
-    fn detach(&self) {
+    pub(crate) fn detach(&self) {
         if self.state.detach() {
-            self.report_if_panicked();
+            self.nobody_took();
         }
     }
 
-    /// JN2: the last to come reports.
-    fn report_if_panicked(&self) {
+    /// JN2: the last to come. The result goes here, and not with the packet, which may end on a
+    /// goroutine without thread-locals. A panic is reported, or the scope is told of it.
+    fn nobody_took(&self) {
         // SAFETY: JN1, JN2: both sides have ended, so this one alone has the packet.
         let result = unsafe { (*self.result.get()).take() };
         let Some(Err(payload)) = result else { return };
         if payload.is::<Goexit>() {
             return;
+        }
+        if let Some(flag) = &self.unobserved {
+            return flag.store(true, Ordering::Release); // ORDERING: pairs with scope
         }
         // SAFETY: JN1, JN2
         let uncaught = unsafe { (*self.uncaught.get()).take() };
@@ -223,15 +227,6 @@ impl<T, A: Fn()> Ending for End<T, A> {
     }
     fn ended(&mut self) {
         (self.after)();
-    }
-}
-
-impl<T> Drop for Packet<T> {
-    fn drop(&mut self) {
-        let Some(flag) = &self.unobserved else { return };
-        if matches!(self.result.get_mut(), Some(Err(p)) if !p.is::<Goexit>()) {
-            flag.store(true, Ordering::Release); // ORDERING: pairs with scope
-        }
     }
 }
 
@@ -382,8 +377,8 @@ impl Builder {
 
     /// Names the goroutine, for dumps and for [`Goroutine::name`]. Starting it panics if there is a
     /// null byte in the name, as in std.
-    pub fn name(mut self, name: impl Into<String>) -> Builder {
-        self.name = Some(name.into());
+    pub fn name(mut self, name: String) -> Builder {
+        self.name = Some(name);
         self
     }
 

@@ -81,7 +81,7 @@ where
     scope.data.running.wait_for_none(|| scope.data.waiter.wait(why));
     match result {
         Err(payload) => resume_unwind(payload),
-        // ORDERING: pairs with the drop of a packet (join.rs)
+        // ORDERING: pairs with nobody_took (join.rs)
         Ok(_) if scope.data.a_goroutine_panicked.load(Ordering::Acquire) => {
             panic!("a scoped goroutine panicked")
         }
@@ -169,6 +169,12 @@ impl<T> ScopedJoinHandle<'_, T> {
     /// The goroutine, under the name that it has in std.
     pub fn thread(&self) -> &Thread {
         self.packet.thread()
+    }
+}
+
+impl<T> Drop for ScopedJoinHandle<'_, T> {
+    fn drop(&mut self) {
+        self.packet.detach();
     }
 }
 

@@ -83,7 +83,7 @@ fn start<T: Send + 'static>(
     name: &str,
     f: impl FnOnce() -> T + Send + 'static,
 ) -> rt0::JoinHandle<T> {
-    rt0::Builder::new().name(name).go(f).expect("a goroutine")
+    rt0::Builder::new().name(name.into()).go(f).expect("a goroutine")
 }
 
 fn wait_until(condition: impl Fn() -> bool) {
@@ -376,7 +376,7 @@ fn yields(stop: &AtomicBool) {
 fn starts_others(stop: &AtomicBool) {
     STARTED.fetch_add(1, SeqCst);
     while !stop.load(SeqCst) {
-        let named = rt0::Builder::new().name("short-lived").go(|| black_box(1));
+        let named = rt0::Builder::new().name("short-lived".into()).go(|| black_box(1));
         black_box(named.expect("a goroutine").join().expect("no panic"));
     }
 }

@@ -38,7 +38,7 @@ fn ids_are_unique() {
 
 #[rt0::test]
 fn names_are_kept_and_optional() {
-    let named = rt0::Builder::new().name("a name, längere auch").go(|| {
+    let named = rt0::Builder::new().name("a name, längere auch".into()).go(|| {
         assert_eq!(thread::current().name(), None);
         current().name().map(str::to_owned)
     });

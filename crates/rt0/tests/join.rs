@@ -222,7 +222,7 @@ fn a_panic_in_a_drop_is_caught_like_another() {
 #[rt0::test]
 fn handles_are_debug_and_send() {
     fn is_send_sync<T: Send + Sync>(_: &T) {}
-    let h = rt0::Builder::new().name("shown").go(|| 1).expect("a goroutine");
+    let h = rt0::Builder::new().name("shown".into()).go(|| 1).expect("a goroutine");
     is_send_sync(&h);
     let shown = format!("{h:?}");
     assert!(shown.starts_with("JoinHandle") && shown.contains("\"shown\""), "{shown}");

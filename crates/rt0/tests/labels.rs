@@ -50,7 +50,7 @@ fn who_is_started_inherits_them() {
         let grandchild = rt0::go(in_another).join().expect("no panic");
         assert_eq!(grandchild, "k=v");
         rt0::scope(|s| assert_eq!(s.go(own).join().expect("no panic"), "k=v"));
-        let named = rt0::Builder::new().name("named").go(|| {
+        let named = rt0::Builder::new().name("named".into()).go(|| {
             set_label("own", "x");
             (own(), rt0::current().and_then(|g| g.name().map(String::from)))
         });

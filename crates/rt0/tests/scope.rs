@@ -137,10 +137,52 @@ fn a_plain_thread_may_have_a_scope() {
     assert_eq!(t.join().expect("no panic"), 21);
 }
 
+/// A result goes where there are thread-locals: with the handle, or on the goroutine before its own
+/// are destroyed.
+#[rt0::test]
+fn a_result_that_nobody_took_can_use_thread_locals() {
+    static ENDS: AtomicUsize = AtomicUsize::new(0);
+    static HANDLE_IS_GONE: AtomicUsize = AtomicUsize::new(0);
+    static SEEN: AtomicUsize = AtomicUsize::new(0);
+    struct Slow;
+    impl Drop for Slow {
+        fn drop(&mut self) {
+            ENDS.store(1, Ordering::SeqCst);
+            while HANDLE_IS_GONE.load(Ordering::SeqCst) == 0 {
+                rt0::gosched();
+            }
+        }
+    }
+    thread_local! {
+        static SLOW: Slow = const { Slow };
+        static LOCAL: Box<usize> = Box::new(7);
+    }
+    struct Outcome;
+    impl Drop for Outcome {
+        fn drop(&mut self) {
+            SEEN.store(LOCAL.try_with(|n| **n).unwrap_or(1), Ordering::SeqCst);
+        }
+    }
+    rt0::scope(|s| {
+        let h = s.go(|| {
+            SLOW.with(|_| LOCAL.with(|_| ()));
+            Outcome
+        });
+        while ENDS.load(Ordering::SeqCst) == 0 {
+            rt0::gosched();
+        }
+        drop(h);
+        HANDLE_IS_GONE.store(1, Ordering::SeqCst);
+    });
+    assert_eq!(SEEN.swap(0, Ordering::SeqCst), 7);
+    rt0::scope(|s| drop(s.go(|| Outcome)));
+    assert_eq!(SEEN.load(Ordering::SeqCst), 7);
+}
+
 #[rt0::test]
 fn scoped_goroutines_have_names_and_ids() {
     rt0::scope(|s| {
-        let b = rt0::Builder::new().name("scoped").stack_size(64 << 10);
+        let b = rt0::Builder::new().name("scoped".into()).stack_size(64 << 10);
         let h = b.go_scoped(s, || rt0::current().map(|g| (g.id(), g.name() == Some("scoped"))));
         let h = h.expect("a goroutine");
         let id = h.goroutine().id();

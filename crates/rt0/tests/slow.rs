@@ -32,7 +32,7 @@ fn check(
         watch_slow(threshold);
         let stop = Arc::new(AtomicBool::new(false));
         let s = Arc::clone(&stop);
-        let h = rt0::Builder::new().name("slow one").go(move || f(&s)).expect("a goroutine");
+        let h = rt0::Builder::new().name("slow one".into()).go(move || f(&s)).expect("a goroutine");
         let id = h.goroutine().id();
         let first = noted(id, |s| s.kind == kind && is_wanted(s));
         let number = first.number;

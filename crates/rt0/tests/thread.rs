@@ -55,7 +55,7 @@ fn builders_scopes_and_names() {
         }
     });
     assert_eq!((numbers, sum.into_inner()), ([10, 20, 30], 60));
-    let t = thread::Builder::new().name("worker").spawn(thread::current).unwrap();
+    let t = thread::Builder::new().name("worker".into()).spawn(thread::current).unwrap();
     let (outside, inside) = (t.thread().clone(), t.join().unwrap());
     assert_eq!((outside.id(), outside.name()), (inside.id(), Some("worker")));
     assert!(format!("{outside:?}").starts_with("Thread { id: ThreadId("), "{outside:?}");
@@ -64,7 +64,7 @@ fn builders_scopes_and_names() {
 #[rt0::test]
 #[should_panic = "interior null bytes"]
 fn names_are_without_null_bytes() {
-    let _ = thread::Builder::new().name("a\0b").spawn(|| ());
+    let _ = thread::Builder::new().name("a\0b".into()).spawn(|| ());
 }
 
 #[rt0::test]

@@ -89,7 +89,7 @@ pub(super) fn add(target: Target, set: usize) -> io::Result<()> {
     let mut r = lock();
     if !r.runs {
         let event = Pollable::new(event.try_clone_to_owned()?);
-        drop(Builder::new().name("signals").go(move || deliver(&event))?);
+        drop(Builder::new().name("signals".into()).go(move || deliver(&event))?);
         r.runs = true;
     }
     let blocked = set & crate::m::m0().sigmask.get() as usize;

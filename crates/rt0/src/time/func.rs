@@ -116,7 +116,7 @@ pub(crate) fn start_runner() -> io::Result<()> {
     let _starting = STARTING.lock();
     // ORDERING: under the lock
     if !STARTED.load(Ordering::Relaxed) {
-        let handle = Builder::new().name("timers").go(runner)?;
+        let handle = Builder::new().name("timers".into()).go(runner)?;
         crate::sched::newproc::not_counted(handle.goroutine().g());
         STARTED.store(true, Ordering::Relaxed); // ORDERING: under the lock
     }

@@ -109,7 +109,7 @@ fn dine() -> Vec<rt0::JoinHandle<()>> {
         let left = Arc::clone(&forks[i]);
         let right = Arc::clone(&forks[(i + 1) % NAMES.len()]);
         let all_have_one = Arc::clone(&all_have_one);
-        let philosopher = rt0::Builder::new().name(name).go(move || {
+        let philosopher = rt0::Builder::new().name(name.into()).go(move || {
             let _left = left.lock();
             all_have_one.wait();
             let _right = right.lock();

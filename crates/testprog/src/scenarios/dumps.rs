@@ -19,7 +19,7 @@ pub(crate) const SCENARIOS: &[Entry] = &[
 const LONG: Duration = Duration::from_secs(10_000);
 
 fn start(name: &str, f: impl FnOnce() + Send + 'static) {
-    drop(rt0::Builder::new().name(name).go(f).expect("a goroutine"));
+    drop(rt0::Builder::new().name(name.into()).go(f).expect("a goroutine"));
 }
 
 fn text(dump: Dump) -> String {

@@ -94,7 +94,7 @@ fn join_deadlock() -> ExitCode {
         drop(second.join());
     });
     let (tx2, rx2) = std::sync::mpsc::channel::<rt0::JoinHandle<()>>();
-    let second = rt0::Builder::new().name("second").go(move || {
+    let second = rt0::Builder::new().name("second".into()).go(move || {
         let first = rt0::blocking(|| rx2.recv().expect("main sends"));
         drop(first.join());
     });

@@ -155,7 +155,7 @@ fn panic_detached_after() -> ExitCode {
 }
 
 fn panic_named() -> ExitCode {
-    let h = rt0::Builder::new().name("worker 7").go(|| panic!("named"));
+    let h = rt0::Builder::new().name("worker 7".into()).go(|| panic!("named"));
     drop(h);
     wait()
 }

@@ -105,7 +105,7 @@ fn quit() -> ExitCode {
         ("holder of malloc's lock", holder),
     ];
     for (name, f) in all {
-        drop(rt0::Builder::new().name(name).go(f).expect("a goroutine"));
+        drop(rt0::Builder::new().name(name.into()).go(f).expect("a goroutine"));
     }
     while ARRIVED.load(SeqCst) < all.len() {
         rt0::time::sleep(Duration::from_millis(1));
@@ -179,7 +179,7 @@ fn slow() -> ExitCode {
     let all: [(&str, fn()); 4] =
         [("reader", reader), ("blocked", blocked), ("asleep", asleep), ("slow_hog", slow_hog)];
     for (name, f) in all {
-        drop(rt0::Builder::new().name(name).go(f).expect("a goroutine"));
+        drop(rt0::Builder::new().name(name.into()).go(f).expect("a goroutine"));
     }
     if std::env::args().nth(2).is_none() {
         let noted = |name| rt0::debug::slow().iter().any(|s| s.stack.contains(name));

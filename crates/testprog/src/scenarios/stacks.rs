@@ -39,7 +39,7 @@ fn stack_overflow() -> ExitCode {
 }
 
 fn stack_overflow_named() -> ExitCode {
-    let h = rt0::Builder::new().name("deep one").go(|| recurse(0));
+    let h = rt0::Builder::new().name("deep one".into()).go(|| recurse(0));
     let _ = h.map(rt0::JoinHandle::join);
     DONE
 }
@@ -99,7 +99,8 @@ fn divide(by: u64) -> u64 {
 }
 
 fn divide_by_zero() -> ExitCode {
-    let h = rt0::Builder::new().name("divider").go(|| when_main_waits(|| divide(black_box(0))));
+    let h =
+        rt0::Builder::new().name("divider".into()).go(|| when_main_waits(|| divide(black_box(0))));
     let _ = h.map(rt0::JoinHandle::join);
     DONE
 }
