@@ -2,6 +2,7 @@
 
 mod support;
 
+use std::os::unix::process::ExitStatusExt;
 use std::time::Duration;
 use support::{Finished, TESTPROG, check, run, testprog, testprog_with, with_default_signals};
 
@@ -63,16 +64,16 @@ fn many() -> String {
         .unwrap_or_else(|_| if cfg!(debug_assertions) { "3000" } else { "50000" }.into())
 }
 
-/// A scenario with very many, which may take its time.
-fn of_many(scenario: &str, (name, value): (&str, &str)) -> Finished {
+/// A scenario that may take its time.
+fn patiently(args: &[&str], env: &[(&str, &str)]) -> Finished {
     let mut command = with_default_signals(TESTPROG);
-    command.args([scenario, &many()]).env_remove("GODEBUG").env(name, value);
-    run(&mut command, b"", Duration::from_secs(600))
+    command.args(args).env("RUST_BACKTRACE", "0").env_remove("GODEBUG");
+    run(command.envs(env.iter().copied()), b"", Duration::from_secs(600))
 }
 
 #[test]
 fn very_many_are_dumped_in_little_memory() {
-    let f = of_many("ManyDumps", ("GOMAXPROCS", "2"));
+    let f = patiently(&["ManyDumps", &many()], &[("GOMAXPROCS", "2")]);
     assert!(f.status.success(), "{f:?}");
     assert_eq!(f.stdout.lines().count(), 5, "{f:?}");
     for line in f.stdout.lines() {
@@ -85,7 +86,7 @@ fn very_many_are_dumped_in_little_memory() {
 #[test]
 fn sigquit_shows_very_many() {
     let count = |level: &str| {
-        let f = of_many("ManyQuit", ("GOTRACEBACK", level));
+        let f = patiently(&["ManyQuit", &many()], &[("GOTRACEBACK", level)]);
         assert_eq!(f.status.code(), Some(2), "{f:?}");
         let shown = f.stderr.lines().filter(|l| l.starts_with("goroutine ")).count();
         (shown, f.stderr.contains("\n...additional goroutines elided: "))
@@ -95,4 +96,64 @@ fn sigquit_shows_very_many() {
     // The one that the signal came to is not counted, if there is one.
     let (shown, is_cut) = count("single");
     assert!(n <= 1000 || is_cut && (1000..=1001).contains(&shown), "{shown} {is_cut}");
+}
+
+/// `(how often the stack has the function as the hook writes it, the same of the report)`
+fn shown(scenario: &str, function: &str, env: &[(&str, &str)]) -> (usize, usize) {
+    let f = testprog_with(&[scenario], env);
+    assert_eq!(f.status.code(), Some(2), "{f:?}");
+    assert!(
+        f.stderr.contains("\ngoroutine ") && f.stderr.contains("\ncreated by rt0::go"),
+        "{f:?}"
+    );
+    let (hook, report) = f.stderr.split_once("\npanic: ").unwrap_or_default();
+    let name = format!("testprog::scenarios::dumps::{function}");
+    assert_eq!(report.contains("its stack is above"), !report.contains(&name), "{f:?}");
+    (hook.matches(&name).count(), report.matches(&format!("{name}(...)")).count())
+}
+
+#[test]
+fn the_stack_of_a_panic_is_shown_once() {
+    let panics = |scenario, env: &[_]| shown(scenario, "panics_here", env);
+    for (value, both) in [("0", (0, 1)), ("1", (1, 0)), ("full", (1, 0))] {
+        let env = [("RUST_BACKTRACE", value)];
+        assert_eq!(panics("PanicShown", &env), both, "{value}");
+    }
+    // Who asks for the runtime's frames gets all.
+    let system = [("RUST_BACKTRACE", "1"), ("GOTRACEBACK", "system")];
+    assert_eq!(panics("PanicShown", &system), (1, 1));
+    let full = [("RUST_BACKTRACE", "1")];
+    assert_eq!(panics("PanicOwnHook", &full), (0, 1));
+    assert_eq!(shown("PanicResumed", "throws_here", &full), (0, 1));
+}
+
+#[test]
+fn dumps_need_nothing_that_may_be_held() {
+    for (procs, mode) in [("1", "0"), ("2", "0"), ("8", "0"), ("2", "3")] {
+        for preemption in ["0", "1"] {
+            let godebug = format!("asyncpreemptoff={preemption},tlsmode={mode}");
+            let env = [("GODEBUG", &*godebug), ("GOMAXPROCS", procs)];
+            let f = patiently(&["StuckQuit"], &env);
+            check(&f, 2, "", "SIGQUIT: quit\nPC=0x");
+            all_are_there(&f.stderr);
+            let f = patiently(&["StuckDumps"], &env);
+            assert_eq!(f.status.signal(), Some(9), "{f:?}");
+            all_are_there(&f.stdout);
+        }
+    }
+}
+
+#[track_caller]
+fn all_are_there(dump: &str) {
+    let header = |name: &str, n| {
+        let quoted = format!(" \"{name}\":");
+        let headers = dump.lines().filter(|l| l.starts_with("goroutine ") && l.ends_with(&quoted));
+        assert_eq!(headers.count(), n, "{name}: {dump}");
+    };
+    header("streams", 1);
+    ["malloc", "call", "spins"].into_iter().for_each(|name| header(name, 2));
+    for function in ["has_the_streams", "is_in_a_call"] {
+        assert!(dump.contains(&format!("dumps::{function}(...)\n")), "{function}: {dump}");
+    }
+    assert!(dump.lines().any(|l| l.starts_with("goroutine 1 [")), "{dump}");
 }

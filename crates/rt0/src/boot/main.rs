@@ -63,6 +63,9 @@ fn exit_number(code: ExitCode) -> i32 {
 
 /// Go: main.
 fn main(main_main: impl FnOnce() -> i32) {
+    if super::env::gogetenv(b"RUST_BACKTRACE").is_some_and(|v| v != b"0") {
+        crate::debug::uncaught::std_shows_stacks();
+    }
     main_init();
     let call = AssertUnwindSafe(|| __rust_begin_short_backtrace(main_main));
     let code = match catch_unwind(call) {

@@ -198,7 +198,7 @@ impl Filter {
                 sink.function(s, frame)?;
                 continue;
             }
-            self.panics &= is_panic(s);
+            self.panics = self.panics && is_panic(s);
             if self.panics {
                 continue;
             }
@@ -229,18 +229,15 @@ impl Filter {
 /// Go's text.
 struct Text<'a> {
     out: &'a mut dyn Write,
+    texts: &'a mut Texts,
     detail: Detail,
 }
 
 impl Sink for Text<'_> {
     fn function(&mut self, s: &Symbolised, at: &Frame) -> Result {
-        if s.name.is_empty() {
-            self.out.write_str("?")?;
-        } else {
-            write!(self.out, "{}", Name(s.name))?;
+        if !self.texts.write(self.out, s, at)? {
+            function(self.out, s, at)?;
         }
-        self.out.write_str("(...)\n\t")?;
-        place(self.out, s, at)?;
         if self.detail == Detail::System {
             write!(self.out, " fp={:#x} sp={:#x} pc={:#x}", at.fp, at.sp, at.pc)?;
         }
@@ -249,6 +246,65 @@ impl Sink for Text<'_> {
 
     fn elided(&mut self, n: usize) -> Result {
         writeln!(self.out, "...{n} frames elided...")
+    }
+}
+
+/// Name and place, without the line's end.
+fn function(out: &mut dyn Write, s: &Symbolised, at: &Frame) -> Result {
+    if s.name.is_empty() {
+        out.write_str("?")?;
+    } else {
+        write!(out, "{}", Name(s.name))?;
+    }
+    out.write_str("(...)\n\t")?;
+    place(out, s, at)
+}
+
+/// How many functions are remembered as they are written.
+const WRITTEN: usize = 256;
+
+/// Functions as they are written: very many goroutines have few different ones. All zero when new.
+pub(super) struct Texts {
+    known: [Written; WRITTEN],
+}
+
+struct Written {
+    pc: usize,
+    /// Of the inlined functions at an address: which.
+    name: usize,
+    line: u64,
+    /// 0: nothing yet.
+    len: usize,
+    bytes: [u8; 480],
+}
+
+impl Texts {
+    /// False if it is too long to be remembered, or has no name.
+    fn write(
+        &mut self,
+        out: &mut dyn Write,
+        s: &Symbolised,
+        at: &Frame,
+    ) -> core::result::Result<bool, fmt::Error> {
+        let (pc, name) = (at.pc, s.name.as_ptr().addr());
+        if s.name.is_empty() {
+            return Ok(false);
+        }
+        let known = &mut self.known[(pc ^ pc >> 8 ^ name ^ s.line as usize) % WRITTEN];
+        if known.len == 0 || (known.pc, known.name, known.line) != (pc, name, s.line) {
+            let mut line = Line::<480>::new();
+            function(&mut line, s, at)?;
+            let bytes = line.bytes();
+            if bytes.len() == known.bytes.len() {
+                return Ok(false);
+            }
+            known.bytes[..bytes.len()].copy_from_slice(bytes);
+            (known.pc, known.name, known.line) = (pc, name, s.line);
+            known.len = bytes.len();
+        }
+        let text = core::str::from_utf8(&known.bytes[..known.len]);
+        out.write_str(text.map_err(|_| fmt::Error)?)?;
+        Ok(true)
     }
 }
 
@@ -272,15 +328,23 @@ fn place(out: &mut dyn Write, s: &Symbolised, at: &Frame) -> Result {
 
 /// The stack that the tool holds.
 pub(super) fn stack(out: &mut dyn Write, tool: &mut Tool, detail: Detail) -> Result {
-    let Tool { names, stack, .. } = tool;
-    each(names, stack, detail, &mut Text { out, detail })
+    let Tool { names, texts, stack, .. } = tool;
+    each(names, stack, detail, &mut Text { out, texts, detail })
 }
 
 /// The stack of a panic that the tool holds: from the function on that panicked.
 pub(super) fn stack_of_panic(out: &mut dyn Write, tool: &mut Tool, detail: Detail) -> Result {
-    let Tool { names, stack, .. } = tool;
+    let Tool { names, texts, stack, .. } = tool;
     let filter = Filter { detail, last: None, is_empty: true, panics: true };
-    through(names, stack, filter, &mut Text { out, detail })
+    through(names, stack, filter, &mut Text { out, texts, detail })
+}
+
+/// Whether the panic whose stack the tool holds was thrown without the panic hook.
+pub(super) fn is_resumed(tool: &mut Tool) -> bool {
+    let Tool { names, stack, .. } = tool;
+    let has = |name: &[u8], part: &[u8]| name.windows(part.len()).any(|w| w == part);
+    let without = |s: &Symbolised| has(s.name, b"resume_unwind");
+    stack.parts().0.iter().take(20).any(|f| names.functions(f.lookup).iter().any(without))
 }
 
 #[cfg(all(test, not(loom)))]

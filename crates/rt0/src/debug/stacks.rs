@@ -20,6 +20,7 @@
 
 use super::frame::{Frame, Registers};
 use super::halted;
+use super::print::Texts;
 use super::symbols::Symboliser;
 use super::unwind::{Rules, Walk};
 use crate::atomic::{AtomicBool, AtomicPtr, Ordering, fence};
@@ -81,6 +82,7 @@ impl Stack {
 pub(super) struct Tool {
     rules: Rules,
     pub(super) names: Symboliser,
+    pub(super) texts: Texts,
     pub(super) stack: Stack,
 }
 

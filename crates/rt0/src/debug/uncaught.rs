@@ -18,12 +18,19 @@ use std::any::Any;
 use std::panic::resume_unwind;
 
 /// The stack of a panic.
-pub(crate) struct Uncaught(Box<Stack>);
+pub(crate) struct Uncaught {
+    stack: Box<Stack>,
+    /// std's panic hook has shown one on this goroutine.
+    is_shown: bool,
+}
 
 impl Uncaught {
     /// From where the panic began, with the frames of the unwinder and the panic itself left out.
     pub(super) fn write(&self, out: &mut dyn Write, tool: &mut Tool, detail: Detail) -> Result {
-        tool.stack = *self.0;
+        tool.stack = *self.stack;
+        if self.is_shown && detail == Detail::Program && !print::is_resumed(tool) {
+            return out.write_str("\t(its stack is above, by the panic hook)\n");
+        }
         print::stack_of_panic(out, tool, detail)
     }
 }
@@ -62,7 +69,7 @@ extern "C" fn take(arg: *const ()) {
     let [pc, sp, bp] = here();
     let stack = RESUMED.take().or_else(|| {
         let mut tool = tool_with_own(Registers { pc, sp, bp })?;
-        Some(Uncaught(Box::new(tool.get().stack)))
+        Some(Uncaught { stack: Box::new(tool.get().stack), is_shown: SHOWN.take() })
     });
     uncaught.set(stack);
 }
@@ -70,6 +77,19 @@ extern "C" fn take(arg: *const ()) {
 thread_local! {
     /// Of a panic that was caught only to be thrown again.
     static RESUMED: Cell<Option<Uncaught>> = const { Cell::new(None) };
+    /// std's hook has shown the stack of the last panic.
+    static SHOWN: Cell<bool> = const { Cell::new(false) };
+}
+
+/// In a program whose environment has RUST_BACKTRACE, before it can set a panic hook: std's shows
+/// stacks, so the report need not show them again. It cannot be asked whether it did, and a hook
+/// that the program sets takes its place: then the report shows the stack.
+pub(crate) fn std_shows_stacks() {
+    let hook = std::panic::take_hook();
+    std::panic::set_hook(Box::new(move |info| {
+        hook(info);
+        SHOWN.set(true);
+    }));
 }
 
 /// Throws a panic again that left a `watch` in the closure of a goroutine: the report is to show

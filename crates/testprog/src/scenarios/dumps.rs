@@ -6,6 +6,7 @@ use std::fs::File;
 use std::hint::black_box;
 use std::io::{self, Write};
 use std::process::ExitCode;
+use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
 use std::time::{Duration, Instant};
 
 pub(crate) const SCENARIOS: &[Entry] = &[
@@ -14,6 +15,11 @@ pub(crate) const SCENARIOS: &[Entry] = &[
     ("QuitLabels", Main(quit_labels)),
     ("ManyDumps", Main(many_dumps)),
     ("ManyQuit", Main(many_quit)),
+    ("StuckQuit", Main(stuck_quit)),
+    ("StuckDumps", Main(stuck_dumps)),
+    ("PanicShown", Main(panic_shown)),
+    ("PanicOwnHook", Main(panic_own_hook)),
+    ("PanicResumed", Main(panic_resumed)),
 ];
 
 const LONG: Duration = Duration::from_secs(10_000);
@@ -158,4 +164,127 @@ fn many_quit() -> ExitCode {
     many();
     quit();
     DONE
+}
+
+/// Goroutines that are where they will be.
+static ARRIVED: AtomicUsize = AtomicUsize::new(0);
+
+#[inline(never)]
+fn has_the_streams() {
+    let _both = (io::stderr().lock(), io::stdout().lock());
+    ARRIVED.fetch_add(1, SeqCst);
+    rt0::time::sleep(LONG);
+    black_box(());
+}
+
+#[inline(never)]
+fn is_in_malloc() {
+    ARRIVED.fetch_add(1, SeqCst);
+    loop {
+        black_box((0..100).map(|i| Box::new([i; 100])).collect::<Vec<_>>());
+    }
+}
+
+#[inline(never)]
+fn is_in_a_call() {
+    rt0::blocking(|| {
+        ARRIVED.fetch_add(1, SeqCst);
+        std::thread::sleep(LONG);
+    });
+    black_box(());
+}
+
+#[inline(never)]
+fn spins() {
+    ARRIVED.fetch_add(1, SeqCst);
+    loop {
+        black_box(());
+    }
+}
+
+/// The standard streams are locked by a goroutine that sleeps, malloc's lock is mostly held, some
+/// are in a call, and every P computes. A plain thread goes on with `f`.
+fn stuck(f: fn()) -> ExitCode {
+    let kinds: [(&str, fn()); 4] = [
+        ("streams", has_the_streams),
+        ("malloc", is_in_malloc),
+        ("call", is_in_a_call),
+        ("spins", spins),
+    ];
+    std::thread::spawn(move || {
+        while ARRIVED.load(SeqCst) < 2 * kinds.len() - 1 {
+            std::thread::sleep(Duration::from_millis(1));
+        }
+        f();
+    });
+    start("streams", has_the_streams);
+    for (name, f) in kinds.iter().skip(1).chain(kinds.iter().skip(1)) {
+        start(name, *f);
+    }
+    spins();
+    DONE
+}
+
+/// From a thread that is no goroutine.
+fn kill_self() {
+    let me = rustix::process::getpid();
+    let _ = rustix::process::kill_process(me, rustix::process::Signal::QUIT);
+}
+
+fn stuck_quit() -> ExitCode {
+    stuck(kill_self)
+}
+
+fn stuck_dumps() -> ExitCode {
+    stuck(|| {
+        let mut last = String::new();
+        for _ in 0..5 {
+            last = text(Dump::new());
+            assert!(last.contains("\"streams\":"), "{last}");
+        }
+        // Standard output is locked.
+        let _ = rustix::io::write(rustix::stdio::stdout(), last.as_bytes());
+        kill_self_at_once();
+    })
+}
+
+/// Without exit hooks, which need the streams.
+fn kill_self_at_once() {
+    let me = rustix::process::getpid();
+    let _ = rustix::process::kill_process(me, rustix::process::Signal::KILL);
+}
+
+#[inline(never)]
+fn panics_here() {
+    if black_box(true) {
+        panic!("seen once");
+    }
+}
+
+fn panic_shown() -> ExitCode {
+    drop(rt0::go(panics_here));
+    rt0::time::sleep(LONG);
+    DONE
+}
+
+fn panic_own_hook() -> ExitCode {
+    std::panic::set_hook(Box::new(|_| eprintln!("own hook")));
+    panic_shown()
+}
+
+/// The hook has shown the stack of the panic that was caught; the one thrown after it is another.
+fn panic_resumed() -> ExitCode {
+    drop(rt0::go(|| {
+        assert!(std::panic::catch_unwind(panics_here).is_err());
+        throws_here();
+    }));
+    rt0::time::sleep(LONG);
+    DONE
+}
+
+#[inline(never)]
+fn throws_here() {
+    if black_box(true) {
+        std::panic::resume_unwind(Box::new("thrown"));
+    }
 }
