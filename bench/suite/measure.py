@@ -3,10 +3,27 @@
 import json
 import os
 import resource
+import shutil
 import signal
 import statistics
 import subprocess
+import sys
+import tempfile
 import time
+from pathlib import Path
+
+WRK_REPORT = str(Path(__file__).with_name("wrk.lua"))
+CPUS = sorted(os.sched_getaffinity(0))
+SERVERS, LOADS = {CPUS[0]}, {CPUS[-1]}
+"""The first CPU has the server, the last one the load."""
+
+
+def lacks(tool, what):
+    """Whether a Debian package of that name is not installed; says so on stderr."""
+    if shutil.which(tool):
+        return False
+    print(f"bench/run: no {tool} here (apt-get install {tool}): {what}", file=sys.stderr)
+    return True
 
 
 class Noise:
@@ -31,20 +48,21 @@ class Noise:
 
 
 def wait_for_quiet(share, patience):
-    """Returns after 0.2 s in which others used less than `share`, or when patience ends."""
+    """Returns after 0.1 s in which others used less than `share`, or when patience ends."""
     end = time.monotonic() + patience
     while time.monotonic() < end:
         noise = Noise()
-        time.sleep(0.2)
+        time.sleep(0.1)
         if noise.share() < share:
             return
 
 
-def program(command, limit):
+def program(command, limit, env=None):
     """The figures of one run, {"failed": why}, or None where the program lacks the benchmark."""
     noise = Noise()
     process = subprocess.Popen(
-        command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+        command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+        env=os.environ | (env or {}),
     )
     try:
         out, err = process.communicate(timeout=limit)
@@ -67,31 +85,76 @@ def program(command, limit):
 
 
 def server(command, load, limit):
-    """The figures that `load` has of the server `command`; as `program`. Each has a CPU of its own."""
-    own, *others = sorted(os.sched_getaffinity(0))
+    """The figures that `load(port, pid, limit)` has of the server `command`; as `program`. Each has
+    a CPU of its own."""
     noise = Noise()
     process = subprocess.Popen(
         command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL,
-        text=True, preexec_fn=lambda: prepare({own}),
+        text=True, preexec_fn=lambda: prepare(SERVERS),
     )
     try:
         said = process.stdout.readline()
         if not said.startswith("listening on "):
             code = process.wait(limit)
             return None if code == 3 else {"failed": why_failed(code, said)}
-        port = said.rsplit(":")[-1].strip()
-        done = subprocess.run(
-            [*load, f"port={port}", f"pid={process.pid}"], capture_output=True, text=True,
-            timeout=limit, preexec_fn=lambda: prepare(set(others[:1]) or {own}),
-        )
+        result = load(int(said.rsplit(":")[-1]), process.pid, limit)
     except subprocess.TimeoutExpired:
         return {"failed": f"no end after {limit:.0f} s"}
     finally:
         process.kill()
         process.wait()
-    if done.returncode != 0:
-        return {"failed": why_failed(done.returncode, done.stderr)}
-    return json.loads(done.stdout) | {"noise": noise.share()}
+        process.stdout.close()
+    return result if "failed" in result else result | {"noise": noise.share()}
+
+
+def own_load(command, connections, ms):
+    """The load of bench-epoll."""
+    def load(port, pid, limit):
+        warm = 300
+        done = from_other_cpu(
+            [*command, str(connections), f"port={port}", f"pid={pid}", f"ms={ms}", f"warm={warm}"],
+            limit,
+        )
+        if done.returncode != 0:
+            return {"failed": why_failed(done.returncode, done.stderr)}
+        return json.loads(done.stdout)
+    return load
+
+
+def wrk_load(connections, ms):
+    """wrk's; it counts whole seconds."""
+    def load(port, pid, limit):
+        before = user_ms(pid)
+        done = from_other_cpu(
+            ["wrk", "-t1", f"-c{connections}", f"-d{max(ms // 1000, 1)}s", "-s", WRK_REPORT,
+             f"http://127.0.0.1:{port}/"],
+            limit,
+        )
+        server_ms = user_ms(pid) - before
+        if done.returncode != 0:
+            return {"failed": why_failed(done.returncode, done.stderr)}
+        result = json.loads(done.stdout.splitlines()[-1])
+        if result["errors"] or not result["requests"]:
+            return {"failed": f"wrk: {result['errors']} errors, {result['requests']} requests"}
+        return result | {
+            "connections": connections,
+            "request_ns": result["wall_ms"] * 1e6 / result["requests"],
+            "request_user_ns": server_ms * 1e6 / result["requests"],
+        }
+    return load
+
+
+def from_other_cpu(command, limit):
+    return subprocess.run(
+        command, capture_output=True, text=True, timeout=limit, preexec_fn=lambda: prepare(LOADS)
+    )
+
+
+def user_ms(pid):
+    """The user time of a process; the kernel counts in ticks."""
+    with open(f"/proc/{pid}/stat") as stat:
+        ticks = int(stat.read().rpartition(")")[2].split()[11])
+    return ticks * 1e3 / os.sysconf("SC_CLK_TCK")
 
 
 def prepare(cpus):
@@ -122,13 +185,14 @@ def hellos(programs, n):
         for peer in order if turn % 2 else reversed(order):
             took[peer].append(spawn_to_reaped(programs[peer]))
     share = noise.share()
+    calls = system_calls(programs)
     return {
         peer: {
             "n": n,
             "us_per_run": statistics.median(times) / 1e3,
             "min_us": min(times) / 1e3,
             "noise": share,
-        }
+        } | calls.get(peer, {})
         for peer, times in took.items()
     }
 
@@ -139,3 +203,26 @@ def spawn_to_reaped(path):
     pid = os.posix_spawn(path, [path], os.environ, file_actions=to_null)
     os.waitpid(pid, 0)
     return time.perf_counter_ns() - start
+
+
+def system_calls(programs):
+    """How many system calls and threads each makes between exec and exit: strace counts them, so
+    that the clock has no part in it. Medians of three runs; nothing without strace."""
+    if lacks("strace", "no system calls of hello are counted"):
+        return {}
+    return {peer: counted(path) for peer, path in programs.items()}
+
+
+def counted(path):
+    runs = []
+    for _ in range(3):
+        with tempfile.NamedTemporaryFile("r", prefix="bench-strace-") as log:
+            subprocess.run(["strace", "-f", "-qq", "-o", log.name, path],
+                           stdout=subprocess.DEVNULL, check=True)
+            # "PID name(args) = result"; a call that another thread's cut in two has one such line
+            # and one with "resumed".
+            names = [line.split(None, 1)[1].partition("(")[0] for line in log
+                     if "(" in line and " resumed>" not in line]
+        runs.append((len(names), sum(name in ("clone", "clone3") for name in names)))
+    calls, threads = zip(*runs)
+    return {"syscalls": statistics.median(calls), "threads": 1 + statistics.median(threads)}

@@ -6,7 +6,7 @@ import sys
 import time
 
 from . import build, measure
-from .rows import PEERS
+from .rows import Http, PEERS
 
 RESULTS = build.BENCH / "results.jsonl"
 """One line a run; written anew by each session."""
@@ -16,11 +16,16 @@ def run(rows, args):
     """Runs `rows` and writes RESULTS."""
     wanted = [name for name in args.peers.split(",") if name]
     dropped = {}
+    wrk = [row for row in rows if isinstance(row, Http) and row.wrk]
+    if wrk and measure.lacks("wrk", "the rows http_* wrk are left out"):
+        rows = [row for row in rows if row not in wrk]
     with RESULTS.open("w") as out:
         write(out, {"versions": build.versions(), "quick": args.quick})
         for repetition in range(args.reps):
             start = time.monotonic()
             for row in rows:
+                if repetition >= row.repetitions(args):
+                    continue
                 peers = [p for p in PEERS if row.has(p, args) and (not wanted or p in wanted)]
                 peers = [p for p in peers if dropped.get((row.name, p), 0) < 2]
                 if not peers:
@@ -50,7 +55,10 @@ def results_of(row, peers, args):
 def steady(attempt, noise_of, args):
     """Waits for a quiet moment and runs; once more if it was noisy, and keeps the quieter run."""
     measure.wait_for_quiet(args.quiet, args.patience)
-    first = attempt()
+    try:
+        first = attempt()
+    except FileNotFoundError as missing:
+        sys.exit(f"bench/run: {missing.filename} is not built")
     if noise_of(first) <= args.quiet or args.quick:
         return first
     measure.wait_for_quiet(args.quiet, args.patience)

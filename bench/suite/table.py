@@ -8,7 +8,7 @@ are fewer than three, the quietest three.
 import json
 import statistics
 
-from .rows import CRATES, PEERS
+from .rows import CRATES, EXAMPLE, PEERS, SWITCHES
 
 NOISY = 0.10
 TICK_US = 10_000
@@ -18,6 +18,10 @@ LABELS = {
     "bytes_per_g": "bytes each",
     "pte_bytes_per_g": "page-table bytes each",
     "wake_ns_per_g": "wake ns each",
+    "first_ns": "first ns",
+    "again_ns": "again ns",
+    "syscalls": "system calls",
+    "threads": "threads",
     "us_per_run": "µs",
     "min_us": "least µs",
     "p50_us": "late p50 µs",
@@ -28,6 +32,21 @@ LABELS = {
     "request_p99_us": "p99 µs",
     "request_user_ns": "server's user ns",
 }
+
+
+ALONE = (
+    *((switch.name, "ns_per_op") for switch in SWITCHES),
+    ("spawn_waves", "first_ns"),
+    ("spawn_waves", "again_ns"),
+    ("wake_busy", "p50_us"),
+    ("spawn_busy", "p50_us"),
+    ("steal", "p50_us"),
+    ("steal", "p99_us"),
+    ("hello", "us_per_run"),
+    ("hello", "syscalls"),
+    ("hello", "threads"),
+)
+"""Rows without a budget of their own that PERFORMANCE.md speaks of."""
 
 
 def show(path):
@@ -62,6 +81,8 @@ def grid(runs, metrics, session):
 
 
 def column(peer, versions):
+    if peer == EXAMPLE:
+        return "rt0-http's example"
     runtime, plus, crate = peer.partition("+")
     crate = "crossbeam-channel" if crate == "crossbeam" else crate
     if plus:
@@ -98,7 +119,7 @@ def line(cells, peers):
     own = cells.get("rt0")
     own = own if own is not None and own.median is not None else None
     texts = [cells[peer].text(own) for peer in peers]
-    others = [peer for peer in peers if peer != "rt0" and cells[peer].comparable()]
+    others = [p for p in peers if p not in ("rt0", EXAMPLE) and cells[p].comparable()]
     if own is None or not others:
         return [*texts, ""]
     best = min(others, key=lambda peer: cells[peer].median)
@@ -138,15 +159,34 @@ def footnotes(runs):
         print("\nFailed:\n")
         for (row, peer), why in failures.items():
             print(f"- {row}, {peer}: {why}")
-    noise = sorted(run["noise"] for run in every if "noise" in run)
-    if noise:
-        at = [noise[int((len(noise) - 1) * share)] for share in (0.5, 0.9, 1.0)]
-        print(f"\nNoise: {len(noise)} runs; of the CPUs others used {at[0]:.1%} (median), "
-              f"{at[1]:.1%} (p90), {at[2]:.1%} (most).")
+    print("\n" + noise(runs), end="")
+
+
+def noise(runs):
+    """How quiet it was, and how far figures of one cell lie apart; two lines."""
+    every = [run for of_cell in runs.values() for run in of_cell]
+    noises = sorted(run["noise"] for run in every if "noise" in run)
+    said = ""
+    if noises:
+        at = [noises[int((len(noises) - 1) * share)] for share in (0.5, 0.9, 1.0)]
+        said += (f"Noise: {len(noises)} runs; of the CPUs others used {at[0]:.1%} (median), "
+                 f"{at[1]:.1%} (p90), {at[2]:.1%} (most).\n")
     spreads = sorted(filter(None.__ne__, map(spread, runs.values())))
     if spreads:
-        print(f"Medians lie {statistics.median(spreads):.1%} (median over the cells), "
-              f"{spreads[int((len(spreads) - 1) * 0.9)]:.1%} (p90) above the least value.")
+        said += (f"Medians lie {statistics.median(spreads):.1%} (median over the cells), "
+                 f"{spreads[int((len(spreads) - 1) * 0.9)]:.1%} (p90) above the least value.\n")
+    return said
+
+
+def alone(runs):
+    """Markdown: the rows that only say something of rt0, of Go, and of plain Rust."""
+    lines = ["| row | figure | rt0 | Go | tokio | plain Rust |", "|---|---|---|---|---|---|"]
+    for row, figure in ALONE:
+        cells = [Cell(runs.get((row, peer), []), figure) for peer in ("rt0", "go", "tokio", "plain")]
+        if cells[0].median is not None:
+            texts = ["" if c.median is None else number(c.median) for c in cells]
+            lines.append(f"| `{row}` | {LABELS[figure]} | {' | '.join(texts)} |")
+    return "\n".join(lines) + "\n" if len(lines) > 2 else ""
 
 
 def spread(runs):

@@ -100,6 +100,15 @@ impl Memory {
     }
 }
 
+/// Adds what one of a wave costs where nothing can be used again, `first_ns`, and the median of the
+/// later waves, `again_ns`. `waves_ns` has at least two.
+pub fn waves(waves_ns: &[f64], took: Took) -> Took {
+    let (first, again) = waves_ns.split_first().expect("there is a first wave");
+    let mut again = again.to_vec();
+    again.sort_unstable_by(f64::total_cmp);
+    took.with("first_ns", *first).with("again_ns", again[again.len() / 2])
+}
+
 /// Adds p50, p99 and max of `late_ns`, in µs.
 pub fn percentiles(mut late_ns: Vec<u64>, took: Took) -> Took {
     late_ns.sort_unstable();

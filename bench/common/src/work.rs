@@ -58,6 +58,12 @@ pub fn sleep_of(i: u64) -> Duration {
 /// How long who has woken or started another goes on computing, in `wake_busy` and `spawn_busy`.
 pub const BUSY: Duration = Duration::from_micros(300);
 
+/// How many `steal` starts at once.
+pub const BURST: u64 = 16;
+
+/// How often `spawn_waves` starts all.
+pub const WAVES: u64 = 6;
+
 /// Computes until `end` without ever entering the runtime.
 pub fn burn_until(end: Instant) {
     let mut x = 0x0123_4567_89AB_CDEF_u64;

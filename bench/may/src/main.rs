@@ -7,6 +7,7 @@ mod lock;
 mod park;
 mod spawn;
 mod time;
+mod wake;
 mod yields;
 
 use bench_common::{Args, Took, exit_unsupported, offender};
@@ -43,7 +44,10 @@ fn bench(args: &Args) -> Took {
         "http_raw" => http::raw().expect("the loopback device works"),
         "http_lib" => http::library().expect("the loopback device works"),
         "parked_mem" => park::memory(args.n),
+        "spawn_waves" => park::spawn_waves(args.n),
         "timers" => time::timers(args.n),
+        "spawn_busy" => wake::spawn_busy(args.n),
+        "steal" => wake::steal(args.n),
         "sleep_100us" => time::sleeps(args.n),
         "mix_none" => time::mix_none(args),
         "mix_cpu" => time::mix_cpu(args),

@@ -1,6 +1,7 @@
 //! What a goroutine costs that waits.
 
-use bench_common::{Memory, Span, Took};
+use bench_common::{Memory, Span, Took, WAVES, waves};
+use rt0::JoinHandle;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::{Duration, Instant};
@@ -20,30 +21,60 @@ impl Gate {
     }
 }
 
-/// The handles count as memory of the goroutines: they are what wakes them.
+/// Goroutines that wait at a gate. The handles count as their memory: they are what wakes them.
+struct Parked {
+    gate: Arc<Gate>,
+    sleepers: Vec<JoinHandle<()>>,
+}
+
+impl Parked {
+    /// Returns when all wait.
+    fn start(n: u64) -> Parked {
+        let gate = Arc::new(Gate::default());
+        let sleepers = (0..n)
+            .map(|_| {
+                let gate = Arc::clone(&gate);
+                rt0::go(move || gate.pass())
+            })
+            .collect();
+        while gate.parked.load(Ordering::Acquire) < n {
+            rt0::gosched();
+        }
+        Parked { gate, sleepers }
+    }
+
+    /// Returns when all have ended.
+    fn wake(self) {
+        self.gate.open.store(true, Ordering::Release);
+        for sleeper in &self.sleepers {
+            sleeper.goroutine().unpark();
+        }
+        for sleeper in self.sleepers {
+            sleeper.join().expect("it does not panic");
+        }
+    }
+}
+
 pub(crate) fn memory(n: u64) -> Took {
-    let gate = Arc::new(Gate::default());
     let memory = Memory::now();
     let span = Span::start();
-    let sleepers: Vec<_> = (0..n)
-        .map(|_| {
-            let gate = Arc::clone(&gate);
-            rt0::go(move || gate.pass())
-        })
-        .collect();
-    while gate.parked.load(Ordering::Acquire) < n {
-        rt0::gosched();
-    }
+    let parked = Parked::start(n);
     let took = span.stop(n);
     rt0::time::sleep(Duration::from_millis(100));
     let took = memory.grown(took, n);
     let start = Instant::now();
-    gate.open.store(true, Ordering::Release);
-    for sleeper in &sleepers {
-        sleeper.goroutine().unpark();
-    }
-    for sleeper in sleepers {
-        sleeper.join().expect("it does not panic");
-    }
+    parked.wake();
     took.with_each("wake_ns_per_g", start, n)
+}
+
+pub(crate) fn spawn_waves(n: u64) -> Took {
+    let span = Span::start();
+    let mut each_ns = Vec::new();
+    for _ in 0..WAVES {
+        let start = Instant::now();
+        let parked = Parked::start(n);
+        each_ns.push(start.elapsed().as_nanos() as f64 / n as f64);
+        parked.wake();
+    }
+    waves(&each_ns, span.stop(n * WAVES))
 }

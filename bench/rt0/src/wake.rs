@@ -1,6 +1,6 @@
 //! How soon a goroutine runs whose waker goes on computing.
 
-use bench_common::{BUSY, Span, Took, burn_until, percentiles};
+use bench_common::{BURST, BUSY, Span, Took, burn_until, percentiles};
 use rt0::chan::bounded;
 use rt0::go;
 use std::time::Instant;
@@ -27,6 +27,25 @@ pub(crate) fn spawn_busy(n: u64) -> Took {
         let started = go(move || now.elapsed().as_nanos() as u64);
         burn_until(now + BUSY);
         late.push(started.join().expect("it does not panic"));
+    }
+    percentiles(late, span.stop(n))
+}
+
+pub(crate) fn steal(n: u64) -> Took {
+    let span = Span::start();
+    let mut late = Vec::new();
+    for _ in 0..n {
+        let begin = Instant::now();
+        let burst: Vec<_> = (0..BURST)
+            .map(|_| {
+                let now = Instant::now();
+                go(move || now.elapsed().as_nanos() as u64)
+            })
+            .collect();
+        burn_until(begin + BUSY);
+        for started in burst {
+            late.push(started.join().expect("it does not panic"));
+        }
     }
     percentiles(late, span.stop(n))
 }

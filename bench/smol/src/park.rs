@@ -1,38 +1,68 @@
 //! What a task costs that waits.
 
 use crate::wait_group::WaitGroup;
-use bench_common::{Memory, Span, Took};
+use bench_common::{Memory, Span, Took, WAVES, waves};
 use event_listener::Event;
 use smol::{Timer, future, spawn};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
+/// Tasks that wait for one event.
+struct Parked {
+    gate: Arc<(AtomicU64, Event)>,
+    group: Arc<WaitGroup>,
+}
+
+impl Parked {
+    /// Returns when all wait.
+    async fn start(n: u64) -> Parked {
+        let gate = Arc::new((AtomicU64::new(0), Event::new()));
+        let group = WaitGroup::new(n);
+        for _ in 0..n {
+            let (gate, group) = (Arc::clone(&gate), Arc::clone(&group));
+            spawn(async move {
+                let (parked, open) = &*gate;
+                let opened = open.listen();
+                parked.fetch_add(1, Ordering::Release);
+                opened.await;
+                group.done();
+            })
+            .detach();
+        }
+        while gate.0.load(Ordering::Acquire) < n {
+            future::yield_now().await;
+        }
+        Parked { gate, group }
+    }
+
+    /// Returns when all have ended.
+    async fn wake(self) {
+        self.gate.1.notify(usize::MAX);
+        self.group.wait().await;
+    }
+}
+
 pub(crate) async fn memory(n: u64) -> Took {
-    let gate = Arc::new((AtomicU64::new(0), Event::new()));
-    let group = WaitGroup::new(n);
     let memory = Memory::now();
     let span = Span::start();
-    for _ in 0..n {
-        let (gate, group) = (Arc::clone(&gate), Arc::clone(&group));
-        spawn(async move {
-            let (parked, open) = &*gate;
-            let opened = open.listen();
-            parked.fetch_add(1, Ordering::Release);
-            opened.await;
-            group.done();
-        })
-        .detach();
-    }
-    let (parked, open) = &*gate;
-    while parked.load(Ordering::Acquire) < n {
-        future::yield_now().await;
-    }
+    let parked = Parked::start(n).await;
     let took = span.stop(n);
     Timer::after(Duration::from_millis(100)).await;
     let took = memory.grown(took, n);
     let start = Instant::now();
-    open.notify(usize::MAX);
-    group.wait().await;
+    parked.wake().await;
     took.with_each("wake_ns_per_g", start, n)
+}
+
+pub(crate) async fn spawn_waves(n: u64) -> Took {
+    let span = Span::start();
+    let mut each_ns = Vec::new();
+    for _ in 0..WAVES {
+        let start = Instant::now();
+        let parked = Parked::start(n).await;
+        each_ns.push(start.elapsed().as_nanos() as f64 / n as f64);
+        parked.wake().await;
+    }
+    waves(&each_ns, span.stop(n * WAVES))
 }

@@ -5,6 +5,9 @@ pub use crate::boot::main::run;
 pub use crate::goroutine::{Goroutine, current, park, park_timeout};
 pub use crate::itab::assert_itab;
 pub use crate::join::{Builder, Goexit, JoinFuture, JoinHandle, go, goexit, gosched};
+#[cfg(feature = "bare-switch")]
+#[doc(hidden)]
+pub use crate::sched::bare::bare_switches;
 pub use crate::sched::lock_os_thread::{OsThreadGuard, lock_os_thread};
 pub use crate::scope::{Scope, ScopedJoinHandle, TryScope, scope, try_scope};
 pub use rt0_macros::{main, test};

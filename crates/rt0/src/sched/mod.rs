@@ -19,6 +19,8 @@
 
 pub(crate) mod ages;
 pub(crate) mod background;
+#[cfg(feature = "bare-switch")]
+pub(crate) mod bare;
 mod barrier;
 #[cfg(feature = "interpose")]
 pub(crate) mod c_call;

@@ -32,6 +32,9 @@ pub(crate) const GLOBAL_LOOK: u64 = 61;
 /// The goroutine to switch to directly, if one is at hand and nothing else is due.
 #[inline(always)]
 fn next_at_hand(mp: &'static M, pp: &'static P) -> Option<&'static G> {
+    if cfg!(feature = "control-through-g0") {
+        return None;
+    }
     let tick = pp.schedtick.get();
     if tick.is_multiple_of(GLOBAL_LOOK) && SCHED.runqsize() > 0 {
         return None;
