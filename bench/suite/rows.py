@@ -189,7 +189,7 @@ class Switch(Row):
     features: tuple[str, ...] = ()
     options: tuple[str, ...] = ()
     env: tuple[tuple[str, str], ...] = ()
-    metrics = ("ns_per_op",)
+    metrics = NS_PER_OP
 
     def has(self, peer, args):
         return peer == "rt0"
