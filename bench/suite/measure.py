@@ -18,11 +18,11 @@ SERVERS, LOADS = {CPUS[0]}, {CPUS[-1]}
 """The first CPU has the server, the last one the load."""
 
 
-def lacks(tool, what):
-    """Whether a Debian package of that name is not installed; says so on stderr."""
+def lacks(tool, what, package=""):
+    """Whether there is no such program; says so on stderr, and which Debian package has it."""
     if shutil.which(tool):
         return False
-    print(f"bench/run: no {tool} here (apt-get install {tool}): {what}", file=sys.stderr)
+    print(f"bench: no {tool} here (apt-get install {package or tool}): {what}", file=sys.stderr)
     return True
 
 
