@@ -6,8 +6,8 @@
 //!
 //! Covers: `wakep` (submit), the spinning M's stealing, its giving up (P to the idle list, `stop`,
 //! second look) and starting again, `resetspinning` with the wake-up of the next; the second look
-//! of an M that gave up without spinning; a watcher, which what is queued in `runnext` relies on,
-//! and its last look; the real run queue as what is looked at.
+//! of an M that gave up without spinning; a watcher, which what is queued in `runnext` or in a
+//! burst relies on, and its last look; the real run queue as what is looked at.
 //! Abstracts away: notes (an M that is woken is run by the thread that woke it; models/note.rs has
 //! the sleep), the global queue (its length is read again under `sched.lock`, which orders it),
 //! timers, and `may_spin`, a heuristic.
@@ -84,6 +84,16 @@ impl World {
         g.context.use_alone();
         self.queues[i].put(Entry::plain(g), Place::Tail, |_| panic!("the queue does not fill"));
         self.wakep();
+    }
+
+    /// newproc in a burst of them: a watcher is as good as a spinner.
+    fn submit_few(&self, i: usize) {
+        let g = leak(Goroutine { context: Token::new() });
+        g.context.use_alone();
+        self.queues[i].put(Entry::plain(g), Place::Tail, |_| panic!("the queue does not fill"));
+        if self.spin.reserve_ring(true) {
+            self.start_reserved();
+        }
     }
 
     /// A goroutine on the P that owns queue `i` readies another, and goes on computing.
@@ -258,6 +268,27 @@ fn next_against_watcher() {
     w.assert_nothing_left();
 }
 
+/// The same of a burst.
+fn few_against_watcher() {
+    let w = watched(1);
+    against_spinner(w, World::submit_few);
+    w.assert_nothing_left();
+}
+
+/// The same of one that is there already.
+fn few_against_nap() {
+    let w = watched(1);
+    w.pidleput();
+    let watcher = thread::spawn(|| {
+        if w.watch() {
+            w.spinner();
+        }
+    });
+    w.submit_few(0);
+    watcher.join().expect("no panic");
+    w.assert_nothing_left();
+}
+
 /// Two Ps on which something is readied, one watcher.
 fn two_next() {
     let w = watched(2);
@@ -297,6 +328,8 @@ fn work_beside_an_idle_p_is_found_although_the_spinner_stays_with_other() {
 #[test]
 fn what_is_readied_is_not_left_by_the_watcher() {
     check(next_against_watcher);
+    check(few_against_watcher);
+    check(few_against_nap);
     check_within(2, two_next); // three take minutes
 }
 
@@ -304,11 +337,14 @@ fn what_is_readied_is_not_left_by_the_watcher() {
 fn catches_a_watcher_without_its_fences() {
     must_catch("spinning.next_fence", next_against_watcher);
     must_catch("spinning.watch_fence", next_against_watcher);
+    must_catch("spinning.submit_fence", few_against_nap);
+    must_catch("spinning.watch_fence", few_against_nap);
 }
 
 #[test]
 fn catches_a_watcher_that_does_not_look_once_more() {
     must_catch("spinning.watch_blind", next_against_watcher);
+    must_catch("spinning.watch_blind", few_against_nap);
 }
 
 #[test]

@@ -88,6 +88,8 @@ pub(crate) struct P {
     pub(crate) hog_end: Word,
     /// Goroutines taken from `runnext` in a row.
     pub(crate) inherited: Word,
+    /// When an M was last woken for what is in the ring; ns.
+    pub(crate) woke_at: Word,
     /// 16 goroutine ids at a time (Go: goidcache, goidcacheend).
     pub(crate) goidcache: Word,
     pub(crate) goidcacheend: Word,
@@ -151,6 +153,7 @@ impl P {
             hog_ns: Word::new(0),
             hog_end: Word::new(0),
             inherited: Word::new(0),
+            woke_at: Word::new(0),
             goidcache: Word::new(0),
             goidcacheend: Word::new(0),
             stack_bytes: Word::new(0),

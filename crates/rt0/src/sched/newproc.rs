@@ -66,7 +66,8 @@ pub(crate) unsafe fn newproc<F: FnOnce() -> E + Send, E: Ending>(
             }
             // ORDERING: set once in runtime.main
             if SCHED.main_started.load(Ordering::Relaxed) {
-                super::wake::wakep_after(Put::Ring); // who starts a goroutine mostly goes on
+                // Who starts a goroutine mostly goes on.
+                super::wake::wakep_after(p_of(mp), Put::Ring);
             }
             leave(mp);
         }

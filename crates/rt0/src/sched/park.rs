@@ -233,8 +233,9 @@ pub(crate) fn goready(gp: &'static G) {
 /// With an M that has a P. Go: ready.
 pub(crate) fn ready(mp: &'static M, gp: &'static G) {
     gp.casgstatus(Status::Waiting, Status::Runnable);
-    let put = runqput(p_of(mp), gp, Place::Next);
-    super::wake::wakep_after(put);
+    let pp = p_of(mp);
+    let put = runqput(pp, gp, Place::Next);
+    super::wake::wakep_after(pp, put);
 }
 
 /// From this many goroutines in the local queue on, who joins one runs it out of turn.

@@ -21,7 +21,8 @@
 //! A goroutine that is queued in an empty `runnext` is a special case: most of the time it will run
 //! there at once. Where that has been seen, an M naps and looks now and then instead of being woken
 //! each time (watch.rs): to a submitter of that kind it is as good as a spinner, and it stops as a
-//! spinner does, by step 2.
+//! spinner does, by step 2. The same M does for a burst: a P that starts or readies one goroutine
+//! after the other, which take less time than a wake-up.
 //!
 //! # Invariants
 //! * `SP1`: `nmspinning` counts Ms whose `spinning` flag is set, and reservations made by
@@ -35,7 +36,7 @@ pub(crate) struct Spinning {
     npidle: AtomicU32,
     /// 1: an M naps and looks from time to time (watch.rs).
     watcher: AtomicU32,
-    /// 1: the spinner started last was started for a `runnext`.
+    /// 1: the spinner started last was started for a `runnext`, or in a burst.
     for_next: AtomicU32,
 }
 
@@ -84,6 +85,28 @@ impl Spinning {
         yes
     }
 
+    /// The same after queueing into the ring. Where `few` are queued a watcher is as good as a
+    /// spinner.
+    #[inline]
+    pub(crate) fn reserve_ring(&self, few: bool) -> bool {
+        if !mutated("spinning.submit_fence") {
+            // ORDERING: pairs with the fences in stop and end_watch
+            fence(Ordering::SeqCst);
+        }
+        // ORDERING: ordered after the queue write by the fence
+        if self.npidle.load(Ordering::Relaxed) == 0
+            || few && self.watcher.load(Ordering::Relaxed) != 0
+        {
+            return false;
+        }
+        self.reserve_spinner()
+    }
+
+    /// The spinner that was just reserved is started in a burst.
+    pub(crate) fn is_in_burst(&self) {
+        self.for_next.store(1, Ordering::Relaxed); // ORDERING: a heuristic
+    }
+
     #[inline]
     fn reserve_spinner(&self) -> bool {
         // ORDERING: ordered after the queue write by the caller's fence
@@ -91,7 +114,8 @@ impl Spinning {
             && self.nmspinning.compare_exchange(0, 1, Ordering::SeqCst, Ordering::Relaxed).is_ok()
     }
 
-    /// Whether the last spinner was started for a `runnext`: asked once, by one that found nothing.
+    /// Whether the last spinner was started for a `runnext` or in a burst: asked once, by one that
+    /// found nothing.
     pub(crate) fn was_for_next(&self) -> bool {
         // ORDERING: a heuristic
         let yes = self.for_next.load(Ordering::Relaxed) != 0;

@@ -95,21 +95,38 @@ pub(crate) fn wakep() {
     }
 }
 
+/// Fewer in the ring are left to the watcher (watch.rs).
+const FEW: usize = 16;
+/// A P that wakes an M twice within this time is in a burst.
+const BURST_NS: u64 = 50_000;
+
 /// The same on an M with a P, which has queued a goroutine as `put` says.
 #[inline]
-pub(crate) fn wakep_after(put: Put) {
+pub(crate) fn wakep_after(pp: &'static P, put: Put) {
     // The only P is the caller's: none idles.
     if SCHED.gomaxprocs() == 1 {
         return;
     }
     let reserved = || match put {
         Put::Next => SCHED.spin.reserve_next(),
-        Put::Ring => SCHED.spin.reserve(),
+        Put::Ring => SCHED.spin.reserve_ring(pp.runq.ring_len() < FEW),
     };
     // ORDERING: as in wakep
     if SCHED.threads_started.load(Ordering::Relaxed) && reserved() {
+        if put == Put::Ring {
+            note_burst(pp);
+        }
         wakep_slow();
     }
+}
+
+#[cold]
+fn note_burst(pp: &'static P) {
+    let now = crate::sys::nanotime() as u64;
+    if now.saturating_sub(pp.woke_at.get()) < BURST_NS {
+        SCHED.spin.is_in_burst();
+    }
+    pp.woke_at.set(now);
 }
 
 /// As [`wakep`], from a thread that is no M. Before the first goroutine beyond main there is M 0

@@ -12,6 +12,11 @@
 //! an idle P waits for two naps at most. Everything else that is queued wakes an M at once, as
 //! ever: the watcher itself, which is on the idle list.
 //!
+//! A burst is likewise: a goroutine that starts or readies a hundred others in 50 µs wakes an M for
+//! the first of them, which runs it in a microsecond, looks, and sleeps again, a hundred times. So
+//! while the watcher is there the first few in a ring are left to it, and it takes half of what has
+//! come. From `FEW` on an M is woken as ever (wake.rs).
+//!
 //! It stops after some naps. Who queued in the meantime relied on it, so it looks once more after
 //! it has said so.
 //!
