@@ -108,25 +108,31 @@ fn update_max_procs() {
 const SWEEP_DELAY_NS: i64 = 100_000_000;
 
 /// Looks at stacks that died and were not used again: what the first pages beyond the allowance
-/// show, the rest has. Go: bgsweep.
+/// show, the rest has. It goes on until it has seen all. Go: bgsweep.
 fn bgsweep() {
     loop {
         SWEEP.wait(WaitReason::SweepWait);
-        crate::time::sleep_system(SWEEP_DELAY_NS);
-        let mut found = false;
-        while let Some(gp) = next(cache::next_dirty) {
-            let (lo, bytes) = stack::trimmable(gp, KEEP_BYTES);
-            let look = bytes.min(4 * mem::PAGE);
-            if mem::resident_pages(lo + bytes - look, look) == 0 && !over_limit() {
-                pinned(|| cache::put_clean(gp));
-            } else {
-                pinned(|| cache::put_trim(gp));
-                found = true;
-            }
+        while pinned(cache::begin_round) {
+            crate::time::sleep_system(SWEEP_DELAY_NS);
+            sweep_aged();
         }
-        if found {
-            pinned(|| SCAVENGE.wake());
+    }
+}
+
+fn sweep_aged() {
+    let mut found = false;
+    while let Some(gp) = next(cache::next_aged) {
+        let (lo, bytes) = stack::trimmable(gp, KEEP_BYTES);
+        let look = bytes.min(4 * mem::PAGE);
+        if mem::resident_pages(lo + bytes - look, look) == 0 && !over_limit() {
+            pinned(|| cache::put_clean(gp));
+        } else {
+            pinned(|| cache::put_trim(gp));
+            found = true;
         }
+    }
+    if found {
+        pinned(|| SCAVENGE.wake());
     }
 }
 

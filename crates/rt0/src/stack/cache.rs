@@ -3,10 +3,13 @@
 //! Go: proc.go `gfput`, `gfget`, `gfpurge`, `sched.gFree`; stack.go's caches. Each P keeps up to 64
 //! of the default class and exchanges 32 at a time with the global lists. A stack on a global list
 //! is there for long, so the sweeper looks at it first: what it used beyond 16 KiB goes back to the
-//! kernel (boot/gc.rs).
+//! kernel (sched/background.rs). A look is a system call, so it is for those that were not used
+//! again since the sweeper's last round: programs that start goroutines all the time use most of
+//! them again within milliseconds.
 //!
 //! # Invariants
 //! * `GF1`: a dead G is on one list only: its P's, `dirty`, `trim` or `clean` (GS1).
+//! * `GF2`: the first `aged` of a dirty list have been there since the sweeper's last round began.
 
 use super::Class;
 use crate::atomic::{AtomicU32, Ordering};
@@ -19,21 +22,56 @@ const P_MOST: usize = crate::p::GFREE_MOST;
 const BATCH: usize = 32;
 
 struct Global {
-    /// Not looked at since they died.
+    /// Not looked at since they died, the last ones last.
     dirty: [RtVec<&'static G>; Class::COUNT],
+    aged: [usize; Class::COUNT], // GF2
     /// Their stacks are to be given back in part.
     trim: RtVec<&'static G>,
     clean: [RtVec<&'static G>; Class::COUNT],
 }
 
-static GLOBAL: RtMutex<Global> = RtMutex::new(
-    Rank::GFree,
-    Global {
-        dirty: [const { RtVec::new() }; Class::COUNT],
-        trim: RtVec::new(),
-        clean: [const { RtVec::new() }; Class::COUNT],
-    },
-);
+static GLOBAL: RtMutex<Global> = RtMutex::new(Rank::GFree, Global::new());
+
+impl Global {
+    const fn new() -> Self {
+        Global {
+            dirty: [const { RtVec::new() }; Class::COUNT],
+            aged: [0; Class::COUNT],
+            trim: RtVec::new(),
+            clean: [const { RtVec::new() }; Class::COUNT],
+        }
+    }
+
+    fn take(&mut self, class: Class) -> Option<&'static G> {
+        let i = class.index();
+        if let Some(gp) = self.clean[i].pop() {
+            return Some(gp);
+        }
+        let gp = self.dirty[i].pop();
+        self.aged[i] = self.aged[i].min(self.dirty[i].len());
+        gp
+    }
+
+    /// True if something is dirty.
+    fn begin_round(&mut self) -> bool {
+        for (list, aged) in self.dirty.iter().zip(&mut self.aged) {
+            *aged = list.len();
+        }
+        self.aged.iter().any(|n| *n > 0)
+    }
+
+    fn next_aged(&mut self) -> Option<&'static G> {
+        let mut lists = self.dirty.iter_mut().zip(&mut self.aged);
+        let (list, aged) = lists.find(|(_, aged)| **aged > 0)?;
+        *aged -= 1;
+        // Its place goes to the one that died last, and is no longer among the aged.
+        let last = list.pop()?;
+        match list.get_mut(*aged) {
+            Some(place) => Some(core::mem::replace(place, last)),
+            None => Some(last),
+        }
+    }
+}
 
 /// How many are on `dirty`: the sweeper is woken when a batch's worth is.
 static DIRTY: AtomicU32 = AtomicU32::new(0);
@@ -88,17 +126,10 @@ static CLEAN_DEFAULT: AtomicU32 = AtomicU32::new(0);
 fn refill(pp: &'static P) {
     let mut global = GLOBAL.lock();
     for _ in 0..BATCH {
-        let Some(gp) = take(&mut global, Class::DEFAULT) else { break };
+        let Some(gp) = global.take(Class::DEFAULT) else { break };
         pp.gfree.push(gp);
     }
     mirror(&global);
-}
-
-fn take(global: &mut Global, class: Class) -> Option<&'static G> {
-    if let Some(gp) = global.clean[class.index()].pop() {
-        return Some(gp);
-    }
-    global.dirty[class.index()].pop()
 }
 
 fn mirror(global: &Global) {
@@ -115,7 +146,7 @@ fn mirror(global: &Global) {
 pub(crate) fn gfget_global(class: Class) -> Option<&'static G> {
     let _pin = crate::tls::pin::pin();
     let mut global = GLOBAL.lock();
-    let gp = take(&mut global, class);
+    let gp = global.take(class);
     mirror(&global);
     gp
 }
@@ -133,10 +164,15 @@ pub(crate) fn prepare_for_sweep(pp: &'static P) {
     }
 }
 
-/// The sweeper: takes one that nobody has looked at.
-pub(crate) fn next_dirty() -> Option<&'static G> {
+/// The sweeper: a round begins. True if there is something to look at, at its end or later.
+pub(crate) fn begin_round() -> bool {
+    GLOBAL.lock().begin_round()
+}
+
+/// The sweeper: takes one that nobody has looked at, nor used since the round began.
+pub(crate) fn next_aged() -> Option<&'static G> {
     let mut global = GLOBAL.lock();
-    let gp = global.dirty.iter_mut().find_map(RtVec::pop);
+    let gp = global.next_aged();
     mirror(&global);
     gp
 }
@@ -158,4 +194,48 @@ pub(crate) fn put_trim(gp: &'static G) {
 /// The scavenger: the next stack to trim.
 pub(crate) fn next_trim() -> Option<&'static G> {
     GLOBAL.lock().trim.pop()
+}
+
+#[cfg(all(test, not(loom)))]
+mod tests {
+    use super::*;
+    use std::collections::HashSet;
+
+    fn dead(n: usize) -> Vec<&'static G> {
+        (0..n).map(|_| &*Box::leak(Box::new(G::new()))).collect()
+    }
+
+    fn swept(global: &mut Global) -> HashSet<*const G> {
+        core::iter::from_fn(|| global.next_aged()).map(core::ptr::from_ref).collect()
+    }
+
+    fn set(gs: &[&'static G]) -> HashSet<*const G> {
+        gs.iter().map(|gp| core::ptr::from_ref(*gp)).collect()
+    }
+
+    #[test]
+    fn what_died_since_the_round_began_is_left_to_the_next() {
+        let (mut global, i) = (Global::new(), Class::DEFAULT.index());
+        let (old, young) = (dead(5), dead(3));
+        old.iter().for_each(|gp| global.dirty[i].push(gp));
+        assert!(global.begin_round());
+        young.iter().for_each(|gp| global.dirty[i].push(gp));
+        assert_eq!(swept(&mut global), set(&old));
+        assert!(global.begin_round());
+        assert_eq!(swept(&mut global), set(&young));
+        assert!(!global.begin_round(), "all have been looked at");
+    }
+
+    #[test]
+    fn what_was_used_since_the_round_began_is_left_alone() {
+        let (mut global, i) = (Global::new(), Class::DEFAULT.index());
+        let gs = dead(5);
+        gs.iter().for_each(|gp| global.dirty[i].push(gp));
+        global.begin_round();
+        for _ in 0..2 {
+            assert!(global.take(Class::DEFAULT).is_some());
+        }
+        gs[3..].iter().for_each(|gp| global.dirty[i].push(gp)); // dead again
+        assert_eq!(swept(&mut global), set(&gs[..3]));
+    }
 }
