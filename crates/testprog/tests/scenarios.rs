@@ -256,6 +256,7 @@ fn overflows_are_named() {
     overflow("StackOverflowSmall", "65536", ("goroutine ", " [running]:"));
     let f = overflow("StackOverflowNamed", "262144", ("goroutine ", " [running] \"deep one\":"));
     assert!(f.stderr.contains(BY_MAIN), "{f:?}");
+    overflow("StackOverflowAmongMany", "262144", ("goroutine ", " [running]:"));
     let f = testprog_in_shell("ulimit -s 8192; exec \"$0\" StackOverflow", &[]);
     check(&f, 2, "", "runtime: goroutine stack exceeds 8388608-byte limit\n");
     assert!(f.stderr.contains("\ngoroutine 1 "), "{f:?}");

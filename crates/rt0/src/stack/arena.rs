@@ -6,13 +6,16 @@
 //!
 //! Guards are page-table markers (Linux 6.13, MADV_GUARD_INSTALL); before that, mprotect, which
 //! costs two of the process's 65,530 mappings a stack: near that limit a warning says so.
+//!
+//! A program with many goroutines gets slots by the batch: one system call for their guards and one
+//! for the pages that will be touched first, instead of a call and two page faults for each.
 
 #![allow(unsafe_code, reason = "MM1: guards fresh memory")]
 
 use super::{Class, GUARD_BYTES};
 use crate::atomic::{AtomicU32, AtomicUsize, Ordering};
 use crate::lock::{mutex::RtMutex, rank::Rank};
-use crate::sys::mem::{self, Guard};
+use crate::sys::mem::{self, AdviseAll, Guard};
 use crate::sys::stderr::rtprint;
 use core::fmt;
 use std::io;
@@ -54,6 +57,8 @@ struct Arenas {
     max_map_count: usize,
     reserved_bytes: usize,
     warned: bool,
+    /// The kernel can advise several ranges at once.
+    batches: bool,
 }
 
 static STATE: RtMutex<Arenas> = RtMutex::new(
@@ -67,6 +72,7 @@ static STATE: RtMutex<Arenas> = RtMutex::new(
         max_map_count: 0,
         reserved_bytes: 0,
         warned: false,
+        batches: true,
     },
 );
 
@@ -137,6 +143,11 @@ impl From<NoSlot> for io::Error {
 
 fn carve_pinned(class: Class) -> Result<Slot, NoSlot> {
     let (slot, kind) = take(class).map_err(|e| NoSlot::Space(class, e))?;
+    guard(&slot, kind)?;
+    Ok(slot)
+}
+
+fn guard(slot: &Slot, kind: Guard) -> Result<(), NoSlot> {
     if kind == Guard::Mprotect {
         count_mprotect()?;
     }
@@ -146,7 +157,7 @@ fn carve_pinned(class: Class) -> Result<Slot, NoSlot> {
             if got != kind {
                 STATE.lock().guard = got;
             }
-            Ok(slot)
+            Ok(())
         }
         Err(e) => Err(NoSlot::Mapping(e.raw_os_error())),
     }
@@ -157,17 +168,70 @@ fn take(class: Class) -> Result<(Slot, Guard), rustix::io::Errno> {
     if st.current[class.index()] == 0 {
         reserve(&mut st, class)?;
     }
+    Ok((take_reserved(&mut st, class, 1), st.guard))
+}
+
+/// The first of the next `n` slots of the class's arena, which has as many.
+fn take_reserved(st: &mut Arenas, class: Class, n: usize) -> Slot {
     let arena = &ARENAS[st.current[class.index()] - 1];
     // ORDERING: under the lock
     let index = arena.carved.load(Ordering::Relaxed);
     // ORDERING: under the lock
     let base = arena.base.load(Ordering::Relaxed) + index * class.bytes();
-    arena.carved.store(index + 1, Ordering::Release); // ORDERING: pairs with slot_of
+    arena.carved.store(index + n, Ordering::Release); // ORDERING: pairs with slot_of
     // ORDERING: under the lock
-    if (index + 2) * class.bytes() > arena.bytes.load(Ordering::Relaxed) {
+    if (index + n + 1) * class.bytes() > arena.bytes.load(Ordering::Relaxed) {
         st.current[class.index()] = 0;
     }
-    Ok((Slot { base, index }, st.guard))
+    Slot { base, index }
+}
+
+/// Slots that are carved together.
+pub(crate) const BATCH: usize = 16;
+
+/// Several slots, guarded, with pages from `used` of each slot to its end. `None`: they have to be
+/// carved one by one, as in a program that has few.
+pub(crate) fn carve_batch(
+    class: Class,
+    used: impl Fn(&Slot) -> usize,
+) -> Result<Option<[Slot; BATCH]>, NoSlot> {
+    let _pin = crate::tls::pin::pin();
+    let Some((first, kind)) = take_batch(class) else { return Ok(None) };
+    let slots = core::array::from_fn(|i| Slot {
+        base: first.base + i * class.bytes(),
+        index: first.index + i,
+    });
+    let guards = slots.each_ref().map(|slot| [slot.base, GUARD_BYTES]);
+    // SAFETY: MM1: the slots are new; nobody uses them.
+    if !unsafe { mem::advise_all(&guards, AdviseAll::Guard) } {
+        STATE.lock().batches = false;
+        slots.iter().try_for_each(|slot| guard(slot, kind))?;
+        return Ok(Some(slots));
+    }
+    let pages = slots.each_ref().map(|slot| {
+        let from = used(slot) & !(mem::PAGE - 1);
+        [from, slot.base + class.bytes() - from]
+    });
+    // Where the kernel refuses, the first touch makes them.
+    // SAFETY: MM1: the slots are new; nobody uses them.
+    unsafe { mem::advise_all(&pages, AdviseAll::Populate) };
+    Ok(Some(slots))
+}
+
+fn take_batch(class: Class) -> Option<(Slot, Guard)> {
+    let mut st = STATE.lock();
+    let current = st.current[class.index()];
+    if current == 0 || !st.batches || st.guard != Guard::Marker {
+        return None;
+    }
+    let arena = &ARENAS[current - 1];
+    // ORDERING: under the lock
+    let carved = arena.carved.load(Ordering::Relaxed);
+    // ORDERING: under the lock
+    let room = arena.bytes.load(Ordering::Relaxed) / class.bytes() - carved;
+    // The first arena of the default class holds as many as are few.
+    let many = st.next_bytes[class.index()] > 4 * FIRST_BYTES;
+    (many && room >= BATCH).then(|| (take_reserved(&mut st, class, BATCH), st.guard))
 }
 
 /// Reserves the class's next arena, smaller if the kernel refuses, down to one slot.

@@ -24,7 +24,7 @@ use crate::atomic::Ordering;
 use crate::g::{G, Status, allgadd};
 use crate::sys::mem::PAGE;
 use crate::tls::{tcb, template::Template};
-use arena::NoSlot;
+use arena::{NoSlot, Slot};
 use std::io;
 
 /// Bytes below a stack that fault. C code may have frames larger than a page and no probes.
@@ -77,27 +77,65 @@ pub(crate) fn stackinit() {
 }
 
 /// A new G with stack and, given a template, a block. Go: malg. In user context: it allocates.
-#[allow(unsafe_code, reason = "carves up a slot that nobody else has")]
 pub(crate) fn malg(class: Class, template: Option<&Template>) -> Result<&'static G, NoSlot> {
-    let slot = arena::carve(class)?;
-    let g_addr = g_address(slot.base, slot.index, class);
+    if class == Class::DEFAULT
+        && let Some(t) = template
+        && let Some(gp) = malg_batch(t)?
+    {
+        return Ok(gp);
+    }
+    make(&arena::carve(class)?, class, template)
+}
+
+/// As many as a batch of slots holds: one, and the others to the cache. `None`: no batch now.
+fn malg_batch(t: &Template) -> Result<Option<&'static G>, NoSlot> {
+    let class = Class::DEFAULT;
+    // The word below the stack's end is the first to be used.
+    let used = |slot: &Slot| place(slot, class, Some(t)).map_or(slot.base, |at| at.hi - 1);
+    let Some([first, others @ ..]) = arena::carve_batch(class, used)? else { return Ok(None) };
+    let gp = make(&first, class, Some(t))?;
+    for slot in others {
+        let other = make(&slot, class, Some(t))?;
+        let _pin = crate::tls::pin::pin();
+        cache::put_clean(other);
+    }
+    Ok(Some(gp))
+}
+
+/// Where things lie in a slot.
+struct Layout {
+    g: usize,
+    /// 0 without a template.
+    block: usize,
+    lo: usize,
+    hi: usize,
+}
+
+fn place(slot: &Slot, class: Class, template: Option<&Template>) -> Result<Layout, NoSlot> {
+    let g = g_address(slot.base, slot.index, class);
     let lo = slot.base + GUARD_BYTES;
+    let Some(t) = template else { return Ok(Layout { g, block: 0, lo, hi: g & !63 }) };
+    let block = (g - t.sym.pthread_size) & !(t.sym.static_align - 1);
+    let hi = (block - t.below()) & !63;
+    if hi < lo + (8 << 10) {
+        return Err(NoSlot::TooSmall);
+    }
+    Ok(Layout { g, block, lo, hi })
+}
+
+#[allow(unsafe_code, reason = "carves up a slot that nobody else has")]
+fn make(slot: &Slot, class: Class, template: Option<&Template>) -> Result<&'static G, NoSlot> {
+    let Layout { g, block, lo, hi } = place(slot, class, template)?;
     // SAFETY: ST1, ST2: inside the new slot, aligned, written once.
-    unsafe { (g_addr as *mut G).write(G::new()) };
+    unsafe { (g as *mut G).write(G::new()) };
     // SAFETY: ST1: just written, never freed.
-    let gp: &'static G = unsafe { &*(g_addr as *const G) };
-    let mut hi = g_addr & !63;
+    let gp: &'static G = unsafe { &*(g as *const G) };
     if let Some(t) = template {
-        let block = (g_addr - t.sym.pthread_size) & !(t.sym.static_align - 1);
-        hi = (block - t.below()) & !63;
-        if hi < lo + (8 << 10) {
-            return Err(NoSlot::TooSmall);
-        }
-        // SAFETY: TB1: fresh, zeroed, and room on both sides by the lines above.
+        // SAFETY: TB1: fresh, zeroed, and room on both sides by the layout.
         unsafe { tcb::build(t, block, lo, hi - lo) };
         gp.fs.store(block, Ordering::Relaxed); // ORDERING: GS2
         gp.tcb_fresh.store(1, Ordering::Relaxed); // ORDERING: GS2
-        crate::g::set_prefetch(g_addr - block, g_addr - hi + 64);
+        crate::g::set_prefetch(g - block, g - hi + 64);
     }
     gp.parker.belongs_to(gp);
     // ORDERING: GS2, all four

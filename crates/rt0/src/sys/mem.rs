@@ -124,6 +124,30 @@ pub(crate) unsafe fn guard(base: usize, bytes: usize, kind: Guard) -> Result<Gua
     Ok(Guard::Mprotect)
 }
 
+/// What [`advise_all`] can do.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[repr(usize)]
+pub(crate) enum AdviseAll {
+    /// As [`guard`] with [`Guard::Marker`].
+    Guard = MADV_GUARD_INSTALL,
+    /// The pages are there before they are touched. Linux 5.14.
+    Populate = libc::MADV_POPULATE_WRITE as usize,
+}
+
+/// The same advice for several ranges, of address and length, by one system call. False where the
+/// kernel (before Linux 6.15) cannot, or not for all of them.
+///
+/// # Safety
+/// MM1: nobody uses the ranges.
+pub(crate) unsafe fn advise_all(ranges: &[[usize; 2]], what: AdviseAll) -> bool {
+    const PIDFD_SELF_THREAD_GROUP: isize = -10_001;
+    let all: usize = ranges.iter().map(|[_, bytes]| bytes).sum();
+    let at = ranges.as_ptr() as usize; // a range is an iovec
+    let a = [PIDFD_SELF_THREAD_GROUP as usize, at, ranges.len(), what as usize, 0, 0];
+    // SAFETY: MM1, the caller's promise; RS1.
+    unsafe { super::raw::syscall(libc::SYS_process_madvise, a) == all as isize }
+}
+
 /// How many of the range's pages are resident, looking at up to 512 pages.
 pub(crate) fn resident_pages(base: usize, bytes: usize) -> usize {
     let mut seen = [0u8; 512];

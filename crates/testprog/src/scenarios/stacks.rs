@@ -12,6 +12,7 @@ pub(crate) const SCENARIOS: &[Entry] = &[
     ("StackOverflow", Main(stack_overflow)),
     ("StackOverflowNamed", Main(stack_overflow_named)),
     ("StackOverflowSmall", Main(stack_overflow_small)),
+    ("StackOverflowAmongMany", Main(stack_overflow_among_many)),
     ("StackOverflowThread", Main(stack_overflow_thread)),
     ("Segfault", Main(segfault)),
     ("SegfaultThread", Main(segfault_thread)),
@@ -47,6 +48,31 @@ fn stack_overflow_named() -> ExitCode {
 fn stack_overflow_small() -> ExitCode {
     let h = rt0::Builder::new().stack_size(64 << 10).go(|| recurse(0));
     let _ = h.map(rt0::JoinHandle::join);
+    DONE
+}
+
+/// On the last of so many slots that most were carved together: each was written to where it is
+/// used first, and each has a guard of its own.
+fn stack_overflow_among_many() -> ExitCode {
+    const MANY: usize = 400;
+    let arrived = Arc::new(AtomicUsize::new(0));
+    let wait = |i: usize| {
+        let arrived = Arc::clone(&arrived);
+        move || {
+            arrived.fetch_add(1, Ordering::SeqCst);
+            if i < MANY {
+                rt0::park();
+            }
+            while arrived.load(Ordering::SeqCst) < MANY {
+                rt0::gosched();
+            }
+            recurse(0)
+        }
+    };
+    let all: Vec<_> = (1..=MANY).map(|i| rt0::go(wait(i))).collect();
+    for h in all {
+        let _ = h.join();
+    }
     DONE
 }
 
