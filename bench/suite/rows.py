@@ -233,7 +233,7 @@ ROWS = (
     Bench("chan_pingpong 2P", "chan_pingpong", 1_000_000, 100_000,
           also=CRATES, less=dict.fromkeys(THREADS, 20_000)),
     Bench("chan_mpmc", "chan_mpmc", 4_000_000, 400_000, also=CRATES),
-    Bench("chan_prime", "chan_prime", 1000, 300, also=CRATES, less=dict.fromkeys(THREADS, 200)),
+    Bench("chan_prime", "chan_prime", 1000, 1000, also=CRATES, less=dict.fromkeys(THREADS, 200)),
     Bench("select", "select", 1_000_000, 100_000,
           also=THREADS, less=dict.fromkeys(THREADS, 20_000)),
     Bench("mutex", "mutex", 8_000_000, 1_000_000),
