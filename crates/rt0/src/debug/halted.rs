@@ -80,11 +80,12 @@ pub(super) fn hold(mp: &'static M, until: i64) -> Option<Held> {
     if is_frozen() {
         return None;
     }
+    // Another dump holds the thread for some microseconds.
     while !mp.halt.ask() {
         if nanotime() > until {
             return None;
         }
-        pause();
+        pause(50_000);
     }
     let mut registers = None;
     if tgkill(mp.procid.get() as i32, libc::SIGURG) {
@@ -98,10 +99,10 @@ pub(super) fn hold(mp: &'static M, until: i64) -> Option<Held> {
     Some(Held { mp, registers })
 }
 
-/// Another dump holds the thread for some microseconds.
-fn pause() {
+/// Until others have got further.
+pub(super) fn pause(ns: i64) {
     let never = AtomicU32::new(0);
-    futex::wait(&never, 0, Some(50_000));
+    futex::wait(&never, 0, Some(ns));
 }
 
 fn wait_for(mp: &'static M, until: i64) -> Option<Registers> {

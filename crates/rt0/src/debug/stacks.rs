@@ -162,6 +162,14 @@ impl Patience {
         Patience { left_ns: 2_000_000_000 }
     }
 
+    /// After `n` tries: the thread may be between two goroutines, and has to get further before it
+    /// is held again.
+    fn pause(&mut self, n: usize) {
+        let ns = 50_000 << (n / 10).min(5);
+        halted::pause(ns);
+        self.left_ns -= ns;
+    }
+
     /// Of one who has other things to do.
     pub(super) fn short() -> Self {
         Patience { left_ns: 1_000_000 }
@@ -187,7 +195,7 @@ impl Tool {
         mut look: impl FnMut(&'static G, u32),
     ) -> Outcome {
         let mut last = Outcome::Gone;
-        for _ in 0..TRIES {
+        for n in 0..TRIES {
             // ORDERING: the fences here
             let contexts = gp.contexts.load(Ordering::Relaxed);
             fence(Ordering::Acquire); // ORDERING: pairs with next_context
@@ -200,6 +208,9 @@ impl Tool {
             }
             if patience.left_ns <= 0 || halted::is_frozen() {
                 break;
+            }
+            if last == Outcome::Unknown {
+                patience.pause(n);
             }
         }
         self.stack.seen = 0;
