@@ -9,7 +9,7 @@ import math
 from dataclasses import dataclass, field
 
 from .rows import RUNTIMES
-from .table import Cell, number
+from .table import Cell, number, said_of
 
 
 @dataclass(frozen=True)
@@ -160,7 +160,8 @@ def http_table(runs):
                 runtime, _, crate = peer.partition("+")
                 name = f"{peer}, {kind}" if kind else LIBRARY.get(peer, f"{crate} on {runtime}")
                 lines.append(f"| {name} | {' | '.join(cells)} |")
-    return "\n".join(lines) + "\n" if len(lines) > 2 else ""
+    of_http = {key: of for key, of in runs.items() if key[0].startswith("http_")}
+    return "\n".join(lines) + "\n" + said_of(of_http) if len(lines) > 2 else ""
 
 
 def rate(runs, key):

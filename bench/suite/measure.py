@@ -107,10 +107,9 @@ def server(command, load, limit):
     return result if "failed" in result else result | {"noise": noise.share()}
 
 
-def own_load(command, connections, ms):
+def own_load(command, connections, ms, warm):
     """The load of bench-epoll."""
     def load(port, pid, limit):
-        warm = 300
         done = from_other_cpu(
             [*command, str(connections), f"port={port}", f"pid={pid}", f"ms={ms}", f"warm={warm}"],
             limit,

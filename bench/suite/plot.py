@@ -6,7 +6,7 @@ import math
 from html import escape
 
 from .rows import CURVES, RUNTIMES
-from .table import Cell, LABELS, ratio_of, number
+from .table import Cell, LABELS, ratio_of, number, said_of
 
 COLOURS = {"rt0": "#c2410c", "go": "#0891b2", "tokio": "#4d7c0f", "smol": "#7c3aed", "may": "#78716c"}
 
@@ -85,7 +85,9 @@ def short_table(session, runs):
         best = min(others, key=lambda c: c.median, default=None)
         ratio = f"{ratio_of(own, best)}" if best else ""
         lines.append(f"| {row}, {LABELS[figure]} | " + " | ".join(texts) + f" | {ratio} |")
-    return "\n".join(lines) + "\n"
+    shown = {row for row, _ in SHOWN}
+    of_runtimes = {key: of for key, of in runs.items() if key[0] in shown and key[1] in RUNTIMES}
+    return "\n".join(lines) + "\n" + said_of(of_runtimes)
 
 
 def bars(runs):

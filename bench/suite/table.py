@@ -162,6 +162,18 @@ def footnotes(runs):
     print("\n" + noise(runs), end="")
 
 
+def said_of(runs):
+    """One line below a table: how many runs each figure is of, and how quiet it was."""
+    every = [run["noise"] for of_cell in runs.values() for run in of_cell if "noise" in run]
+    counts = sorted({len(quiet(of_cell)) for of_cell in runs.values()
+                     if all("noise" in run for run in of_cell)})
+    if not every or not counts:
+        return ""
+    how_many = "One run each" if counts[-1] == 1 else f"Medians of up to {counts[-1]} runs each"
+    return (f"\n{how_many}; other work used {statistics.median(every):.0%} of the "
+            "CPUs meanwhile (median over the runs).\n")
+
+
 def noise(runs):
     """How quiet it was, and how far figures of one cell lie apart; two lines."""
     every = [run for of_cell in runs.values() for run in of_cell]
