@@ -8,17 +8,19 @@
 //! Beyond std: deadlines (`set_read_deadline`, `set_write_deadline`), which are moments instead of
 //! durations, and `close`, which ends what other goroutines do with a socket. Both act at once on
 //! who waits already. Where std reports a timeout as `WouldBlock`, it is `TimedOut` here, and
-//! operations are not interrupted by signals.
+//! operations are not interrupted by signals. Streams can be taken in halves, one that reads and
+//! one that writes (`split`, `into_split`).
 //!
 //! Sockets are non-blocking underneath, and close-on-exec. They are given to std, or as an
 //! `OwnedFd`, in blocking mode. Go: package net.
 
 mod addr;
 mod connect;
+mod halves;
 mod lookup;
 pub(crate) mod macros;
 pub(crate) mod socket;
-mod tcp;
+pub mod tcp;
 mod udp;
 pub mod unix;
 

@@ -1,6 +1,7 @@
-//! TCP.
+//! TCP, and the halves of its streams.
 
 use super::addr::{ToSocketAddrs, each_addr};
+use super::halves::halves;
 use super::macros::{descriptor_traits, limits, stream_io};
 use super::{connect, socket};
 use crate::io::pollable::Pollable;
@@ -31,6 +32,7 @@ descriptor_traits! {
 }
 limits!(TcpStream TcpListener);
 stream_io!(TcpStream, recv_tcp, send_tcp);
+halves!(TcpStream, SocketAddr);
 
 impl TcpStream {
     /// Connects to the first of the addresses that answers.
@@ -80,6 +82,17 @@ impl TcpStream {
     /// See [`set_nodelay`](Self::set_nodelay).
     pub fn nodelay(&self) -> io::Result<bool> {
         Ok(sockopt::tcp_nodelay(&self.0)?)
+    }
+
+    /// Whether what was received is acknowledged at once (TCP_QUICKACK), until the kernel changes
+    /// that by itself. std: `TcpStreamExt::set_quickack` of [`std::os::linux::net`].
+    pub fn set_quickack(&self, quickack: bool) -> io::Result<()> {
+        Ok(sockopt::set_tcp_quickack(&self.0, quickack)?)
+    }
+
+    /// See [`set_quickack`](Self::set_quickack).
+    pub fn quickack(&self) -> io::Result<bool> {
+        Ok(sockopt::tcp_quickack(&self.0)?)
     }
 
     /// How long the kernel goes on sending what was written after the socket is closed (SO_LINGER).

@@ -8,7 +8,10 @@ mod stream;
 
 pub use datagram::UnixDatagram;
 pub use std::os::unix::net::SocketAddr;
-pub use stream::{Incoming, UnixListener, UnixStream};
+pub use stream::{
+    Incoming, OwnedReadHalf, OwnedWriteHalf, ReadHalf, ReuniteError, UnixListener, UnixStream,
+    WriteHalf,
+};
 
 use rustix::net::{SocketAddrAny, SocketAddrUnix};
 use std::io;

@@ -1,7 +1,8 @@
-//! Connections.
+//! Connections, and their halves.
 
 use super::{PACE, SocketAddr, debug, from_kernel, local_addr, of_path, peer_addr, to_kernel};
 use crate::io::pollable::Pollable;
+use crate::net::halves::halves;
 use crate::net::macros::{descriptor_traits, limits, stream_io};
 use crate::net::socket;
 use crate::netpoll::desc::Dir;
@@ -29,6 +30,7 @@ descriptor_traits! {
 }
 limits!(UnixStream UnixListener);
 stream_io!(UnixStream, recv, send);
+halves!(UnixStream, SocketAddr);
 debug!(UnixStream UnixListener);
 
 impl UnixStream {
