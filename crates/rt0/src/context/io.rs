@@ -34,8 +34,8 @@ impl Context {
     ///
     /// It is for what runs on this goroutine or thread, not for what is started in `f`. Inside, the
     /// `io` of another context counts alone. Sockets stay as they are: what was read or
-    /// written so far is, and they can be used on. Look-ups of names are not cut short. Go has
-    /// deadlines of the connection for it.
+    /// written so far is, and they can be used on. A look-up of a name goes on without who
+    /// waited for it. Go has deadlines of the connection for it.
     ///
     /// [`rt0::net`]: crate::net
     ///
@@ -69,6 +69,16 @@ impl IoContext {
             node
         });
         IoContext(current.ok().flatten())
+    }
+
+    /// Whether it can end.
+    pub(crate) fn may_end(&self) -> bool {
+        self.0.is_some()
+    }
+
+    /// For waits that are none for descriptors.
+    pub(crate) fn context(&self) -> Context {
+        Context { node: self.0.clone(), values: None }
     }
 
     /// If it has ended.
