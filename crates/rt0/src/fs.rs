@@ -7,8 +7,11 @@
 //! may be passed to and from code that knows nothing of goroutines. Without the feature it takes
 //! half a millisecond until a call that lasts is noticed.
 //!
-//! What can be waited for although it has a file name, a FIFO or a terminal, is read and written by
-//! [`io::PipeReader::from`](crate::io::PipeReader) and
-//! [`io::PipeWriter::from`](crate::io::PipeWriter) an open file.
+//! What can be waited for although it has a file name, a FIFO or a terminal, is opened by
+//! [`io::PipeReader::open`](crate::io::PipeReader::open) and
+//! [`io::PipeWriter::open`](crate::io::PipeWriter::open), or taken over from an open [`File`] by
+//! `From`: then reading and writing park, and have deadlines. Go's `os.File` is both and looks at
+//! the kind of what it opens. A [`File`] here does not, as it is std's: one of a FIFO is read and
+//! written like a file on a slow disk, with a thread for each call that waits.
 
 pub use std::fs::*;

@@ -174,6 +174,71 @@ fn a_fifo_can_be_waited_for() {
     rt0::fs::remove_file(&path).expect("ours");
 }
 
+/// Opened by their names they park and have deadlines: a hundred need no hundred threads.
+#[rt0::test]
+fn fifos_are_opened_by_name() {
+    let path = |i: usize| std::env::temp_dir().join(format!("rt0-fifo-{}-{i}", std::process::id()));
+    let both: Vec<_> = (0..100)
+        .map(|i| {
+            assert!(Command::new("mkfifo").arg(path(i)).status().expect("mkfifo").success());
+            let writer = rt0::go(move || rt0::io::PipeWriter::open(path(i)).expect("a reader"));
+            let reader = PipeReader::open(path(i)).expect("a writer");
+            rt0::fs::remove_file(path(i)).expect("ours");
+            (reader, writer.join().expect("no panic"))
+        })
+        .collect();
+    let (readers, mut writers): (Vec<_>, Vec<_>) = both.into_iter().unzip();
+    let before = threads();
+    let reading: Vec<_> = readers
+        .into_iter()
+        .map(|mut r| {
+            rt0::go(move || {
+                let mut text = String::new();
+                r.read_to_string(&mut text).expect("text");
+                text
+            })
+        })
+        .collect();
+    sleep(Duration::from_millis(50));
+    let more = threads().saturating_sub(before);
+    assert!(more < 20, "{more} threads more");
+    for (i, w) in writers.iter_mut().enumerate() {
+        write!(w, "{i}").expect("somebody reads");
+    }
+    drop(writers);
+    for (i, r) in reading.into_iter().enumerate() {
+        assert_eq!(r.join().expect("no panic"), i.to_string());
+    }
+
+    // A full one, an empty one, one that is closed.
+    assert!(Command::new("mkfifo").arg(path(0)).status().expect("mkfifo").success());
+    let writer = rt0::go(move || rt0::io::PipeWriter::open(path(0)).expect("a reader"));
+    let reader = PipeReader::open(path(0)).expect("a writer");
+    let mut writer = writer.join().expect("no panic");
+    reader.set_read_timeout(Some(Duration::from_millis(5))).expect("not zero");
+    assert_eq!((&reader).read(&mut [0]).expect_err("empty").kind(), ErrorKind::TimedOut);
+    writer.write_all(&[0; 65536]).expect("room");
+    writer.set_write_deadline(Some(Instant::now() + Duration::from_millis(5)));
+    assert_eq!(writer.write(&[0]).expect_err("full").kind(), ErrorKind::TimedOut);
+    (&reader).read_exact(&mut vec![0; 65536]).expect("it is there");
+    reader.set_read_timeout(None).expect("a pipe");
+    let reader = std::sync::Arc::new(reader);
+    let waiting = std::sync::Arc::clone(&reader);
+    let waiting = rt0::go(move || (&*waiting).read(&mut [0]));
+    sleep(Duration::from_millis(5));
+    reader.close();
+    let e = waiting.join().expect("no panic").expect_err("closed");
+    assert!(e.get_ref().is_some_and(|e| e.is::<rt0::io::Closed>()), "{e}");
+    rt0::fs::remove_file(path(0)).expect("ours");
+
+    // What cannot be waited for is read all the same.
+    let mut text = String::new();
+    PipeReader::open("/proc/self/stat").expect("procfs").read_to_string(&mut text).expect("text");
+    assert!(text.ends_with('\n'), "{text}");
+    rt0::io::PipeWriter::open("/dev/null").expect("there").write_all(b"x").expect("taken");
+    assert_eq!(PipeReader::open(path(1)).expect_err("gone").kind(), ErrorKind::NotFound);
+}
+
 /// It is in no other mode afterwards: who shares the open file may not expect that.
 #[rt0::test]
 fn what_is_taken_over_keeps_its_mode() {

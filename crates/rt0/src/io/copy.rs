@@ -10,8 +10,9 @@
 #![allow(unsafe_code, reason = "CP1: tells types apart that may borrow")]
 
 use super::pollable::Pollable;
-use crate::net::{TcpStream, UnixStream, socket};
+use crate::net::{TcpStream, UnixStream, socket, tcp, unix};
 use crate::netpoll::desc::Dir;
+use crate::sched::syscall::blocking;
 use rustix::pipe::{PipeFlags, SpliceFlags, pipe_with, splice};
 use std::any::TypeId;
 use std::fs::File;
@@ -27,8 +28,8 @@ const CHUNK_BYTES: usize = 1 << 20;
 /// Copies everything that `reader` has to `writer`, and returns how much that was. std:
 /// [`std::io::copy`]; Go: `io.Copy`.
 ///
-/// Between the streams of [`rt0::net`](crate::net) large amounts stay in the kernel (splice), and
-/// so do files that go to one (sendfile). Blocks as the two do.
+/// Between the streams of [`rt0::net`](crate::net) and their halves large amounts stay in the
+/// kernel (splice), and so do files that go to one (sendfile). Blocks as the two do.
 pub fn copy<R: Read + ?Sized, W: Write + ?Sized>(
     reader: &mut R,
     writer: &mut W,
@@ -52,6 +53,20 @@ fn stream<T: ?Sized>(t: &T) -> Option<&Pollable> {
         .or_else(|| of_type::<T, &TcpStream>(t).map(|s| s.pollable()))
         .or_else(|| of_type::<T, UnixStream>(t).map(UnixStream::pollable))
         .or_else(|| of_type::<T, &UnixStream>(t).map(|s| s.pollable()))
+        .or_else(|| half(t))
+}
+
+/// The same for what `split` and `into_split` make.
+fn half<T: ?Sized>(t: &T) -> Option<&Pollable> {
+    of_type::<T, tcp::ReadHalf<'_>>(t)
+        .map(|s| s.pollable())
+        .or_else(|| of_type::<T, tcp::WriteHalf<'_>>(t).map(|s| s.pollable()))
+        .or_else(|| of_type::<T, tcp::OwnedReadHalf>(t).map(|s| s.pollable()))
+        .or_else(|| of_type::<T, tcp::OwnedWriteHalf>(t).map(|s| s.pollable()))
+        .or_else(|| of_type::<T, unix::ReadHalf<'_>>(t).map(|s| s.pollable()))
+        .or_else(|| of_type::<T, unix::WriteHalf<'_>>(t).map(|s| s.pollable()))
+        .or_else(|| of_type::<T, unix::OwnedReadHalf>(t).map(|s| s.pollable()))
+        .or_else(|| of_type::<T, unix::OwnedWriteHalf>(t).map(|s| s.pollable()))
 }
 
 /// `t`, if it is a `U`, up to lifetimes.
@@ -131,7 +146,8 @@ fn send_file(file: &File, to: &Pollable) -> io::Result<u64> {
     let mut total = 0;
     loop {
         let sent = to.io(Dir::Write, |fd| {
-            match rustix::fs::sendfile(fd, file, None, CHUNK_BYTES) {
+            // It does not wait for the stream, but for the disk.
+            match blocking(|| rustix::fs::sendfile(fd, file, None, CHUNK_BYTES)) {
                 Err(Errno::INVAL | Errno::NOSYS | Errno::OVERFLOW) => Ok(0), // not this file
                 result => result,
             }

@@ -6,11 +6,14 @@
 use super::pollable::Pollable;
 use crate::net::macros::limits;
 use crate::netpoll::desc::Dir;
+use crate::sched::syscall::blocking;
 use rustix::pipe::{PipeFlags, pipe_with};
 use std::fmt;
-use std::fs::File;
+use std::fs::{File, OpenOptions};
 use std::io::{self, IoSlice, IoSliceMut, Read, Write};
-use std::os::fd::{AsFd, AsRawFd, BorrowedFd, IntoRawFd, OwnedFd, RawFd};
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd, IntoRawFd, OwnedFd, RawFd};
+use std::os::unix::fs::FileTypeExt;
+use std::path::Path;
 use std::process::Stdio;
 
 /// The end of a pipe that is read from. std: [`std::io::PipeReader`]; Go: `os.File` of a pipe.
@@ -68,6 +71,15 @@ macro_rules! descriptor {
             /// As [`OwnedFd::from`].
             fn into_raw_fd(self) -> RawFd {
                 OwnedFd::from(self).into_raw_fd()
+            }
+        }
+
+        impl FromRawFd for $name {
+            /// As `From<OwnedFd>`.
+            #[allow(unsafe_code, reason = "std's: the caller promises that it owns the number")]
+            unsafe fn from_raw_fd(fd: RawFd) -> $name {
+                // SAFETY: the caller's promise.
+                $name::from(unsafe { OwnedFd::from_raw_fd(fd) })
             }
         }
 
@@ -158,6 +170,16 @@ writes!(PipeWriter, &PipeWriter);
 limits!(PipeReader PipeWriter);
 
 impl PipeReader {
+    /// Opens a FIFO, or another file that can be waited for, to read from.
+    ///
+    /// Opening a FIFO blocks until somebody has it open to write, and that takes a thread, as in
+    /// Go: the kernel has no other way to wait for it. Reading parks, and deadlines and
+    /// [`close`](Self::close) hold. What cannot be waited for, such as a file on a disk, blocks its
+    /// thread while it is read. std: [`File::open`]; Go: `os.Open`.
+    pub fn open<P: AsRef<Path>>(path: P) -> io::Result<PipeReader> {
+        Ok(PipeReader(opened(OpenOptions::new().read(true), path.as_ref())?))
+    }
+
     /// Another handle of the same end.
     pub fn try_clone(&self) -> io::Result<PipeReader> {
         Ok(PipeReader(self.0.try_clone()?))
@@ -165,10 +187,27 @@ impl PipeReader {
 }
 
 impl PipeWriter {
+    /// Opens a FIFO, or another file that can be waited for and exists, to write to.
+    ///
+    /// As [`PipeReader::open`]: opening a FIFO blocks until somebody has it open to read, writing
+    /// parks.
+    pub fn open<P: AsRef<Path>>(path: P) -> io::Result<PipeWriter> {
+        Ok(PipeWriter(opened(OpenOptions::new().write(true), path.as_ref())?))
+    }
+
     /// Another handle of the same end.
     pub fn try_clone(&self) -> io::Result<PipeWriter> {
         Ok(PipeWriter(self.0.try_clone()?))
     }
+}
+
+/// What was opened here is no other's, so it may be non-blocking. Go: `newFile` with kindOpenFile.
+fn opened(options: &OpenOptions, path: &Path) -> io::Result<Pollable> {
+    let file = blocking(|| options.open(path))?;
+    let kind = file.metadata()?.file_type();
+    let waits = kind.is_fifo() || kind.is_char_device();
+    let take = if waits { Pollable::from_blocking } else { Pollable::from_shared };
+    Ok(take(OwnedFd::from(file)))
 }
 
 impl From<File> for PipeReader {
