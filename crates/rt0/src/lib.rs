@@ -153,6 +153,8 @@ pub mod net;
 #[cfg(not(loom))]
 pub(crate) mod netpoll;
 #[cfg(not(loom))]
+pub mod os;
+#[cfg(not(loom))]
 pub(crate) mod p;
 #[cfg(not(loom))]
 pub mod process;

@@ -1,8 +1,9 @@
 //! Child processes, as in [`std::process`], whose ends and pipes goroutines wait for without a
 //! thread.
 //!
-//! Go: os/exec. Processes are ended by [`rt0::exit`](crate::exit), which runs exit hooks.
+//! Go: os/exec. [`exit`] is [`rt0::exit`](crate::exit), which runs exit hooks.
 
+pub use crate::boot::exit::exit;
 use crate::context::io::IoContext;
 use crate::io::pipe::{descriptor, reads, writes};
 use crate::io::pollable::Pollable;
@@ -14,9 +15,11 @@ use rustix::process::{Pid, PidfdFlags, pidfd_open};
 use std::ffi::OsStr;
 use std::fmt;
 use std::io::{self, IoSlice, IoSliceMut, Read, Write};
-use std::os::fd::{AsFd, AsRawFd, BorrowedFd, IntoRawFd, OwnedFd, RawFd};
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd, IntoRawFd, OwnedFd, RawFd};
 use std::path::Path;
-pub use std::process::{ExitCode, ExitStatus, Output, Stdio, Termination, abort, id};
+pub use std::process::{
+    CommandArgs, CommandEnvs, ExitCode, ExitStatus, Output, Stdio, Termination, abort, id,
+};
 
 /// A child to be started. std: [`std::process::Command`]; Go: `exec.Cmd`.
 #[derive(Debug)]
@@ -118,8 +121,8 @@ impl Command {
         self
     }
 
-    /// std's command, for what
-    /// [`CommandExt`](std::os::unix::process::CommandExt) has, and for looking at it.
+    /// std's command. What its [`CommandExt`](std::os::unix::process::CommandExt) has is in
+    /// [`rt0::os`](crate::os::unix::process::CommandExt), too.
     pub fn as_std(&self) -> &std::process::Command {
         &self.std
     }
@@ -128,6 +131,26 @@ impl Command {
     /// [`output`](Command::output).
     pub fn as_std_mut(&mut self) -> &mut std::process::Command {
         &mut self.std
+    }
+
+    /// What it will run.
+    pub fn get_program(&self) -> &OsStr {
+        self.std.get_program()
+    }
+
+    /// The arguments that were added.
+    pub fn get_args(&self) -> CommandArgs<'_> {
+        self.std.get_args()
+    }
+
+    /// The variables that were set, or (`None`) taken out.
+    pub fn get_envs(&self) -> CommandEnvs<'_> {
+        self.std.get_envs()
+    }
+
+    /// The working directory that was set.
+    pub fn get_current_dir(&self) -> Option<&Path> {
+        self.std.get_current_dir()
     }
 
     /// Starts the child. Blocks until it runs its program.

@@ -272,7 +272,7 @@ output!(Stdout, StdoutLock, stdout, "output", is_written);
 output!(Stderr, StderrLock, stderr, "error", |_: &[u8]| true);
 
 macro_rules! descriptors {
-    ($($name:ident $fd:ident)*) => {$(
+    ($($name:ty, $fd:ident;)*) => {$(
         impl $name {
             /// Whether it is a terminal. std: [`IsTerminal`].
             pub fn is_terminal(&self) -> bool {
@@ -294,4 +294,7 @@ macro_rules! descriptors {
     )*};
 }
 
-descriptors! { Stdin stdin Stdout stdout Stderr stderr }
+descriptors! {
+    Stdin, stdin; Stdout, stdout; Stderr, stderr;
+    StdinLock<'_>, stdin; StdoutLock<'_>, stdout; StderrLock<'_>, stderr;
+}

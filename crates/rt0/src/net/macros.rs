@@ -24,6 +24,15 @@ macro_rules! descriptor_traits {
             }
         }
 
+        impl std::os::fd::FromRawFd for $name {
+            /// As `From<OwnedFd>`.
+            #[allow(unsafe_code, reason = "std's: the caller promises that it owns the number")]
+            unsafe fn from_raw_fd(fd: std::os::fd::RawFd) -> $name {
+                // SAFETY: the caller's promise.
+                $name::from(unsafe { std::os::fd::OwnedFd::from_raw_fd(fd) })
+            }
+        }
+
         impl From<$name> for std::os::fd::OwnedFd {
             /// The descriptor, in blocking mode unless `set_nonblocking` said otherwise. The mode
             /// is that of all duplicates: what uses one meanwhile may block its thread.

@@ -12,7 +12,9 @@ pub(crate) mod heap;
 mod timeout;
 mod timer;
 
-pub use std::time::{Duration, Instant};
+pub use std::time::{
+    Duration, Instant, SystemTime, SystemTimeError, TryFromFloatSecsError, UNIX_EPOCH,
+};
 pub use timeout::{Elapsed, timeout};
 pub use timer::{Ticker, Timer};
 

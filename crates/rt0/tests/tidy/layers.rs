@@ -79,6 +79,7 @@ const LAYERS: &[(&str, u32)] = &[
     ("net", 6),
     ("fs", 6),
     ("process", 6),
+    ("os", 6),
     ("signal", 6),
     ("io", 6),
     // L7: nothing imports boot but the crate's root.
@@ -96,6 +97,7 @@ const EXCEPTIONS: &[(&str, &str, &str)] = &[
     ("throw.rs", "arch/here", "the end of the process shows where it is"),
     ("arch/x86_64/switch.rs", "sched/goexit", "the root frame of a goroutine calls the scheduler"),
     ("arch/x86_64/preempt.rs", "sched/preempt", "the trampoline calls the scheduler"),
+    ("process.rs", "boot/exit", "std has `exit` in `process`"),
     ("stack/overflow.rs", "debug", "the report of an overflow shows the goroutine"),
 ];
 
