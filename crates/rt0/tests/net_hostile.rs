@@ -170,3 +170,112 @@ fn a_full_disk_is_an_error() {
     let e = rt0::io::copy(&mut client, &mut full).expect_err("full");
     assert_eq!(e.kind(), ErrorKind::StorageFull);
 }
+
+/// A small disk of our own, if we may have one: it fills up while many write, what was written is
+/// there, and when there is room again all goes on.
+#[test]
+fn a_small_disk_is_filled_and_used_again() {
+    let name = "a_small_disk_is_filled_and_used_again";
+    if is_again(name) {
+        return rt0::run(fill_the_disk);
+    }
+    let dir = std::env::temp_dir().join(format!("rt0-disk-{}", std::process::id()));
+    std::fs::create_dir(&dir).expect("it is new");
+    let script = "mount -t tmpfs -o size=256k none \"$1\" || exit 77; exec \"$0\" --exact \"$2\"";
+    let mut command = std::process::Command::new("unshare");
+    command.args(["--user", "--map-root-user", "--mount", "sh", "-c", script]);
+    command.arg(std::env::current_exe().expect("this test")).arg(&dir).arg(name);
+    let out = command.env(again::VARIABLE, name).env("RT0_TEST_DISK", &dir).output();
+    std::fs::remove_dir(&dir).expect("ours, and empty");
+    let out = out.expect("unshare is here");
+    let text = String::from_utf8_lossy(&out.stderr);
+    if out.status.code() == Some(77) || text.contains("unshare:") {
+        return; // no disk can be had here
+    }
+    let printed = String::from_utf8_lossy(&out.stdout);
+    assert!(out.status.success(), "{}\n{printed}\n{text}", out.status);
+}
+
+fn fill_the_disk() {
+    let dir = std::path::PathBuf::from(std::env::var_os("RT0_TEST_DISK").expect("set above"));
+    let file = |i: usize| dir.join(i.to_string());
+    let full = |e: io::Error| assert_eq!(e.kind(), ErrorKind::StorageFull, "{e}");
+    // What is opened by the first who waits stays open.
+    let (mut client, _server) = pair();
+    client.set_read_timeout(Some(Duration::from_millis(1))).expect("not zero");
+    assert_eq!(client.read(&mut [0]).expect_err("nothing comes").kind(), ErrorKind::TimedOut);
+    let before = open_files();
+    for _ in 0..3 {
+        rt0::scope(|s| {
+            for i in 0..8 {
+                s.go(move || {
+                    let mut f = rt0::fs::File::create(file(i)).expect("a name needs no room");
+                    let mut written = 0;
+                    let e = loop {
+                        match f.write(&[i as u8; 1000]) {
+                            Ok(n) => written += n,
+                            Err(e) => break e,
+                        }
+                    };
+                    full(e);
+                    let got = rt0::fs::read(file(i)).expect("ours");
+                    assert!(got.len() == written && got.iter().all(|b| *b == i as u8));
+                });
+            }
+        });
+        let (mut client, mut server) = pair();
+        let sending = rt0::go(move || drop(server.write_all(&[b'x'; 1 << 20])));
+        let mut to = rt0::fs::File::create(dir.join("copy")).expect("a name needs no room");
+        full(rt0::io::copy(&mut client, &mut to).expect_err("there is no room"));
+        drop((client, to));
+        sending.join().expect("no panic");
+        (0..8).for_each(|i| rt0::fs::remove_file(file(i)).expect("ours"));
+        rt0::fs::write(dir.join("copy"), [b'x'; 100_000]).expect("there is room again");
+        rt0::fs::remove_file(dir.join("copy")).expect("ours");
+        assert_eq!(open_files(), before);
+    }
+}
+
+/// The other side is gone without a word, as a machine that lost its power. Deadlines hold; the
+/// kernel's question after a while of silence, or data, finds out, and is answered by a reset.
+#[rt0::test]
+fn a_peer_that_vanished_is_found_out() {
+    let reset = |e: io::Error| assert_eq!(e.kind(), ErrorKind::ConnectionReset, "{e}");
+    let (client, mut server) = pair();
+    if !vanish(client) {
+        return; // it takes CAP_NET_ADMIN
+    }
+    server.set_read_timeout(Some(Duration::from_millis(20))).expect("not zero");
+    assert_eq!(server.read(&mut [0]).expect_err("silence").kind(), ErrorKind::TimedOut);
+    server.set_read_timeout(None).expect("a socket");
+    server.set_keepalive(Some(Duration::from_secs(1))).expect("a socket");
+    reset(server.read(&mut [0]).expect_err("nobody is there"));
+
+    let (client, mut server) = pair();
+    assert!(vanish(client));
+    let mut reading = server.try_clone().expect("a descriptor");
+    let reading = rt0::go(move || reading.read(&mut [0]).expect_err("nobody is there"));
+    rt0::gosched();
+    server.write_all(b"data").expect("room");
+    reset(reading.join().expect("no panic"));
+    let e = server.write_all(b"more").expect_err("nobody is there");
+    assert_eq!(e.kind(), ErrorKind::BrokenPipe);
+}
+
+/// Closes a connection without telling the other side (TCP_REPAIR), if one may.
+#[allow(unsafe_code, reason = "rustix has no name for it")]
+fn vanish(client: TcpStream) -> bool {
+    use std::os::fd::AsRawFd;
+    let on = 1_i32;
+    // SAFETY: an option that is a number.
+    let r = unsafe {
+        libc::setsockopt(
+            client.as_raw_fd(),
+            libc::IPPROTO_TCP,
+            libc::TCP_REPAIR,
+            (&raw const on).cast(),
+            size_of::<i32>() as u32,
+        )
+    };
+    r == 0
+}

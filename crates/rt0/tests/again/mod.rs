@@ -5,7 +5,7 @@
 use std::process::Command;
 
 /// Names the test that a process was started for.
-const VARIABLE: &str = "RT0_TEST_AGAIN";
+pub(crate) const VARIABLE: &str = "RT0_TEST_AGAIN";
 /// In its place: all tests of the file.
 const ALL: &str = "all";
 
