@@ -9,6 +9,7 @@ mod go_misc;
 mod go_panics;
 mod hogs;
 mod limits;
+mod net;
 mod os_thread;
 mod panics;
 mod procs;
@@ -48,6 +49,7 @@ pub(crate) fn find(name: &str) -> Option<Run> {
         go_panics::SCENARIOS,
         hogs::SCENARIOS,
         limits::SCENARIOS,
+        net::SCENARIOS,
         os_thread::SCENARIOS,
         panics::SCENARIOS,
         procs::SCENARIOS,
