@@ -75,7 +75,7 @@ fn set(gp: &'static G, labels: Option<Labels>) {
     let old = gp.extras().cloned().unwrap_or_default();
     let new = Extras { labels, ..old };
     let is_empty = new.name.is_none() && new.labels.is_none() && new.ancestors[0].is_none();
-    gp.set_extras((!is_empty).then_some(new));
+    gp.set_extras((!is_empty).then(|| Box::new(new)));
 }
 
 /// These with the key's value set, or without it.

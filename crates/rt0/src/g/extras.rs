@@ -36,12 +36,12 @@ pub(crate) struct Extras {
 
 impl G {
     /// Owner, in user context (it frees): these from now on.
-    pub(crate) fn set_extras(&self, e: Option<Extras>) {
+    pub(crate) fn set_extras(&self, e: Option<Box<Extras>>) {
         // ORDERING: the owner's own word
         if e.is_none() && self.extras.load(Ordering::Relaxed) == 0 {
             return;
         }
-        let new = e.map_or(0, |e| Box::into_raw(Box::new(e)) as usize);
+        let new = e.map_or(0, |e| Box::into_raw(e) as usize);
         // ORDERING: SeqCst: before the look at READERS; publishes the box
         let old = self.extras.swap(new, Ordering::SeqCst) as *mut Extras;
         if !old.is_null() {

@@ -276,12 +276,12 @@ fn gfget(class: Class) -> Option<&'static G> {
 
 /// Name, labels and ancestors, which few goroutines have. Go: saveAncestors.
 #[inline(always)]
-fn extras_for(spec: &Spec) -> Option<Extras> {
+fn extras_for(spec: &Spec) -> Option<Box<Extras>> {
     if spec.name.is_none() && !may_inherit() { None } else { find_extras(spec) }
 }
 
 #[cold]
-fn find_extras(spec: &Spec) -> Option<Extras> {
+fn find_extras(spec: &Spec) -> Option<Box<Extras>> {
     let depth = crate::debug::vars::get().tracebackancestors.get();
     let caller = crate::tls::getg();
     let labels = caller.and_then(|gp| gp.extras()?.labels.clone());
@@ -299,7 +299,7 @@ fn find_extras(spec: &Spec) -> Option<Extras> {
             ancestors[1..=keep].copy_from_slice(&e.ancestors[..keep]);
         }
     }
-    Some(Extras { name: spec.name.clone(), labels, ancestors })
+    Some(Box::new(Extras { name: spec.name.clone(), labels, ancestors }))
 }
 
 /// Parks a system goroutine; it is woken by `ready`.
