@@ -60,17 +60,36 @@ pub struct Sleep {
     deadline: Option<Instant>,
     /// What was polled last, with its deadline.
     timer: Option<(rt0::time::Timer, Instant)>,
-    waker: Arc<Mutex<Option<Waker>>>,
+    shared: Arc<Mutex<Shared>>,
+}
+
+/// What the timer's function has, too. No waker is cloned, woken or dropped under the lock.
+#[derive(Default)]
+struct Shared {
+    waker: Option<Waker>,
+    /// The function was run, for whoever had polled last then.
+    has_fired: bool,
 }
 
 impl Sleep {
     fn new(deadline: Option<Instant>) -> Sleep {
-        Sleep { deadline, timer: None, waker: Arc::default() }
+        Sleep { deadline, timer: None, shared: Arc::default() }
     }
 }
 
-fn lock(waker: &Mutex<Option<Waker>>) -> MutexGuard<'_, Option<Waker>> {
-    waker.lock().unwrap_or_else(PoisonError::into_inner)
+fn lock(shared: &Mutex<Shared>) -> MutexGuard<'_, Shared> {
+    shared.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+fn fire(shared: &Mutex<Shared>) {
+    let waker = {
+        let mut shared = lock(shared);
+        shared.has_fired = true;
+        shared.waker.take()
+    };
+    if let Some(waker) = waker {
+        waker.wake();
+    }
 }
 
 impl hyper::rt::Sleep for Sleep {}
@@ -84,21 +103,20 @@ impl Future for Sleep {
         if left.is_zero() {
             return Poll::Ready(());
         }
-        let old = lock(&self.waker).replace(cx.waker().clone());
+        let waker = cx.waker().clone();
+        let (old, has_fired) = {
+            let mut shared = lock(&self.shared);
+            (shared.waker.replace(waker), std::mem::take(&mut shared.has_fired))
+        };
         drop(old);
         match &self.timer {
-            Some((_, armed_for)) if *armed_for == deadline => return Poll::Pending,
+            Some((_, armed_for)) if *armed_for == deadline && !has_fired => return Poll::Pending,
             Some((timer, _)) => {
                 timer.reset_at(deadline);
             }
             None => {
-                let waker = Arc::clone(&self.waker);
-                let timer = rt0::time::Timer::after_func(left, move || {
-                    let waker = lock(&waker).take();
-                    if let Some(waker) = waker {
-                        waker.wake();
-                    }
-                });
+                let shared = Arc::clone(&self.shared);
+                let timer = rt0::time::Timer::after_func(left, move || fire(&shared));
                 self.timer = Some((timer, deadline));
             }
         }

@@ -23,10 +23,10 @@
 //! # Ok(()) }
 //! ```
 //!
-//! The runtime is entered for each poll and left after it. tokio keeps in a `thread_local!` which
-//! one is entered, and those of a goroutine are its own: so a future that blocks its goroutine in
-//! the middle of a poll, and goes on on another thread, finds the runtime there too, and no other
-//! goroutine does.
+//! The runtime is entered while the future lives: when it is polled, and when it is dropped. tokio
+//! keeps in a `thread_local!` which one is entered, and those of a goroutine are its own: so a
+//! future that blocks its goroutine in the middle of a poll, and goes on on another thread, finds
+//! the runtime there too, and no other goroutine does.
 //!
 //! `tokio::spawn` inside such a future starts a task of the sidecar's, not a goroutine: it must not
 //! block. The sidecar has one worker, and threads for `spawn_blocking` as they are needed; it lasts
@@ -37,7 +37,7 @@
 use rt0::JoinHandle;
 use rt0::sync::OnceLock;
 use std::future::Future;
-use std::pin::{Pin, pin};
+use std::pin::Pin;
 use std::task::{Context, Poll};
 use tokio::runtime::{Builder, Handle, Runtime};
 
@@ -64,8 +64,8 @@ pub fn handle() -> &'static Handle {
 /// # Panics
 /// As [`handle`]; and with the future.
 pub fn block_on<F: Future>(fut: F) -> F::Output {
-    let mut fut = pin!(fut);
-    rt0::future::block_on(std::future::poll_fn(|cx| poll(fut.as_mut(), cx)))
+    let _entered = handle().enter();
+    rt0::future::block_on(fut)
 }
 
 /// Starts a goroutine that runs `fut` so. Unlike a task of tokio's it may block.
@@ -81,25 +81,34 @@ where
     rt0::go(|| block_on(fut))
 }
 
-/// Makes a future that enters the sidecar whenever it is polled, for executors and handlers that
-/// know nothing of tokio.
+/// Makes a future that enters the sidecar whenever it is polled, and when it is dropped, for
+/// executors and handlers that know nothing of tokio.
+///
+/// # Panics
+/// As [`handle`].
 pub fn with_tokio<F: Future>(fut: F) -> impl Future<Output = F::Output> {
-    WithTokio { fut: Box::pin(fut) }
+    WithTokio { fut: Some(Box::pin(fut)), sidecar: handle() }
 }
 
 struct WithTokio<F> {
-    fut: Pin<Box<F>>,
+    /// There until the end.
+    fut: Option<Pin<Box<F>>>,
+    sidecar: &'static Handle,
 }
 
 impl<F: Future> Future for WithTokio<F> {
     type Output = F::Output;
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<F::Output> {
-        poll(self.fut.as_mut(), cx)
+        let _entered = self.sidecar.enter();
+        let Some(fut) = &mut self.fut else { unreachable!("it is gone when this is dropped") };
+        fut.as_mut().poll(cx)
     }
 }
 
-fn poll<F: Future>(fut: Pin<&mut F>, cx: &mut Context<'_>) -> Poll<F::Output> {
-    let _entered = handle().enter();
-    fut.poll(cx)
+impl<F> Drop for WithTokio<F> {
+    fn drop(&mut self) {
+        let _entered = self.sidecar.enter();
+        self.fut = None;
+    }
 }

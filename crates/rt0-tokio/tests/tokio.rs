@@ -8,7 +8,10 @@ use rt0::net::TcpListener;
 use rt0_http::http::{Request, Uri};
 use rt0_http::{Response, Server};
 use rt0_tokio::{block_on, spawn_future, with_tokio};
+use std::future::Future;
 use std::io::{Read, Write};
+use std::pin::Pin;
+use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
@@ -92,6 +95,46 @@ fn timeouts_and_tasks() {
         8
     });
     assert_eq!(rt0::future::block_on(slept), 8);
+}
+
+/// What tokio's clients do in destructors: they start a task that says goodbye.
+struct NeedsRuntime(rt0::chan::Sender<()>);
+
+impl Drop for NeedsRuntime {
+    fn drop(&mut self) {
+        let tell = self.0.clone();
+        tokio::spawn(async move { tell.send(()) });
+    }
+}
+
+/// Holds something until it is dropped, which is after it was polled.
+struct Holds {
+    _held: NeedsRuntime,
+    is_ready: bool,
+}
+
+impl Future for Holds {
+    type Output = ();
+
+    fn poll(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<()> {
+        if self.is_ready { Poll::Ready(()) } else { Poll::Pending }
+    }
+}
+
+#[rt0::test]
+fn futures_find_the_runtime_when_they_are_dropped() {
+    let (tell, told) = rt0::chan::unbounded();
+    let holds = |is_ready| Holds { _held: NeedsRuntime(tell.clone()), is_ready };
+    block_on(holds(true));
+    rt0::future::block_on(with_tokio(holds(true)));
+    let mut cancelled = Box::pin(with_tokio(holds(false)));
+    let mut cx = Context::from_waker(Waker::noop());
+    assert!(cancelled.as_mut().poll(&mut cx).is_pending());
+    drop(cancelled);
+    drop(with_tokio(holds(false)));
+    for _ in 0..4 {
+        told.recv().expect("the task runs");
+    }
 }
 
 /// All that lives waits for the sidecar: that is no deadlock.
