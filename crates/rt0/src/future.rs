@@ -20,6 +20,7 @@
 //! # }
 //! ```
 
+pub(crate) mod armed;
 pub(crate) mod task;
 
 use crate::g::WaitReason;

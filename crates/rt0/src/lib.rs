@@ -32,6 +32,10 @@ mod chan {
     pub(crate) mod queue;
 }
 #[cfg(loom)]
+mod future {
+    pub(crate) mod armed;
+}
+#[cfg(loom)]
 mod g {
     pub(crate) mod fresh;
     pub(crate) mod key;

@@ -136,8 +136,8 @@ impl<T> RecvFuture<'_, T> {
         };
         let (task, watch) = self.waits();
         let deadline_ns = next.filter(|ns| *ns < super::alarm::LAST);
-        let Some(wait) = task.arm(cx.waker(), deadline_ns) else { return true };
-        watch.renew(wait);
+        let Some(armed) = task.arm(cx.waker(), deadline_ns) else { return true };
+        watch.renew(armed.wait);
         let linked = match (&receiver.flavor, watch.entry()) {
             (Flavor::Chan(shared), Some(entry)) => shared.watch(entry),
             (Flavor::Clocked(clocked, _), Some(entry)) => clocked.register_at(entry, next),
@@ -145,10 +145,10 @@ impl<T> RecvFuture<'_, T> {
         };
         if !linked {
             // If the timer was faster, the task fires for nothing.
-            drop(task.disarm(wait));
+            drop(task.disarm(armed));
         } else if let Flavor::Clocked(clocked, _) = &receiver.flavor
             && let Some(entry) = watch.entry()
-            && !wait.is_waiting()
+            && !armed.wait.is_waiting()
         {
             clocked.unregister(&Here::enter(), entry); // CF2: the timer may have been faster
         }

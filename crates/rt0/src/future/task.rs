@@ -5,13 +5,8 @@
 //! those who wait for a descriptor, in a heap of timers. Who claims the ticket may be on g0, or
 //! hold runtime locks, and must not run code of the program's. A waker is that: an executor locks,
 //! allocates, starts what it likes. So the claimed task goes to the runner (time/fired.rs), which
-//! wakes it.
+//! wakes it. armed.rs has the steps.
 //!
-//! ```text
-//!   idle ---arm: ticket begun---> armed ---claimed by an event---> fired ---fire (runner)---> idle
-//!     ^                             |
-//!     +---disarm: claimed by the owner
-//! ```
 //! While a task is armed or fired a poll leaves its waker and nothing else: `fire` comes, and wakes
 //! the waker that it finds then. So the last waker is the one that is woken, and none is woken for
 //! nothing but once.
@@ -27,6 +22,7 @@
 
 #![allow(unsafe_code, reason = "TK1: a reference to itself, held by a number")]
 
+use super::armed::{self, Fires, Parts, State};
 use crate::g::parker::{Parker, Wait};
 use crate::g::ticket::TIMEOUT;
 use crate::lock::mutex::RtMutex;
@@ -49,25 +45,17 @@ pub(crate) trait Source {
 
 pub(crate) struct Task {
     parker: &'static Parker,
-    inner: RtMutex<Inner>,
+    state: RtMutex<State<Armed, Waker>>,
     source: Box<dyn Source + Send + Sync>,
 }
 
-struct Inner {
-    armed: Option<Armed>,
-    waker: Option<Waker>,
-}
-
+/// A ticket that is out.
 #[derive(Clone, Copy)]
-struct Armed {
-    wait: Wait,
+pub(crate) struct Armed {
+    pub(crate) wait: Wait,
     /// Whose heap has it, if it has a deadline.
     timer: Option<&'static P>,
 }
-
-/// A task that was claimed: the runner comes.
-#[derive(Debug)]
-pub(crate) struct Fires;
 
 impl Task {
     /// One that is idle.
@@ -80,8 +68,8 @@ impl Task {
             let _pin = crate::tls::pin::pin();
             fired::parker()
         };
-        let inner = RtMutex::new(Rank::FuncTimer, Inner { armed: None, waker: None });
-        let task = Arc::new(Task { parker, inner, source });
+        let state = RtMutex::new(Rank::FuncTimer, State::new());
+        let task = Arc::new(Task { parker, state, source });
         fired::what_runs(parker, Kind::Task, Arc::as_ptr(&task).expose_provenance());
         Ok(task)
     }
@@ -89,29 +77,22 @@ impl Task {
     /// Leaves the waker to be woken. A ticket is returned if none is out: the caller leaves it
     /// where it will be claimed, and [`disarm`](Self::disarm)s if that cannot be. Without one
     /// nothing is to be done: the task fires.
-    pub(crate) fn arm(self: &Arc<Self>, waker: &Waker, deadline_ns: Option<i64>) -> Option<Wait> {
+    pub(crate) fn arm(self: &Arc<Self>, waker: &Waker, deadline_ns: Option<i64>) -> Option<Armed> {
         let mut waker = Some(waker.clone()); // TK3
         let mut earliest = false;
         let here = enter();
-        let mut inner = self.inner.lock();
-        core::mem::swap(&mut inner.waker, &mut waker);
-        let wait = match inner.armed {
-            Some(_) => None,
-            None => {
-                core::mem::forget(Arc::clone(self)); // TK1
-                let wait = Wait::of(self.parker);
-                let timer = deadline_ns.map(|when| {
-                    // A plain thread's timers are those of P 0, which is always there.
-                    let pp = here.map(|(mp, _)| p_of(mp)).or_else(|| procresize::p_at(0));
-                    let Some(pp) = pp else { crate::throw::throw("a timer before there are Ps") };
-                    earliest = pp.timers.add(pp.id(), when, wait);
-                    pp
-                });
-                inner.armed = Some(Armed { wait, timer });
-                Some(wait)
-            }
-        };
-        drop(inner);
+        let armed = self.state.lock().arm(&mut waker, || {
+            core::mem::forget(Arc::clone(self)); // TK1
+            let wait = Wait::of(self.parker); // TK2
+            let timer = deadline_ns.map(|when| {
+                // A plain thread's timers are those of P 0, which is always there.
+                let pp = here.map(|(mp, _)| p_of(mp)).or_else(|| procresize::p_at(0));
+                let Some(pp) = pp else { crate::throw::throw("a timer before there are Ps") };
+                earliest = pp.timers.add(pp.id(), when, wait);
+                pp
+            });
+            Armed { wait, timer }
+        });
         if let Some(when) = deadline_ns
             && earliest
         {
@@ -121,49 +102,59 @@ impl Task {
             leave(mp);
         }
         drop(waker); // TK3
-        wait
+        armed
     }
 
     /// Ends the wait; nobody is woken. The waker comes back.
     ///
     /// # Errors
     /// An event was faster: the task fires.
-    pub(crate) fn disarm(&self, wait: Wait) -> Result<Option<Waker>, Fires> {
-        if !wait.abort() {
-            return Err(Fires);
-        }
-        self.source.part(wait);
-        let (armed, waker) = self.take();
-        if let Some(Armed { timer: Some(pp), .. }) = armed {
-            let _pin = crate::tls::pin::pin();
-            pp.timers.one_is_stale(pp.id());
-        }
-        self.source.ended();
-        // SAFETY: TK1: the claim got the task's own reference. `self` is another one.
-        unsafe { Arc::decrement_strong_count(self) };
-        Ok(waker)
+    pub(crate) fn disarm(&self, armed: Armed) -> Result<Option<Waker>, Fires> {
+        armed::disarm(self, armed)
     }
 
     /// Who polled is gone, and its waker is not to be woken. What the ticket was left at may go,
     /// too.
     pub(crate) fn retire(&self) {
-        let (armed, waker) = {
+        armed::retire(self);
+    }
+}
+
+impl Parts for Task {
+    type Armed = Armed;
+    type Waker = Waker;
+
+    fn with<R>(&self, f: impl FnOnce(&mut State<Armed, Waker>) -> R) -> R {
+        let _pin = crate::tls::pin::pin();
+        f(&mut self.state.lock())
+    }
+
+    fn abort(&self, armed: Armed) -> bool {
+        armed.wait.abort()
+    }
+
+    fn has_timed_out(&self) -> bool {
+        self.parker.ticket.op() == TIMEOUT
+    }
+
+    fn part(&self, armed: Armed) {
+        self.source.part(armed.wait);
+    }
+
+    fn is_stale(&self, armed: Armed) {
+        if let Some(pp) = armed.timer {
             let _pin = crate::tls::pin::pin();
-            let mut inner = self.inner.lock();
-            (inner.armed, inner.waker.take())
-        };
-        drop(waker); // TK3
-        if let Some(Armed { wait, .. }) = armed
-            && self.disarm(wait).is_err()
-        {
-            self.source.part(wait); // before the runner comes
+            pp.timers.one_is_stale(pp.id());
         }
     }
 
-    fn take(&self) -> (Option<Armed>, Option<Waker>) {
-        let _pin = crate::tls::pin::pin();
-        let mut inner = self.inner.lock();
-        (inner.armed.take(), inner.waker.take())
+    fn ended(&self) {
+        self.source.ended();
+    }
+
+    fn release(&self) {
+        // SAFETY: TK1: the claim got the task's own reference. `self` is another one.
+        unsafe { Arc::decrement_strong_count(self) };
     }
 }
 
@@ -180,22 +171,7 @@ pub(crate) fn fire(task: usize) {
     let task = core::ptr::with_exposed_provenance::<Task>(task);
     // SAFETY: TK1: the claim got the task's own reference.
     let task = unsafe { Arc::from_raw(task) };
-    let armed = {
-        let _pin = crate::tls::pin::pin();
-        task.inner.lock().armed
-    };
-    if let Some(Armed { wait, timer }) = armed {
-        // Whoever took it out of where it was has claimed it, but for the timer.
-        if task.parker.ticket.op() == TIMEOUT {
-            task.source.part(wait);
-        } else if let Some(pp) = timer {
-            let _pin = crate::tls::pin::pin();
-            pp.timers.one_is_stale(pp.id());
-        }
-    }
-    task.source.ended();
-    let (_, waker) = task.take();
-    if let Some(waker) = waker {
+    if let Some(waker) = armed::fire(&*task) {
         waker.wake(); // TK3
     }
 }

@@ -108,7 +108,6 @@ impl TicketWord {
         self.0.load(Ordering::Relaxed) & PARKED != 0 // ORDERING: what the own claim left
     }
 
-    #[cfg_attr(loom, allow(dead_code, reason = "no model looks from outside"))]
     /// Whether nobody has claimed it yet: a hint for others, exact when it says no.
     #[inline]
     pub(crate) fn is_waiting(&self, ticket: usize) -> bool {

@@ -227,10 +227,11 @@ impl Half {
             return Err(timed_out());
         }
         one_more(); // if it is armed: until `ended`
-        let Some(wait) = task.arm(cx.waker(), limit) else {
+        let Some(armed) = task.arm(cx.waker(), limit) else {
             one_less();
             return Ok(Waits::Yes);
         };
+        let wait = armed.wait;
         let joined = of.pd.join(of.as_fd(), dir, seen, wait, true);
         if let Ok(true) = joined {
             if !wait.is_waiting() {
@@ -242,7 +243,7 @@ impl Half {
             return Ok(Waits::Yes);
         }
         // If the deadline was faster, the task fires for nothing.
-        if let Ok(Some(waker)) = task.disarm(wait)
+        if let Ok(Some(waker)) = task.disarm(armed)
             && !waker.will_wake(cx.waker())
         {
             waker.wake(); // another poll's, which came between

@@ -52,6 +52,7 @@ mod sema;
 mod sigqueue;
 mod spinning;
 mod stop;
+mod task;
 mod ticket;
 mod waits;
 
