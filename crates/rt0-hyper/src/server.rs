@@ -6,22 +6,29 @@ use http_body::Body;
 use hyper_util::server::conn::auto::Builder;
 use rt0::context::Context;
 use rt0::future::block_on;
-use rt0::net::{TcpListener, TcpStream};
+use rt0::net::{Shutdown, TcpListener, TcpStream};
 use rt0::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 use std::collections::HashMap;
 use std::error::Error;
 use std::fmt;
 use std::future::{Future, poll_fn};
-use std::io;
+use std::io::{self, Read};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::pin;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::task::Waker;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 /// How long an accept that failed waits before the next, at first and at last.
 const PAUSE: Duration = Duration::from_millis(5);
 const LONGEST_PAUSE: Duration = Duration::from_secs(1);
+/// A socket that is closed over unread data resets, and the answer is lost. So what a client still
+/// sends at the end, as one does whose request was refused, is read until it ends, or says nothing
+/// for so long, or this much time has passed, or so many bytes.
+const LINGER_SILENCE: Duration = Duration::from_secs(1);
+const LINGER: Duration = Duration::from_secs(5);
+const LINGER_BYTES: usize = 64 << 20;
 
 /// A server of HTTP/1 and of HTTP/2 without TLS, which it tells apart by the first bytes ("prior
 /// knowledge").
@@ -129,12 +136,17 @@ where
         let (http, service) = (self.http.clone(), Caught(self.service.clone()));
         rt0::Builder::new()
             .go(move || {
+                let io = Io::new(Arc::clone(&stream));
                 let serve = || {
-                    let connection = http.serve_connection(Io::new(stream), service);
+                    let connection = http.serve_connection(io, service);
                     let mut connection = pin!(connection);
-                    let mut stops = false;
+                    let (mut is_known, mut stops) = (false, false);
                     block_on(poll_fn(|cx| {
-                        if !stops && member.is_stopped(cx.waker()) {
+                        if !is_known {
+                            is_known = true;
+                            member.wake_at_stop(cx.waker()); // there is one for all polls
+                        }
+                        if !stops && member.crowd.is_stopped() {
                             stops = true;
                             connection.as_mut().graceful_shutdown();
                         }
@@ -143,9 +155,36 @@ where
                     }));
                 };
                 // A panic of a body: reported by the hook.
-                let _ = catch_unwind(AssertUnwindSafe(serve));
+                if catch_unwind(AssertUnwindSafe(serve)).is_ok() {
+                    linger(&stream, member.crowd.is_stopped());
+                }
             })
             .map(drop)
+    }
+}
+
+/// Reads what the client still sends, so that it can read the last answer. When the server stops it
+/// is not waited for.
+fn linger(mut socket: &TcpStream, stops: bool) {
+    let _ = socket.set_nonblocking(true); // a setting of ours, which cannot fail
+    let peeked = socket.peek(&mut [0]);
+    let _ = socket.set_nonblocking(false);
+    let lingers = match peeked {
+        Ok(n) => n > 0,
+        Err(e) => e.kind() == io::ErrorKind::WouldBlock && !stops,
+    };
+    if !lingers || socket.shutdown(Shutdown::Write).is_err() {
+        return;
+    }
+    let end = Instant::now() + LINGER;
+    let mut buf = [0; 16 << 10];
+    let mut left = LINGER_BYTES;
+    while left > 0 {
+        socket.set_read_deadline(Some(end.min(Instant::now() + LINGER_SILENCE)));
+        match socket.read(&mut buf) {
+            Ok(0) | Err(_) => return,
+            Ok(n) => left = left.saturating_sub(n),
+        }
     }
 }
 
@@ -165,13 +204,14 @@ impl<S> fmt::Debug for Server<S> {
 struct Crowd {
     members: Mutex<Members>,
     left: Condvar,
+    /// Set under the lock of `members`, after which wakers are woken.
+    is_stopped: AtomicBool,
 }
 
 #[derive(Default)]
 struct Members {
     next: u64,
     connections: HashMap<u64, Connection>,
-    is_stopped: bool,
 }
 
 struct Connection {
@@ -199,9 +239,13 @@ impl Crowd {
         Member { crowd: Arc::clone(self), number }
     }
 
+    fn is_stopped(&self) -> bool {
+        self.is_stopped.load(Ordering::Acquire) // ORDERING: pairs with stop
+    }
+
     fn stop(&self) {
         let mut members = self.lock();
-        members.is_stopped = true;
+        self.is_stopped.store(true, Ordering::Release); // ORDERING: pairs with is_stopped
         let wakers: Vec<_> =
             members.connections.values_mut().filter_map(|c| c.waker.take()).collect();
         drop(members);
@@ -222,15 +266,12 @@ impl Crowd {
 }
 
 impl Member {
-    /// Whether the server has stopped; else the waker is woken when it does.
-    fn is_stopped(&self, waker: &Waker) -> bool {
-        let mut members = self.crowd.lock();
-        if let Some(connection) = members.connections.get_mut(&self.number)
-            && !connection.waker.as_ref().is_some_and(|w| w.will_wake(waker))
-        {
-            connection.waker = Some(waker.clone());
+    /// The waker is woken when the server stops, unless it has already.
+    fn wake_at_stop(&self, waker: &Waker) {
+        let waker = Some(waker.clone());
+        if let Some(connection) = self.crowd.lock().connections.get_mut(&self.number) {
+            connection.waker = waker;
         }
-        members.is_stopped
     }
 }
 
@@ -238,7 +279,7 @@ impl Drop for Member {
     fn drop(&mut self) {
         let mut members = self.crowd.lock();
         let connection = members.connections.remove(&self.number);
-        if members.is_stopped && members.connections.is_empty() {
+        if self.crowd.is_stopped() && members.connections.is_empty() {
             self.crowd.left.notify_all();
         }
         drop(members);

@@ -243,6 +243,29 @@ fn the_grace_ends() {
     drop(go_on);
 }
 
+/// A client that goes on sending when the answer is there, to a handler that does not read.
+#[rt0::test]
+fn who_sends_too_much_gets_the_answer() {
+    const LENGTH: usize = 1_500_000;
+    let server = start(Server::new(handler(|_: Request| {
+        let mut refusal = Response::new(String::from("too much"));
+        *refusal.status_mut() = http::StatusCode::PAYLOAD_TOO_LARGE;
+        refusal
+    })));
+    let mut stream = TcpStream::connect(server.addr).expect("it listens");
+    let head = format!("POST / HTTP/1.1\r\nHost: a\r\nContent-Length: {LENGTH}\r\n\r\n");
+    stream.write_all(head.as_bytes()).expect("connected");
+    let mut start = [0; 1000];
+    while !start.windows(8).any(|text| text == b"too much") {
+        stream.peek(&mut start).expect("connected");
+    }
+    stream.write_all(&vec![b'x'; LENGTH]).expect("the server lingers");
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).expect("no reset");
+    assert!(answer.starts_with("HTTP/1.1 413 ") && answer.ends_with("too much"), "{answer}");
+    server.stop().expect("nobody is connected");
+}
+
 /// hyper's own limit, by our timer: a head that does not come is given up.
 #[rt0::test]
 fn a_slow_head_ends_its_connection() {
