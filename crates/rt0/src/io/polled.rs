@@ -89,7 +89,9 @@ impl<S: Stream> sealed::Stream for Arc<S> {
 ///
 /// The stream's timeouts and deadlines hold here, too, and `close` ends what waits, both with the
 /// errors that they have elsewhere. The end of a [context](crate::context::Context::io) does not:
-/// drop the future. No waker is woken once this is dropped. Go has no counterpart.
+/// drop the future. Once this is dropped no waker is woken any more, unless one was being woken at
+/// that moment. A timeout goes on from one poll to the next until one of them finds something,
+/// whether or not they belong to one read. Go has no counterpart.
 ///
 /// ```
 /// use rt0::future::block_on;
