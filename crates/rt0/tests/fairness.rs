@@ -8,6 +8,8 @@
 
 mod again;
 
+use rt0::net::UnixStream;
+use std::io::{Read, Write};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::{Duration, Instant};
@@ -109,4 +111,83 @@ fn sleepers_beside_a_queue() {
     jobs.into_iter().for_each(|job| job.join().expect("no panic"));
     done.store(true, Ordering::SeqCst);
     sleepers.into_iter().for_each(|sleeper| sleeper.join().expect("no panic"));
+}
+
+/// The same of goroutines that wait for a descriptor, beside a P that never runs out of work.
+#[test]
+fn who_can_read_goes_ahead_of_a_long_queue() {
+    const NAME: &str = "who_can_read_goes_ahead_of_a_long_queue";
+    if again::is_again(NAME) {
+        return rt0::run(readers_beside_a_queue);
+    }
+    let text = again::again(NAME, &[("GOMAXPROCS", "1")]);
+    let ran = text.lines().find_map(|l| l.strip_prefix("ran before the readers: "));
+    let ran: u64 = ran.and_then(|n| n.parse().ok()).expect("the child counts");
+    assert!(ran < JOBS / 2, "{ran} goroutines ran before the readers");
+}
+
+/// Of one turn in 61 each the last of the readers would have the 244th.
+const READERS: usize = 4;
+
+fn readers_beside_a_queue() {
+    let compute = |ms| {
+        let start = Instant::now();
+        while start.elapsed() < Duration::from_millis(ms) {
+            std::hint::spin_loop();
+        }
+    };
+    let ran = Arc::new(AtomicU64::new(0));
+    let done = Arc::new(AtomicBool::new(false));
+    let (mut clients, readers): (Vec<_>, Vec<_>) = (0..READERS)
+        .map(|_| {
+            let (client, mut server) = UnixStream::pair().expect("descriptors are free");
+            let (ran, done) = (Arc::clone(&ran), Arc::clone(&done));
+            let reader = rt0::go(move || {
+                server.read_exact(&mut [0]).expect("the client writes");
+                let before = ran.load(Ordering::SeqCst);
+                // From now on each answers at once, computes, and is asked again.
+                while !done.load(Ordering::SeqCst) {
+                    server.write_all(&[0]).expect("the client reads");
+                    compute(1);
+                    server.read_exact(&mut [0]).expect("the client writes");
+                }
+                before
+            });
+            (client, reader)
+        })
+        .unzip();
+    rt0::time::sleep(Duration::from_millis(10)); // all wait
+    let jobs: Vec<_> = (0..JOBS)
+        .map(|_| {
+            let ran = Arc::clone(&ran);
+            rt0::go(move || {
+                compute(2);
+                ran.fetch_add(1, Ordering::SeqCst);
+            })
+        })
+        .collect();
+    for client in &mut clients {
+        client.write_all(&[0]).expect("the reader waits");
+    }
+    // On threads, so that they need no P.
+    let askers: Vec<_> = clients
+        .into_iter()
+        .map(|client| {
+            let done = Arc::clone(&done);
+            let mut client =
+                std::os::unix::net::UnixStream::from(std::os::fd::OwnedFd::from(client));
+            std::thread::spawn(move || {
+                client.set_nonblocking(false).expect("it is open");
+                while !done.load(Ordering::SeqCst) && client.read_exact(&mut [0]).is_ok() {
+                    client.write_all(&[0]).expect("the reader waits");
+                }
+                let _ = client.write_all(&[0]); // the reader may have ended
+            })
+        })
+        .collect();
+    jobs.into_iter().for_each(|job| job.join().expect("no panic"));
+    done.store(true, Ordering::SeqCst);
+    let before = readers.into_iter().map(|r| r.join().expect("no panic"));
+    println!("ran before the readers: {}", before.max().expect("some"));
+    askers.into_iter().for_each(|asker| asker.join().expect("no panic"));
 }

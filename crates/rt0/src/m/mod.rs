@@ -56,6 +56,8 @@ pub(crate) mod special {
     pub(crate) const VIA_G0: u32 = 16;
     /// M 0: goroutine 1 waits for it (sched/one_to_one.rs).
     pub(crate) const FOR_M0: u32 = 32;
+    /// The next switch goes through g0, which looks at timers and at who is ready (sysmon.rs).
+    pub(crate) const LOOK: u32 = 64;
 }
 
 impl Action {
@@ -244,7 +246,7 @@ impl M {
     /// Whether g0 has more to do than to find the next goroutine.
     pub(crate) fn is_special_on_g0(&self) -> bool {
         // ORDERING: a hint, as is_special
-        self.special.load(Ordering::Relaxed) & !special::VIA_G0 != 0
+        self.special.load(Ordering::Relaxed) & !(special::VIA_G0 | special::LOOK) != 0
     }
 
     /// Whether goroutine 1 waits for this M.
@@ -267,6 +269,15 @@ impl M {
     /// Whether the goroutine just left has to go on on another M.
     pub(crate) fn has_to_move(&self) -> bool {
         self.special.load(Ordering::Relaxed) & special::MOVE != 0 // ORDERING: owner-only bit
+    }
+
+    /// On g0, which is about to look at timers and at who is ready.
+    #[inline]
+    pub(crate) fn begins_to_look(&self) {
+        // ORDERING: what is set after this asks for another look
+        if self.special.load(Ordering::Relaxed) & special::LOOK != 0 {
+            self.clear_special(special::LOOK);
+        }
     }
 
     pub(crate) fn set_special(&self, bit: u32) {

@@ -185,6 +185,24 @@ fn two_claimers() {
     account(w, kept, taken.contains(&true));
 }
 
+/// sysmon, and an M that has work and found no idle P (`from_sleeper`), want the P of a call.
+fn two_takers() {
+    let w = world();
+    let takers = [(); 2].map(|()| {
+        thread::spawn(|| {
+            let taken = w.owner.in_syscall() && w.owner.retake_syscall(M1);
+            if taken {
+                w.hand_to_m2();
+            }
+            taken
+        })
+    });
+    let kept = system_call(w);
+    let taken = takers.map(|t| t.join().expect("no panic"));
+    assert!(taken != [true, true], "one P was taken twice");
+    account(w, kept, taken.contains(&true));
+}
+
 /// M1 gives its P to the idle list, as find_runnable does, and M2 takes it from there.
 fn release() {
     let w = world();
@@ -227,6 +245,16 @@ fn a_system_call_keeps_its_p_or_loses_it_whole() {
 #[test]
 fn a_system_call_that_is_asked_keeps_its_p_or_loses_it_whole() {
     check(asked);
+}
+
+#[test]
+fn two_takers_of_a_call_get_one_p() {
+    check(two_takers);
+}
+
+#[test]
+fn catches_a_retake_without_a_cas() {
+    must_catch("owner.retake", two_takers);
 }
 
 #[test]

@@ -30,8 +30,9 @@ use crate::g::G;
 use crate::lock::{mutex::RtMutex, rank::Rank};
 use crate::m::M;
 use crate::p::P;
+use crate::sched::global_queue::{go_first, runqput};
 use crate::sched::wait::Wait;
-use crate::sched::{SCHED, global_queue::runqput, p_of, runq::Place, wake};
+use crate::sched::{SCHED, p_of, runq::Place, sysmon, wake};
 use crate::sys::epoll::{self, EventFlags, Events};
 use crate::sys::eventfd::{EventFd, LastingFd};
 use crate::sys::nanotime;
@@ -103,7 +104,7 @@ fn poll(events: &mut Events, left_ns: Option<i64>) -> bool {
 /// Whether a descriptor is ready. `BREAK_FD` is none: a breaker may be so late that the poller has
 /// ended, and then its event stays until the next poller drains it. An M that took it for something
 /// found would look again and again, and do nothing else.
-fn is_any(events: &Events) -> bool {
+pub(crate) fn is_any(events: &Events) -> bool {
     events.iter().any(|(data, _)| data != BREAK)
 }
 
@@ -179,13 +180,14 @@ pub(crate) fn run_on(pp: &'static P, events: &Events) -> bool {
             woken += 1;
         }
     });
+    go_first(pp, woken);
     if woken > 0 && pp.batch.begin(woken) {
         wake::wakep();
     }
     woken > 0
 }
 
-/// The same without a P: they are queued globally.
+/// The same without a P: those that have one take them at their next switch.
 pub(crate) fn run_globally(events: &Events) {
     let mut ready = Ready { gs: [None; Ready::MAX], len: 0 };
     desc::fire(events, |wait: Wait| {
@@ -196,7 +198,7 @@ pub(crate) fn run_globally(events: &Events) {
     ready.flush();
 }
 
-/// Goroutines on their way to the global queue.
+/// Goroutines on their way to the queue of those who are ready.
 struct Ready {
     gs: [Option<&'static G>; Self::MAX],
     len: usize,
@@ -217,30 +219,25 @@ impl Ready {
         if self.len == 0 {
             return;
         }
-        let mut sched = SCHED.lock.lock();
-        for gp in self.gs[..self.len].iter().flatten() {
-            sched.globrunqput(gp);
-        }
-        drop(sched);
+        SCHED.lock.lock().readyput(self.gs[..self.len].iter().flatten().copied());
         self.len = 0;
         wake::wakep();
+        sysmon::ask_to_look();
     }
 }
 
-/// sysmon looks when nobody did for so long; Go's. While a P idles it looks earlier: the M that
-/// counted on finding out itself is busy with something else.
-const STALE_NS: i64 = 10_000_000;
-const STALE_IDLE_NS: i64 = 1_000_000;
+/// sysmon looks when nobody did for so long: those that run have enough to do, and the M that
+/// counted on finding out itself is busy with something else. Go's is ten times as long.
+const STALE_NS: i64 = 1_000_000;
 
 /// sysmon's part.
 pub(crate) fn look_if_stale(now: i64) {
     if !is_worth_a_look() {
         return;
     }
-    let limit = if SCHED.spin.npidle() > 0 { STALE_IDLE_NS } else { STALE_NS };
     let since = now - LAST_POLL.load(Ordering::Relaxed); // ORDERING: a heuristic
     let mut events = Events::new();
-    if since >= limit && look_into(&mut events) {
+    if since >= STALE_NS && look_into(&mut events) {
         run_globally(&events);
     }
 }

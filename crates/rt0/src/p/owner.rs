@@ -155,8 +155,12 @@ impl Owner {
         let _ = self.0.compare_exchange(old, new, Ordering::Relaxed, Ordering::Relaxed);
     }
 
-    /// Sysmon: takes the P of an M in a system call.
+    /// Sysmon, a stopper, or an M that has work for it: takes the P of an M in a system call.
     pub(crate) fn retake_syscall(&self, m: usize) -> bool {
+        if mutated("owner.retake") {
+            self.0.store(IDLE, Ordering::Release);
+            return true;
+        }
         [m | SYSCALL, m | SYSCALL | ASKED].into_iter().any(|word| {
             // ORDERING: pairs with enter_syscall
             self.0.compare_exchange(word, IDLE, Ordering::AcqRel, Ordering::Relaxed).is_ok()

@@ -5,10 +5,11 @@
 //! descriptors that are ready; four rounds of stealing; then the P goes idle, everything is looked
 //! at once more, and the M waits for the next timer and for descriptors, or sleeps.
 
+use super::global_queue::take_ready;
 use super::park::GLOBAL_LOOK;
 use super::wake::{acquirep, releasep, stopm, wakep};
 use super::watch::watch;
-use super::{SCHED, p_of, procresize, steal};
+use super::{SCHED, p_of, procresize, steal, sysmon};
 use crate::atomic::Ordering;
 use crate::g::G;
 use crate::m::M;
@@ -24,7 +25,11 @@ pub(crate) fn find_runnable(mp: &'static M) -> Option<&'static G> {
             return None;
         }
         let pp = p_of(mp);
+        mp.begins_to_look();
         crate::time::check_timers(mp, pp);
+        if SCHED.has_ready() {
+            take_ready(pp);
+        }
         if let Some(gp) = from_queues(pp) {
             return Some(gp);
         }
@@ -176,7 +181,7 @@ fn wait_for_events(mp: &'static M) -> bool {
         return false;
     }
     let pp = SCHED.lock.lock().pidleget();
-    match pp {
+    match pp.or_else(|| for_work(&events)) {
         Some(pp) => {
             spin_again(mp, pp);
             netpoll::run_on(pp, &events);
@@ -190,10 +195,19 @@ fn wait_for_events(mp: &'static M) -> bool {
     }
 }
 
+/// No P idles: that of an M which sleeps in a call, if there is work for one.
+fn for_work(events: &Events) -> Option<&'static P> {
+    if netpoll::is_any(events) || is_timer_due() { sysmon::from_sleeper() } else { None }
+}
+
+fn is_timer_due() -> bool {
+    let when = check_timers_no_p();
+    when != 0 && when <= nanotime()
+}
+
 /// A timer is due that no M waits for: sysmon asks for one.
 pub(crate) fn timers_overdue() -> bool {
-    let when = check_timers_no_p();
-    when != 0 && when <= nanotime() && SCHED.spin.npidle() > 0 && {
+    is_timer_due() && SCHED.spin.npidle() > 0 && {
         // ORDERING: a hint
         SCHED.threads_started.load(Ordering::Relaxed)
     }

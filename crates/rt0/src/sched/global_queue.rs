@@ -5,8 +5,12 @@
 //! one took (`P::hogs_turn`). In one queue with the rest, as in Go, every 61st goroutine would be a
 //! hog with its 10 ms, and a thousand short ones would wait 160 ms.
 //!
-//! Go: proc.go `globrunqput`, `globrunqputhead`, `globrunqputbatch`, `globrunqget`; `gQueue`.
+//! Who was woken by a descriptor while no P was idle waits in a third queue. Whichever M comes by
+//! on g0 takes its share ahead of a long local queue, as it does with sleepers (time/first.rs), and
+//! the Ms are asked to come by at their next switch. In the queue of the rest, as in Go, one of
+//! them would be taken every 61st time.
 //!
+//! Go: proc.go `globrunqput`, `globrunqputhead`, `globrunqputbatch`, `globrunqget`; `gQueue`.
 
 use super::runq::{Entry, Place, Put, RUNQ_LEN, SPILL_LEN};
 use super::{SCHED, State};
@@ -14,6 +18,7 @@ use crate::atomic::Ordering;
 use crate::g::G;
 use crate::malloc::deque::RtDeque;
 use crate::p::P;
+use crate::sys::nanotime;
 
 /// A FIFO of goroutines. An array, not a list through the goroutines: who moves a batch does not
 /// touch them, and most are not in the cache.
@@ -53,7 +58,11 @@ impl GQueue {
 impl State {
     pub(super) fn mirror(&self) {
         // ORDERING: read as a hint without the lock, exactly under it
-        SCHED.runqsize.store(self.runq.len() + self.hogs.len(), Ordering::Release);
+        SCHED.nready.store(self.ready.len(), Ordering::Release);
+        // ORDERING: the same
+        SCHED
+            .runqsize
+            .store(self.runq.len() + self.hogs.len() + self.ready.len(), Ordering::Release);
     }
 
     /// Queues an entry, or holds the goroutine back (held.rs). The caller calls `mirror`.
@@ -75,6 +84,23 @@ impl State {
     pub(crate) fn hogput(&mut self, gp: &'static G) {
         self.hogs.push_back(Entry::plain(gp));
         self.mirror();
+    }
+
+    /// Queues goroutines that a descriptor woke. Go: injectglist.
+    pub(crate) fn readyput(&mut self, gs: impl Iterator<Item = &'static G>) {
+        gs.for_each(|gp| self.ready.push_back(Entry::plain(gp)));
+        self.mirror();
+    }
+
+    /// Takes a P's share of those; how many they are.
+    fn readyget(&mut self, share: &mut [Option<&'static G>]) -> usize {
+        let n = self.ready.len().div_ceil(SCHED.gomaxprocs().max(1));
+        let n = (n as usize).min(share.len());
+        for slot in &mut share[..n] {
+            *slot = self.ready.take();
+        }
+        self.mirror();
+        n
     }
 
     /// Go: globrunqputhead.
@@ -103,7 +129,7 @@ impl State {
                 pp.hog_starts();
                 Some(gp)
             }
-            None => self.runq.take(),
+            None => self.ready.take().or_else(|| self.runq.take()),
         };
         self.mirror();
         gp
@@ -112,6 +138,10 @@ impl State {
     /// Takes a fair share for `pp`: one to run, the rest into its queue; of hogs only one. The
     /// caller owns `pp`, whose queue is empty.
     pub(crate) fn globrunqgetbatch(&mut self, pp: &'static P) -> Option<&'static G> {
+        if let Some(gp) = self.ready.take() {
+            self.mirror();
+            return Some(gp);
+        }
         if self.runq.len() == 0 {
             let hog = self.hogs.take();
             if hog.is_some() {
@@ -157,10 +187,43 @@ fn put(pp: &'static P, entry: Entry<G>, place: Place) -> Put {
     pp.runq.put(entry, place, |batch| spill(pp, batch))
 }
 
-/// Moves the `n` oldest of the local queue behind the others. The caller owns `pp`.
-pub(crate) fn runq_rotate(pp: &'static P, n: usize) {
-    for entry in (0..n).map_while(|_| pp.runq.get_ring()) {
-        put(pp, entry, Place::Tail);
+/// Queues a share of those who are ready on `pp`, ahead of a long queue. The caller owns `pp`.
+pub(crate) fn take_ready(pp: &'static P) {
+    let mut share = [None; 32];
+    let n = SCHED.lock.lock().readyget(&mut share);
+    for gp in share[..n].iter().flatten() {
+        runqput(pp, gp, Place::Tail);
+    }
+    go_first(pp, n);
+}
+
+/// The last `woken` of the local queue go ahead of most others, if those would take long
+/// (first.rs). The caller owns `pp`.
+pub(crate) fn go_first(pp: &'static P, woken: usize) {
+    let others = pp.runq.ring_len().saturating_sub(woken);
+    if others == 0 || woken == 0 {
+        return;
+    }
+    if let Some(ahead) = pp.first.ahead(woken, others, pp.schedtick.get(), nanotime()) {
+        bring_forward(pp, ahead, others);
+    }
+}
+
+/// Of the oldest `others`, all but the first `ahead` go to the end of the local queue.
+fn bring_forward(pp: &'static P, ahead: usize, others: usize) {
+    let mut all = [None; RUNQ_LEN];
+    let mut n = 0;
+    while n < all.len()
+        && let Some(entry) = pp.runq.get_ring()
+    {
+        all[n] = Some(entry);
+        n += 1;
+    }
+    let others = others.min(n); // a thief may have taken some
+    let ahead = ahead.min(others);
+    let parts = [&all[..ahead], &all[others..n], &all[ahead..others]];
+    for entry in parts.into_iter().flatten().flatten() {
+        put(pp, *entry, Place::Tail);
     }
 }
 

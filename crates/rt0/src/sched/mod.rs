@@ -76,6 +76,8 @@ pub(crate) struct State {
     pub(crate) runq: GQueue,
     /// Goroutines that were preempted (global_queue.rs).
     pub(crate) hogs: GQueue,
+    /// Goroutines that a descriptor woke (global_queue.rs).
+    pub(crate) ready: GQueue,
     /// New goroutines that nobody starts yet (held.rs).
     pub(crate) held: Held,
     pub(crate) midle: Option<&'static M>,
@@ -100,8 +102,10 @@ pub(crate) struct State {
 
 pub(crate) struct Sched {
     pub(crate) lock: RtMutex<State>,
-    /// Mirror of the lengths of `runq` and `hogs`.
+    /// Mirror of the lengths of `runq`, `hogs` and `ready`.
     pub(crate) runqsize: AtomicU32,
+    /// The same of `ready` alone.
+    pub(crate) nready: AtomicU32,
     pub(crate) spin: Spinning,
     /// Of those who run without a P.
     pub(crate) census: Census,
@@ -129,6 +133,7 @@ pub(crate) static SCHED: Sched = Sched {
         State {
             runq: GQueue::new(),
             hogs: GQueue::new(),
+            ready: GQueue::new(),
             held: Held::new(),
             midle: None,
             nmidle: 0,
@@ -145,6 +150,7 @@ pub(crate) static SCHED: Sched = Sched {
         },
     ),
     runqsize: AtomicU32::new(0),
+    nready: AtomicU32::new(0),
     spin: Spinning::new(),
     census: Census::new(),
     holds_back: AtomicBool::new(false),
@@ -174,6 +180,12 @@ impl Sched {
     #[inline(always)]
     pub(crate) fn holds_back(&self) -> bool {
         self.holds_back.load(Ordering::Relaxed) // ORDERING: a hint, exact under the lock
+    }
+
+    /// Whether somebody whom a descriptor woke waits for a P.
+    #[inline(always)]
+    pub(crate) fn has_ready(&self) -> bool {
+        self.nready.load(Ordering::Relaxed) > 0 // ORDERING: a hint; the lock decides
     }
 
     #[inline(always)]

@@ -8,10 +8,12 @@
 //! calls would so keep its P for ever: sysmon asks its goroutine, by a bit in the owner word that
 //! only the slow path of coming back looks at, to let others run.
 //!
-//! If other work waits already, a call that surely sleeps hands the P over at once
-//! ([`Expect::Long`]). One that may return at once leaves that to sysmon, which takes the P within
-//! a millisecond while work waits: a hand-off costs two thread switches, a short read 200 ns, and
-//! of 1000 goroutines that want one lock for an instant each would get a thread.
+//! If other work waits already, or a timer is due soon, a call that surely sleeps hands the P over
+//! at once ([`Expect::Long`]). One that may return at once leaves that to sysmon, which takes the P
+//! within a millisecond while work waits: a hand-off costs two thread switches, a short read 200
+//! ns, and of 1000 goroutines that want one lock for an instant each would get a thread. The M that
+//! waits for timers and descriptors is sooner: if it finds no idle P for what has come, it takes
+//! one whose M sleeps in a call (`sysmon::from_sleeper`).
 
 use super::hogs::{Ended, take_seat};
 use super::park::switch_away;
@@ -72,12 +74,22 @@ pub(crate) fn entersyscall(from: &Place) -> bool {
 pub(super) fn mark(mp: &'static M, gp: &'static G, pp: &'static P, expect: Expect) {
     gp.casgstatus(Status::Running, Status::Syscall);
     pp.syscalltick.bump();
-    let work_waits = || !pp.runq.is_empty() || SCHED.runqsize() > 0;
-    if expect == Expect::Long && work_waits() && is_own_thread(mp) {
+    if expect == Expect::Long && is_wanted_soon(pp) && is_own_thread(mp) {
         entersyscallblock(mp);
     } else {
         pp.owner.enter_syscall(mp.addr());
     }
+}
+
+/// Whether there is something to run on the P in the next millisecond. A timer that is due in the
+/// middle of the call would wait for sysmon, which may have gone to sleep just before. If another P
+/// idles, an M waits for the timer and takes that one.
+fn is_wanted_soon(pp: &'static P) -> bool {
+    const LONG_NS: i64 = 1_000_000;
+    let has_timers = || SCHED.spin.npidle() == 0 && pp.timers.next_when() != 0;
+    !pp.runq.is_empty()
+        || SCHED.runqsize() > 0
+        || has_timers() && pp.timers.is_due(crate::sys::nanotime() + LONG_NS)
 }
 
 /// Whether this is the M's thread and not that of a child of fork or vfork.

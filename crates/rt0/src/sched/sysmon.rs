@@ -15,17 +15,18 @@ use crate::atomic::Ordering;
 use crate::lock::mutex::RtMutex;
 use crate::lock::note::Note;
 use crate::lock::rank::Rank;
-use crate::m::M;
+use crate::m::{M, special};
 use crate::p::P;
 use crate::sys::{nanotime, proc::ThreadState};
 use core::ffi::c_void;
 
 /// Go's: a goroutine may run this long while others wait.
 const FORCE_PREEMPT_NS: i64 = 10_000_000;
-/// The same when a timer is due on its P.
-const TIMER_PREEMPT_NS: i64 = 1_000_000;
-/// A thread that was seen without progress this long is asked whether it sleeps.
-const LOOK_AT_THREAD_NS: i64 = 500_000;
+/// The same when somebody has waited for the time, or for a descriptor, already.
+const URGENT_PREEMPT_NS: i64 = 400_000;
+/// A thread that was seen without progress this long is asked whether it sleeps. A little less than
+/// two rounds are apart, so that the second look is enough.
+const LOOK_AT_THREAD_NS: i64 = 400_000;
 /// A call that was seen to last so long loses its P although it computes: it copies, or faults.
 const COMPUTING_CALL_NS: i64 = 500_000;
 /// First and longest pause between two rounds. Go's longest is 10 ms, and a goroutine that blocks
@@ -36,6 +37,8 @@ const MAX_DELAY_NS: i64 = 1_000_000;
 const EAGER_ROUNDS: u32 = 10;
 /// While an M runs and others wait, rounds stay this close, so that a blocked thread costs 1 ms.
 const BUSY_DELAY_NS: i64 = 500_000;
+/// A timer that is so late has been forgotten by the P's holder.
+const LATE_NS: i64 = 200_000;
 /// When nothing has run for so long, it sleeps until a P is taken. Waking it costs more than a few
 /// rounds, and a process with timers idles for moments only.
 const QUIET_NS: i64 = 20_000_000;
@@ -71,7 +74,7 @@ pub(crate) extern "C" fn sysmon(_: *mut c_void) -> *mut c_void {
             delay = (delay * 2).min(MAX_DELAY_NS);
         }
         let waiting = SCHED.runqsize() > 0 || procresize::allp().any(|pp| !pp.runq.is_empty());
-        let watch = waiting || SCHED.holds_back() || timer_in_use(nanotime() + MAX_DELAY_NS);
+        let watch = waiting || SCHED.holds_back() || timer_soon(nanotime() + MAX_DELAY_NS);
         usleep(if watch { delay.min(BUSY_DELAY_NS) } else { delay });
         if tracing {
             last_trace = trace_if_due(last_trace);
@@ -97,9 +100,9 @@ pub(crate) extern "C" fn sysmon(_: *mut c_void) -> *mut c_void {
     }
 }
 
-/// Whether a P that somebody holds has a timer that is due by `when`: its holder may block by then.
-fn timer_in_use(when: i64) -> bool {
-    procresize::allp().any(|pp| pp.owner.holder().is_some() && pp.timers.is_due(when))
+/// Whether a timer is due by `when`: whoever holds its P by then may block.
+fn timer_soon(when: i64) -> bool {
+    procresize::allp().any(|pp| pp.timers.is_due(when))
 }
 
 /// How long nothing has run.
@@ -137,7 +140,7 @@ fn trace_if_due(last: i64) -> i64 {
 /// Sleeps on the kernel thread. Go: usleep.
 pub(super) fn usleep(ns: i64) {
     let never = crate::atomic::AtomicU32::new(0);
-    crate::sys::futex::wait(&never, 0, Some(ns));
+    crate::sys::futex::wait(&never, 0, Some(crate::sys::futex::less_slack(ns)));
 }
 
 /// Sleeps until a P is taken off the idle list, or until `until`. The M that waits for timers needs
@@ -184,22 +187,44 @@ fn holder(pp: &'static P) -> Option<&'static M> {
 /// time slice.
 fn retake_syscall(pp: &'static P, mp: &'static M, now: i64) -> bool {
     let slice_over = since_schedtick(pp, now) >= FORCE_PREEMPT_NS && work_waits(pp, now);
-    if slice_over || pp.timers.is_due(now) {
+    if slice_over || is_urgent(pp, now) {
         pp.owner.ask(mp.addr());
     }
-    let Some(since) = pp.sysmon_seen.since(pp.syscalltick.get() | 1 << 63, now) else {
-        return false;
+    let seen = pp.sysmon_seen.since(pp.syscalltick.get() | 1 << 63, now);
+    let Some(since) = seen else {
+        // One that is seen for the first time may be short, but a sleeper has been kept waiting.
+        return pp.timers.is_due(now - LATE_NS) && is_asleep(mp) && {
+            take_and_hand_off(pp, mp, false, || pp.owner.retake_syscall(mp.addr()))
+        };
     };
     let others_care = SCHED.spin.nmspinning() + SCHED.spin.npidle() > 0;
     if !work_waits(pp, now) && others_care && since < FORCE_PREEMPT_NS {
         return false;
     }
-    let tid = mp.procid.get() as i32;
-    let computes = crate::sys::proc::thread_state(tid) == ThreadState::Running;
+    let computes = thread_state(mp) == ThreadState::Running;
     if computes && since < COMPUTING_CALL_NS {
         return false; // another thread would only compete with it
     }
     take_and_hand_off(pp, mp, computes, || pp.owner.retake_syscall(mp.addr()))
+}
+
+fn thread_state(mp: &M) -> ThreadState {
+    crate::sys::proc::thread_state(mp.procid.get() as i32)
+}
+
+/// Not for a moment, as in a page fault.
+fn is_asleep(mp: &M) -> bool {
+    thread_state(mp) == ThreadState::Asleep
+}
+
+/// For an M without a P that has work now, be it a timer that is due: the P of an M that sleeps in
+/// a marked call. The caller owns it. The M that waits for timers and descriptors comes here when
+/// no P idles, and so they do not wait for sysmon.
+pub(super) fn from_sleeper() -> Option<&'static P> {
+    procresize::allp().find(|pp| {
+        pp.owner.in_syscall()
+            && holder(pp).is_some_and(|mp| is_asleep(mp) && pp.owner.retake_syscall(mp.addr()))
+    })
 }
 
 /// Takes the P by `take` and gives it to another M. A goroutine that `computes` has had its turn:
@@ -239,7 +264,20 @@ fn work_waits(pp: &'static P, now: i64) -> bool {
     !pp.runq.is_empty() || SCHED.runqsize() > 0 || pp.timers.is_due(now)
 }
 
+/// Whether a sleeper is due, or somebody whom a descriptor woke waits for a P.
+fn is_urgent(pp: &'static P, now: i64) -> bool {
+    pp.timers.is_due(now) || SCHED.has_ready()
+}
+
+/// Asks all Ms that have a P to look at their timers, and at who is ready, at the next switch.
+pub(crate) fn ask_to_look() {
+    procresize::allp().filter_map(holder).for_each(|mp| mp.set_special(special::LOOK));
+}
+
 fn retake_running(pp: &'static P, mp: &'static M, now: i64, hogs: &mut Hogs) -> bool {
+    if pp.timers.is_due(now - LATE_NS) {
+        mp.set_special(special::LOOK); // it switches, but looks every 16th time only
+    }
     let since = since_schedtick(pp, now);
     if since < LOOK_AT_THREAD_NS || in_runtime(mp) {
         return false;
@@ -257,8 +295,7 @@ fn retake_running(pp: &'static P, mp: &'static M, now: i64, hogs: &mut Hogs) -> 
     }
     let computes = !state.is_asleep();
     if computes {
-        // A sleeper that is due has waited for its time already.
-        let slice = if pp.timers.is_due(now) { TIMER_PREEMPT_NS } else { FORCE_PREEMPT_NS };
+        let slice = if is_urgent(pp, now) { URGENT_PREEMPT_NS } else { FORCE_PREEMPT_NS };
         if since < slice {
             return false;
         }

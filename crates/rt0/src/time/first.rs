@@ -1,9 +1,10 @@
-//! Whether goroutines that a timer has woken go ahead of those that are queued.
+//! Whether goroutines that a timer or a descriptor has woken go ahead of those that are queued.
 //!
-//! A sleeper has waited for its time already. Behind 256 goroutines that compute for 5 ms each it
-//! would wait for a second more. (Go puts it in `runnext`, where there is room for one.) But who
-//! wakes again and again, and computes each time, would starve the others: so at least one of
-//! those runs between two times.
+//! A sleeper has waited for its time already, and a server for its client. Behind 256 goroutines
+//! that compute for 5 ms each they would wait for a second more. (Go puts a sleeper in `runnext`,
+//! where there is room for one.) But who wakes again and again, and computes each time, would
+//! starve the others: so between those that wake at one time and those that wake at the next, one
+//! of the others keeps its place.
 
 use crate::atomic::Word;
 
@@ -24,17 +25,20 @@ impl First {
         First { asked: Word::new(0), tick: Word::new(0), owed: Word::new(0) }
     }
 
-    /// `woken` are queued behind `others`. `tick`: how many goroutines were started here so far.
-    pub(crate) fn goes(&self, woken: usize, others: usize, tick: u64, now: i64) -> bool {
+    /// `woken` are queued behind `others`. How many of these they go behind at most; `None`: behind
+    /// all. `tick`: how many goroutines were started here so far.
+    pub(crate) fn ahead(&self, woken: usize, others: usize, tick: u64, now: i64) -> Option<usize> {
         let now = now as u64;
         let each = now.wrapping_sub(self.asked.get()) / tick.wrapping_sub(self.tick.get()).max(1);
         self.asked.set(now);
         self.tick.set(tick);
-        if tick < self.owed.get() || each.saturating_mul(others as u64) < MOST_NS {
-            return false;
+        let owed = self.owed.get().saturating_sub(tick);
+        let behind = (others as u64).saturating_sub(owed);
+        if each.saturating_mul(behind) < MOST_NS {
+            return None;
         }
-        self.owed.set(tick + woken as u64 + 1);
-        true
+        self.owed.set(tick + owed + woken as u64 + 1);
+        Some(owed as usize)
     }
 }
 
@@ -46,13 +50,14 @@ mod tests {
     fn sleepers_go_first_where_the_others_take_long() {
         const SECOND: i64 = 1_000_000_000;
         let first = First::new();
-        first.goes(1, 1, 0, SECOND);
-        let goes = |woken, tick, ms: i64| first.goes(woken, 10, tick, SECOND + ms * 1_000_000);
-        assert!(!goes(1, 1_000_000, 1), "1 ns each");
-        assert!(goes(1, 1_000_001, 6), "5 ms each");
-        assert!(!goes(1, 1_000_002, 11), "none of the others has run since");
-        assert!(goes(3, 1_000_003, 16));
-        assert!(!goes(1, 1_000_006, 21), "the three");
-        assert!(goes(1, 1_000_007, 26));
+        first.ahead(1, 1, 0, SECOND);
+        let ahead = |woken, tick, ms: i64| first.ahead(woken, 10, tick, SECOND + ms * 1_000_000);
+        assert_eq!(ahead(1, 1_000_000, 1), None, "1 ns each");
+        assert_eq!(ahead(1, 1_000_001, 6), Some(0), "5 ms each");
+        assert_eq!(ahead(1, 1_000_002, 11), Some(1), "none of the others has run since");
+        assert_eq!(ahead(3, 1_000_005, 26), Some(0));
+        assert_eq!(ahead(1, 1_000_006, 31), Some(3), "two of the three, and one of the others");
+        assert_eq!(ahead(20, 1_000_011, 56), Some(0));
+        assert_eq!(ahead(1, 1_000_012, 61), None, "they are behind all who are owed");
     }
 }

@@ -21,7 +21,7 @@ pub use timer::{Ticker, Timer};
 use crate::g::WaitReason;
 use crate::m::M;
 use crate::p::P;
-use crate::sched::global_queue::runq_rotate;
+use crate::sched::global_queue::go_first;
 use crate::sched::wait::{self, Wait, Why};
 use crate::sched::{p_of, wake::wakep};
 use crate::sys::nanotime;
@@ -83,17 +83,7 @@ pub(crate) fn run_due(mp: &'static M, from: &'static P) {
             break;
         }
     }
-    if all > 0 {
-        go_first(pp, all);
-    }
-}
-
-/// The last `woken` of the local queue go ahead of the others, if those would take long (first.rs).
-fn go_first(pp: &'static P, woken: usize) {
-    let others = pp.runq.ring_len().saturating_sub(woken);
-    if others > 0 && pp.first.goes(woken, others, pp.schedtick.get(), nanotime()) {
-        runq_rotate(pp, others);
-    }
+    go_first(pp, all);
 }
 
 /// Moves all timers of a P that goes away, but for stale ones. Go: moveTimers.
