@@ -12,6 +12,7 @@ mod work;
 pub use args::{Args, exit_unsupported};
 pub use report::{Memory, Span, Took, percentiles, waves};
 pub use work::{
-    BLOCKERS, BLOCKING_CALL, BURST, BUSY, TICKERS, Ticker, WAVES, batches, block_for, burn_until,
-    each_of, fib_spawns, offender, sieve_work, skynet_sum, sleep_of,
+    BLOCKERS, BLOCKING_CALL, BURST, BUSY, COMPUTING, TICKERS, TURN, Ticker, WAVES, ask_in_turn,
+    batches, block_for, burn_until, each_of, fib_spawns, offender, sieve_work, skynet_sum,
+    sleep_of,
 };

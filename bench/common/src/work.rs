@@ -2,8 +2,10 @@
 
 use std::fs::File;
 use std::hint::black_box;
-use std::io::Read;
+use std::io::{Read, Write};
 use std::net::ToSocketAddrs;
+use std::os::unix::fs::FileExt;
+use std::os::unix::net::UnixStream;
 use std::sync::Mutex;
 use std::time::{Duration, Instant};
 use std::{env, thread};
@@ -77,6 +79,23 @@ pub fn burn_until(end: Instant) {
     }
 }
 
+/// How many goroutines of `io_busy` compute, each so long between two yields.
+pub const COMPUTING: usize = 200;
+/// See [`COMPUTING`].
+pub const TURN: Duration = Duration::from_micros(100);
+
+/// The client of `io_busy`, a thread: `n` bytes there and back, a millisecond apart. How long each
+/// took, in ns.
+pub fn ask_in_turn(mut server: UnixStream, n: u64) -> thread::JoinHandle<Vec<u64>> {
+    let mut ask = move || {
+        thread::sleep(Duration::from_millis(1));
+        let sent = Instant::now();
+        server.write_all(&[1]).and_then(|()| server.read_exact(&mut [0])).expect("it echoes");
+        sent.elapsed().as_nanos() as u64
+    };
+    thread::spawn(move || (0..n).map(|_| ask()).collect())
+}
+
 /// How many goroutines of `mix_block` sit in blocking calls, one after the other until the end.
 pub const BLOCKERS: usize = 8;
 /// How long each of these calls takes.
@@ -90,11 +109,20 @@ pub fn block_for(time: Duration) {
 /// What each of [`BLOCKERS`] goroutines does until the end in a benchmark that is only about that.
 pub fn offender(bench: &str) -> Option<fn(Instant)> {
     match bench {
+        "mix_ccall" => Some(block_unseen),
         "mix_mutex" => Some(hold_in_turn),
         "mix_file" => Some(read_file),
         "mix_dns" => Some(look_up),
         "mix_fault" => Some(fault),
         _ => None,
+    }
+}
+
+/// Sleeps in the kernel by a system call that no library function of libc's makes.
+fn block_unseen(end: Instant) {
+    let time = BLOCKING_CALL.try_into().expect("it is short");
+    while Instant::now() < end {
+        let _ = rustix::thread::nanosleep(&time); // a signal would only end it early
     }
 }
 
@@ -107,13 +135,20 @@ fn hold_in_turn(end: Instant) {
     }
 }
 
-/// The program's own first megabyte: it is in the page cache.
+/// A megabyte of the program itself, from the beginning again where it is shorter: all of it is in
+/// the page cache.
 fn read_file(end: Instant) {
     let path = env::current_exe().expect("/proc is mounted");
     while Instant::now() < end {
         let mut bytes = vec![0; 1 << 20];
-        let read = File::open(&path).and_then(|mut file| file.read_exact(&mut bytes));
-        read.expect("it is longer than that");
+        let file = File::open(&path).expect("it is there");
+        let mut have = 0;
+        while have < bytes.len() {
+            have += match file.read_at(&mut bytes[have..], 0) {
+                Ok(n) if n > 0 => n,
+                result => panic!("it is not empty: {result:?}"),
+            };
+        }
         black_box(bytes);
     }
 }

@@ -1,11 +1,14 @@
-//! The load for the servers, and the cheapest server there is: one thread and one epoll set each.
+//! The load for the servers, and what the kernel alone can do: the cheapest server there is, and
+//! tickers beside threads.
 //!
 //! `bench-epoll load CONNECTIONS port=P pid=PID [ms=2000] [warm=500]` reports how the server at
-//! that port, which is the process PID, answers; `bench-epoll http_raw N` is one.
+//! that port, which is the process PID, answers; `bench-epoll http_raw N` is one;
+//! `bench-epoll mix_* N` has all tickers in one thread, and the others in a thread each.
 
 mod histogram;
 mod load;
 mod serve;
+mod tickers;
 
 use bench_common::{Args, exit_unsupported};
 use rustix::event::epoll::{self, CreateFlags, Event, EventData, EventFlags};
@@ -17,7 +20,13 @@ fn main() -> io::Result<()> {
     match args.bench.as_str() {
         "load" => load::load(&args),
         "http_raw" => serve::serve(),
-        _ => exit_unsupported(),
+        bench => match tickers::others(bench) {
+            Some((n, other)) => {
+                tickers::mix(&args, n, other).report("epoll", &args);
+                Ok(())
+            }
+            None => exit_unsupported(),
+        },
     }
 }
 

@@ -45,6 +45,7 @@ fn bench(args: &Args) -> Took {
         "wake_busy" => wake::wake_busy(args.n),
         "spawn_busy" => wake::spawn_busy(args.n),
         "steal" => wake::steal(args.n),
+        "io_busy" => wake::io_busy(args.n).expect("sockets work"),
         "sleep_100us" => time::sleeps(args.n),
         "timer_stop" => time::timer_stop(args.n),
         "timer_func_stop" => time::timer_func_stop(args.n),

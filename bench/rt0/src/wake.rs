@@ -1,8 +1,14 @@
-//! How soon a goroutine runs whose waker goes on computing.
+//! How soon a goroutine runs whose waker goes on computing, or who can read beside others that do.
 
-use bench_common::{BURST, BUSY, Span, Took, burn_until, percentiles};
+use bench_common::{
+    BURST, BUSY, COMPUTING, Span, TURN, Took, ask_in_turn, burn_until, percentiles,
+};
 use rt0::chan::bounded;
-use rt0::go;
+use rt0::{go, gosched};
+use std::io::{self, Read, Write};
+use std::os::unix::net::UnixStream;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Instant;
 
 pub(crate) fn wake_busy(n: u64) -> Took {
@@ -48,4 +54,27 @@ pub(crate) fn steal(n: u64) -> Took {
         }
     }
     percentiles(late, span.stop(n))
+}
+
+pub(crate) fn io_busy(n: u64) -> io::Result<Took> {
+    let (client, server) = UnixStream::pair()?;
+    let mut server = rt0::net::UnixStream::from(server);
+    let done = Arc::new(AtomicBool::new(false));
+    let span = Span::start();
+    for _ in 0..COMPUTING {
+        let done = Arc::clone(&done);
+        go(move || {
+            while !done.load(Ordering::Relaxed) {
+                burn_until(Instant::now() + TURN);
+                gosched();
+            }
+        });
+    }
+    let client = ask_in_turn(client, n);
+    let mut byte = [0];
+    while server.read(&mut byte)? > 0 {
+        server.write_all(&byte)?;
+    }
+    done.store(true, Ordering::Relaxed);
+    Ok(percentiles(client.join().expect("it does not panic"), span.stop(n)))
 }

@@ -48,6 +48,7 @@ async fn bench(args: &Args) -> Took {
         "wake_busy" => wake::wake_busy(args.n).await,
         "spawn_busy" => wake::spawn_busy(args.n).await,
         "steal" => wake::steal(args.n).await,
+        "io_busy" => wake::io_busy(args.n).await.expect("sockets work"),
         "sleep_100us" => time::sleeps(args.n).await,
         "timer_stop" => time::timer_stop(args.n).await,
         "mix_none" => time::mix_none(args).await,

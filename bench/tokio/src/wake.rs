@@ -1,8 +1,16 @@
-//! How soon a task runs whose waker goes on computing.
+//! How soon a task runs whose waker goes on computing, or who can read beside others that do.
 
-use bench_common::{BURST, BUSY, Span, Took, burn_until, percentiles};
+use bench_common::{
+    BURST, BUSY, COMPUTING, Span, TURN, Took, ask_in_turn, burn_until, percentiles,
+};
+use std::io;
+use std::os::unix::net::UnixStream;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Instant;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::spawn;
+use tokio::task::yield_now;
 
 pub(crate) async fn wake_busy(n: u64) -> Took {
     let (tx, mut rx) = tokio::sync::mpsc::channel::<Instant>(1);
@@ -52,4 +60,28 @@ pub(crate) async fn steal(n: u64) -> Took {
         }
     }
     percentiles(late, span.stop(n))
+}
+
+pub(crate) async fn io_busy(n: u64) -> io::Result<Took> {
+    let (client, server) = UnixStream::pair()?;
+    server.set_nonblocking(true)?;
+    let mut server = tokio::net::UnixStream::from_std(server)?;
+    let done = Arc::new(AtomicBool::new(false));
+    let span = Span::start();
+    for _ in 0..COMPUTING {
+        let done = Arc::clone(&done);
+        spawn(async move {
+            while !done.load(Ordering::Relaxed) {
+                burn_until(Instant::now() + TURN);
+                yield_now().await;
+            }
+        });
+    }
+    let client = ask_in_turn(client, n);
+    let mut byte = [0];
+    while server.read(&mut byte).await? > 0 {
+        server.write_all(&byte).await?;
+    }
+    done.store(true, Ordering::Relaxed);
+    Ok(percentiles(client.join().expect("it does not panic"), span.stop(n)))
 }
