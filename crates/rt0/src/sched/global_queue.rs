@@ -200,20 +200,23 @@ pub(crate) fn take_ready(pp: &'static P) {
 /// The last `woken` of the local queue go ahead of most others, if those would take long
 /// (first.rs). The caller owns `pp`.
 pub(crate) fn go_first(pp: &'static P, woken: usize) {
-    let others = pp.runq.ring_len().saturating_sub(woken);
+    let ring = pp.runq.ring_len().saturating_sub(woken);
+    let others = ring + usize::from(pp.runq.has_next());
     if others == 0 || woken == 0 {
         return;
     }
     if let Some(ahead) = pp.first.ahead(woken, others, pp.schedtick.get(), nanotime()) {
-        bring_forward(pp, ahead, others);
+        bring_forward(pp, ahead, ring);
     }
 }
 
-/// Of the oldest `others`, all but the first `ahead` go to the end of the local queue.
+/// Of the oldest `others`, all but the first `ahead` go to the end of the local queue. What is in
+/// `runnext` goes behind those that are brought forward: with the one that readied it, it could
+/// keep the P for a hundred switches.
 fn bring_forward(pp: &'static P, ahead: usize, others: usize) {
     let mut all = [None; RUNQ_LEN];
     let mut n = 0;
-    while n < all.len()
+    while n < all.len() - 1
         && let Some(entry) = pp.runq.get_ring()
     {
         all[n] = Some(entry);
@@ -221,7 +224,8 @@ fn bring_forward(pp: &'static P, ahead: usize, others: usize) {
     }
     let others = others.min(n); // a thief may have taken some
     let ahead = ahead.min(others);
-    let parts = [&all[..ahead], &all[others..n], &all[ahead..others]];
+    let next = [pp.runq.get_next(false)];
+    let parts = [&all[..ahead], &all[others..n], &next, &all[ahead..others]];
     for entry in parts.into_iter().flatten().flatten() {
         put(pp, *entry, Place::Tail);
     }

@@ -396,6 +396,11 @@ impl<T: 'static> RunQueue<T> {
         t.wrapping_sub(h).min(LEN) as usize
     }
 
+    /// Whether there is something in `runnext`.
+    pub(crate) fn has_next(&self) -> bool {
+        !self.runnext.load(Ordering::Relaxed).is_null() // ORDERING: a hint for the owner
+    }
+
     /// Whether another M could take something without the courtesy wait for `runnext`.
     pub(crate) fn has_stealable(&self) -> bool {
         // ORDERING: a hint for the stealing order
