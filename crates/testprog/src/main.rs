@@ -5,7 +5,7 @@
 
 mod scenarios;
 
-use scenarios::{Run, find};
+use scenarios::{Run, find, names};
 use std::process::ExitCode;
 
 #[global_allocator]
@@ -33,8 +33,13 @@ fn main() -> ExitCode {
             ExitCode::from(65)
         }
         Some(Run::Plain(f)) => f(),
+        None if name.is_empty() => {
+            eprintln!("usage: testprog SCENARIO [ARGUMENT]\n\nscenarios:");
+            names().for_each(|name| eprintln!("  {name}"));
+            ExitCode::from(64)
+        }
         None => {
-            eprintln!("unknown function: {name}");
+            eprintln!("unknown function: {name}\ntestprog without a name lists all");
             ExitCode::from(64)
         }
     }

@@ -12,7 +12,7 @@
 //!
 //! What both leave behind, and when goroutines can be made, is sched/lifecycle.rs (MN1 there).
 
-use super::exit::{exit_with, run_exit_hooks};
+use super::exit::{exit, exit_with, run_hooks_and_go_on};
 use super::inittask::{do_init, do_init_main};
 use crate::atomic::Ordering;
 use crate::debug::process::PROCESS;
@@ -66,9 +66,11 @@ fn main(main_main: impl FnOnce() -> i32) {
     if super::env::gogetenv(b"RUST_BACKTRACE").is_some_and(|v| v != b"0") {
         crate::debug::uncaught::std_shows_stacks();
     }
-    main_init();
-    let call = AssertUnwindSafe(|| __rust_begin_short_backtrace(main_main));
-    let code = match catch_unwind(call) {
+    let call = || {
+        main_init();
+        __rust_begin_short_backtrace(main_main)
+    };
+    let code = match catch_unwind(AssertUnwindSafe(call)) {
         Ok(code) => code,
         Err(payload) if payload.is::<Goexit>() => return main_goexited(),
         Err(payload) => {
@@ -78,11 +80,10 @@ fn main(main_main: impl FnOnce() -> i32) {
         }
     };
     wait_for_panics();
-    run_exit_hooks(code);
-    exit_with(code);
+    exit(code);
 }
 
-/// What runtime.main does before main.main.
+/// What runtime.main does before main.main. A panic of an init task is one of main's.
 fn main_init() {
     // From here on newproc starts Ms, by wakep; sysmon and the thread that makes Ms start with the
     // first goroutine beyond main (newm.rs), so that a program without one has one thread.
@@ -90,8 +91,11 @@ fn main_init() {
     do_init("runtime", runtime_init);
     // They run on the process's first thread, whatever they start or wait for. Go: lockOSThread.
     crate::sched::lock_os_thread::init_begins();
-    do_init_main();
+    let init = catch_unwind(do_init_main);
     crate::sched::lock_os_thread::init_ends();
+    if let Err(payload) = init {
+        resume_unwind(payload);
+    }
     // sysmon prints it; and where it is, goroutine 1 may leave its thread.
     if crate::debug::vars::get().schedtrace.get() > 0 && crate::sched::one_to_one::prepare().is_ok()
     {
@@ -156,13 +160,16 @@ where
     let mut result: Option<Result<T, Box<dyn Any + Send>>> = None;
     let out = &mut result;
     boot(move || {
-        main_init();
-        let r = catch_unwind(AssertUnwindSafe(|| __rust_begin_short_backtrace(f)));
+        let call = || {
+            main_init();
+            __rust_begin_short_backtrace(f)
+        };
+        let r = catch_unwind(AssertUnwindSafe(call));
         if r.as_ref().is_err_and(|p| p.is::<Goexit>()) {
             return main_goexited();
         }
         wait_for_panics();
-        run_exit_hooks(i32::from(r.is_err()));
+        run_hooks_and_go_on(i32::from(r.is_err()));
         *out = Some(r);
     });
     leave_m0();

@@ -20,6 +20,12 @@ pub(super) enum From {
 pub(super) struct Section(Option<&'static G>);
 
 impl Section {
+    /// Whether a goroutine's P is marked.
+    #[inline(always)]
+    pub(super) fn is_marked(&self) -> bool {
+        self.0.is_some()
+    }
+
     /// The call has returned.
     #[inline(always)]
     pub(super) fn end(self) {

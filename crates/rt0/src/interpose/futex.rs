@@ -9,8 +9,11 @@
 use super::enter::{From, begin, result};
 use super::table::Id;
 use crate::arch::here::here;
+use crate::atomic::{AtomicU32, Ordering};
+use crate::sched::deadlock;
 use crate::sched::hogs::Ended;
 use crate::sched::syscall::Expect;
+use crate::sys::nanotime;
 use core::arch::global_asm;
 
 /// FUTEX_WAIT, LOCK_PI, WAIT_BITSET, WAIT_REQUEUE_PI, LOCK_PI2.
@@ -64,6 +67,37 @@ extern "C" fn c_result(r: isize) -> isize {
     result(r)
 }
 
+/// Whether only another thread of this process can end it.
+fn is_for_good(op: usize, timeout: usize) -> bool {
+    let command = op as i32 & !libc::FUTEX_CLOCK_REALTIME;
+    let private = |c| c | libc::FUTEX_PRIVATE_FLAG;
+    timeout == 0
+        && (command == private(libc::FUTEX_WAIT) || command == private(libc::FUTEX_WAIT_BITSET))
+}
+
+/// The same call, by a goroutine that is alone: in pieces, to see between them whether anybody is
+/// left who could wake it.
+#[cold]
+fn watching([address, op, value, _, address2, value3]: [usize; 6]) -> isize {
+    let op = op & !(libc::FUTEX_CLOCK_REALTIME as usize);
+    let is_absolute = op as i32 & !libc::FUTEX_PRIVATE_FLAG == libc::FUTEX_WAIT_BITSET;
+    let wait = |ns: i64| {
+        let until = if is_absolute { nanotime() + ns } else { ns };
+        let until = [until / 1_000_000_000, until % 1_000_000_000];
+        let a = [address, op, value, until.as_ptr().expose_provenance(), address2, value3];
+        // SAFETY: RS1: the caller's arguments, and a timespec.
+        let r = unsafe { crate::sys::raw::syscall(libc::SYS_futex, a) };
+        (r != -(libc::ETIMEDOUT as isize)).then_some(r)
+    };
+    let word = core::ptr::with_exposed_provenance_mut::<u32>(address);
+    let lasts = || {
+        // SAFETY: RS1: the kernel has just read the word, or `wait` would have ended with EFAULT.
+        let word = unsafe { AtomicU32::from_ptr(word) };
+        word.load(Ordering::Acquire) == value as u32 // ORDERING: as who changed it left it
+    };
+    deadlock::wait_watching(wait, lasts)
+}
+
 /// `syscall(SYS_futex, …)` with an operation that waits.
 unsafe extern "C" fn futex_wait(
     n: i64,
@@ -78,8 +112,12 @@ unsafe extern "C" fn futex_wait(
     let (From::Goroutine(section) | From::Libc(section)) =
         begin(Id::futex as u32, Expect::Short, &place);
     let arguments = [address, op, value, timeout, address2, value3];
-    // SAFETY: RS1: the caller's arguments.
-    let r = unsafe { crate::sys::raw::syscall(n, arguments) };
+    let r = if section.is_marked() && is_for_good(op, timeout) && !deadlock::is_looked_for() {
+        watching(arguments)
+    } else {
+        // SAFETY: RS1: the caller's arguments.
+        unsafe { crate::sys::raw::syscall(n, arguments) }
+    };
     section.end_as(if r == 0 { Ended::Woken } else { Ended::Else });
     result(r)
 }

@@ -23,8 +23,8 @@
 //! # When
 //! sysmon looks when no goroutine has been started for 20 ms, and again in growing intervals while
 //! the answer hangs on threads that it gets no word of. Before there is a goroutine beyond main
-//! there is no sysmon: M 0 looks while it sleeps, and a call that goroutine 1 does not come back
-//! from is not seen.
+//! there is no sysmon: M 0 looks while it sleeps, and so does goroutine 1 while it waits in a lock
+//! of std's. Another call that it does not come back from, such as `pthread_join`, is not seen.
 //!
 //! # What can still wake a sleeping process
 //! A handler of the program's that a signal starts may post a semaphore or unpark a thread. If
@@ -73,14 +73,19 @@ impl Watch {
     /// Looks if it is time to, without a lock; ends the process if it is dead. Returns when it is
     /// time to look again.
     pub(super) fn look(&mut self, now: i64) -> i64 {
+        self.look_if(now, || true)
+    }
+
+    /// The same. `lasts`: whether the caller's own wait would go on, if nobody else did anything.
+    fn look_if(&mut self, now: i64, lasts: impl Fn() -> bool) -> i64 {
         let ticks = ticks();
         if ticks != self.ticks {
             *self = Watch { ticks, next: now + MIN_PAUSE_NS, pause_ns: MIN_PAUSE_NS };
         } else if now >= self.next {
             match checkdead() {
-                Verdict::Dead => report(),
+                Verdict::Dead if lasts() => report(),
                 Verdict::Alive => self.next = i64::MAX,
-                Verdict::Unsure => {
+                _ => {
                     self.next = now + self.pause_ns;
                     self.pause_ns = (self.pause_ns * 2).min(MAX_PAUSE_NS);
                 }
@@ -98,6 +103,31 @@ pub(super) fn sleep_watching(note: &Note) {
         let next = watch.look(now);
         if note.sleep_for(next.saturating_sub(now)) {
             return note.clear();
+        }
+    }
+}
+
+/// Whether somebody else looks already.
+pub(crate) fn is_looked_for() -> bool {
+    SCHED.threads_started.load(Ordering::Acquire) // ORDERING: pairs with start_threads
+}
+
+/// Goroutine 1, while it is alone, in a wait of the program's that another thread ends: looks now
+/// and then. `wait` waits for so many ns at most; `None`: they have passed. `lasts` says whether
+/// what is waited for has not happened by now; it is asked when all others sleep.
+pub(crate) fn wait_watching<T>(
+    mut wait: impl FnMut(i64) -> Option<T>,
+    lasts: impl Fn() -> bool,
+) -> T {
+    let mut watch = Watch::new();
+    loop {
+        let now = nanotime();
+        let next = watch.look_if(now, &lasts);
+        if next == i64::MAX {
+            watch = Watch::new(); // nobody would tell when that has ended
+        }
+        if let Some(result) = wait((next - now).min(MAX_PAUSE_NS)) {
+            return result;
         }
     }
 }

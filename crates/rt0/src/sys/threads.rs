@@ -48,10 +48,12 @@ pub(crate) fn sleeper(tid: u32) -> Option<Sleeper> {
     let (_word, op, value, timeout) = (arg()?, arg()?, arg()?, arg()?);
     let kind = op & !(libc::FUTEX_PRIVATE_FLAG | libc::FUTEX_CLOCK_REALTIME) as u64;
     let waits = kind == libc::FUTEX_WAIT as u64 || kind == libc::FUTEX_WAIT_BITSET as u64;
-    if number != libc::SYS_futex as u64 || !waits || timeout != 0 {
+    let inherits = kind == libc::FUTEX_LOCK_PI as u64 || kind == libc::FUTEX_LOCK_PI2 as u64;
+    if number != libc::SYS_futex as u64 || !(waits || inherits) || timeout != 0 {
         return None;
     }
-    if op & libc::FUTEX_PRIVATE_FLAG as u64 == 0 && switches(value as u32).is_none() {
+    let is_private = op & libc::FUTEX_PRIVATE_FLAG as u64 != 0;
+    if !is_private && (inherits || switches(value as u32).is_none()) {
         return None;
     }
     (switches(tid)? == before).then_some(Sleeper { switches: before })

@@ -4,6 +4,7 @@ mod boot;
 mod c_calls;
 mod deadlocks;
 mod dumps;
+mod edges;
 mod exits;
 mod go_misc;
 mod go_panics;
@@ -19,6 +20,7 @@ mod sched;
 mod signals;
 mod stacks;
 mod stdio;
+mod stuck;
 
 use std::process::ExitCode;
 
@@ -38,12 +40,13 @@ pub(crate) fn named() -> Option<Run> {
     find(&std::env::args().nth(1)?)
 }
 
-pub(crate) fn find(name: &str) -> Option<Run> {
-    let mut all = [
+fn all() -> impl Iterator<Item = &'static Entry> {
+    [
         boot::SCENARIOS,
         c_calls::SCENARIOS,
         deadlocks::SCENARIOS,
         dumps::SCENARIOS,
+        edges::SCENARIOS,
         exits::SCENARIOS,
         go_misc::SCENARIOS,
         go_panics::SCENARIOS,
@@ -59,10 +62,19 @@ pub(crate) fn find(name: &str) -> Option<Run> {
         signals::SCENARIOS,
         stacks::SCENARIOS,
         stdio::SCENARIOS,
+        stuck::SCENARIOS,
     ]
     .into_iter()
-    .flatten();
-    all.find(|(n, _)| *n == name).map(|(_, run)| *run)
+    .flatten()
+}
+
+pub(crate) fn find(name: &str) -> Option<Run> {
+    all().find(|(n, _)| *n == name).map(|(_, run)| *run)
+}
+
+/// All names.
+pub(crate) fn names() -> impl Iterator<Item = &'static str> {
+    all().map(|(name, _)| *name)
 }
 
 /// The scenario's argument, a number.
