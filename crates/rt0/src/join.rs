@@ -55,7 +55,7 @@ pub struct Goexit(());
 ///
 /// Its [`JoinHandle::join`] returns an error whose payload is [`Goexit`]. In `main` it ends
 /// goroutine 1 without ending the process. It unwinds, so a `catch_unwind` on the way sees it. Go:
-/// `runtime.Goexit`.
+/// `runtime.Goexit`. In a program built with `panic = "abort"` it is a fatal error.
 ///
 /// # Panics
 /// On a thread that is no goroutine.
@@ -67,6 +67,9 @@ pub fn goexit() -> ! {
              inside #[rt0::main]",
             t.name().unwrap_or("<unnamed>")
         );
+    }
+    if cfg!(panic = "abort") {
+        crate::throw::fatal("goexit in a program built with panic=abort, which cannot unwind");
     }
     resume_unwind(Box::new(Goexit(())))
 }
@@ -138,6 +141,7 @@ impl<T> Packet<T> {
             unsafe { Arc::from_raw(task.cast::<Task>()) }.wake();
         }
         if end.alone {
+            self.drop_value();
             self.nobody_took();
         }
         if panicked {
@@ -187,6 +191,24 @@ impl<T> Packet<T> {
     pub(crate) fn detach(&self) {
         if self.state.detach() {
             self.nobody_took();
+        }
+    }
+
+    /// JN2: the goroutine, if it is the last to come. That the value's destructor panics is as if
+    /// the closure had panicked with that.
+    #[inline]
+    fn drop_value(&self) {
+        // SAFETY: JN1, JN2: both sides have ended, so this one alone has the packet.
+        let result = unsafe { &mut *self.result.get() };
+        if const { !core::mem::needs_drop::<T>() } || !matches!(result, Some(Ok(_))) {
+            return;
+        }
+        let (value, uncaught) = (result.take(), Cell::new(None));
+        let call = || watch(|| drop(value), &uncaught);
+        if let Err(payload) = catch_unwind(AssertUnwindSafe(call)) {
+            *result = Some(Err(payload));
+            // SAFETY: JN1, JN2
+            unsafe { *self.uncaught.get() = uncaught.take() };
         }
     }
 

@@ -3,6 +3,7 @@
 mod support;
 
 use std::fs;
+use std::os::unix::process::ExitStatusExt;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::Duration;
@@ -42,6 +43,36 @@ fn a_static_program_starts_at_rt0() {
     let headers = output(Command::new("readelf").arg("-lW").arg(&hello));
     assert!(!headers.contains("INTERP"), "not a static program: {headers}");
     assert_eq!(output(&mut Command::new(&hello)), "Hello Go\n");
+}
+
+/// Nothing in rt0 needs to unwind, but goexit.
+#[test]
+fn a_program_that_aborts_on_panic_runs_goroutines() {
+    let directory = target_directory().join("entry-test-abort");
+    let target = "x86_64-unknown-linux-gnu";
+    cargo(
+        &["build", "--offline", "-p", "rt0", "--example", "aborting", "--target", target],
+        |cargo| {
+            cargo.env("CARGO_TARGET_DIR", &directory).env("RUSTFLAGS", "-Cpanic=abort");
+        },
+    );
+    let program = directory.join(target).join("debug/examples/aborting");
+    let run = |argument| {
+        let mut command = support::with_default_signals(program.to_str().expect("a plain path"));
+        support::run(command.arg(argument).env("RUST_BACKTRACE", "0"), b"", LIMIT)
+    };
+    for mode in ["tlsmode=0", "tlsmode=3"] {
+        assert_eq!(output(Command::new(&program).env("GODEBUG", mode)), "55\n");
+    }
+    let f = run("panic");
+    assert_eq!((f.status.signal(), f.stdout.as_str()), (Some(6), "55\n"), "{f:?}");
+    let (hook, report) = f.stderr.split_once("SIGABRT: abort\n").expect("a report");
+    assert!(hook.contains("panicked at") && hook.contains("seen\n"), "{f:?}");
+    assert!(report.contains("\n\ngoroutine 1 [sleep]:\n"), "{f:?}");
+    assert!(report.contains("\naborting::main::__rt0_body::{{closure}}"), "{f:?}");
+    let f = run("goexit");
+    let text = "fatal error: goexit in a program built with panic=abort, which cannot unwind\n";
+    support::check(&f, 2, "55\n", text);
 }
 
 const C_PROGRAM: &str = r#"

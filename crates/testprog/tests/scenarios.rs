@@ -394,7 +394,7 @@ fn init_tasks_run_by_order_and_name() {
             name
         })
         .collect();
-    let ours = ["first", "alpha", "zeta", "last", "os_thread", "deadlocks"]
+    let ours = ["first", "alpha", "zeta", "last", "os_thread", "deadlocks", "ends"]
         .map(|n| format!("testprog/{n}"));
     assert_eq!(names[0], "runtime");
     assert_eq!(&names[1..], ours, "{f:?}");

@@ -45,18 +45,24 @@ struct Seen {
 fn look(t: &Template) -> Seen {
     let value = VALUE.with(|v| v.replace(9));
     WITH_DROP.with(|_| ());
-    let unwound = Cell::new(0);
-    let r = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| {
-        let _n = Noisy(&unwound);
-        std::panic::resume_unwind(Box::new(0u8));
-    }));
     Seen {
         value,
         errno_at: libc_errno(),
         pthread: fs_base(),
         resolver_at: resolver(t),
-        panicked: r.is_err() && unwound.get() == 1 && !std::thread::panicking(),
+        // A program built with panic=abort never unwinds.
+        panicked: cfg!(panic = "abort") || unwinds(),
     }
+}
+
+/// Panics and catches it.
+fn unwinds() -> bool {
+    let unwound = Cell::new(0);
+    let r = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| {
+        let _n = Noisy(&unwound);
+        std::panic::resume_unwind(Box::new(0u8));
+    }));
+    r.is_err() && unwound.get() == 1 && !std::thread::panicking()
 }
 
 #[allow(unsafe_code, reason = "asks libc for an address")]

@@ -5,6 +5,7 @@ mod c_calls;
 mod deadlocks;
 mod dumps;
 mod edges;
+mod ends;
 mod exits;
 mod go_misc;
 mod go_panics;
@@ -47,6 +48,7 @@ fn all() -> impl Iterator<Item = &'static Entry> {
         deadlocks::SCENARIOS,
         dumps::SCENARIOS,
         edges::SCENARIOS,
+        ends::SCENARIOS,
         exits::SCENARIOS,
         go_misc::SCENARIOS,
         go_panics::SCENARIOS,

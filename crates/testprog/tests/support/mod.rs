@@ -92,7 +92,7 @@ fn finish(command: &Command, mut child: Child, stdout: Reader, limit: Duration) 
 }
 
 pub(crate) const TESTPROG: &str = env!("CARGO_BIN_EXE_testprog");
-pub(crate) const LIMIT: Duration = Duration::from_secs(30);
+pub(crate) const LIMIT: Duration = Duration::from_secs(120);
 
 /// `program` in a process that ignores no signal, whatever this one was started with: `nohup` and
 /// shells without job control have those that they start ignore some.
