@@ -78,7 +78,9 @@ extern "C" fn run_report(arg: usize) {
 
 impl Report<'_> {
     fn write(&self, out: &mut Stderr) -> Result {
-        if self.blame == Blame::Panic && self.t.level == 0 {
+        // Go shows them after faults and signals all the same.
+        let is_signal = matches!(self.at, At::Signal(_));
+        if self.t.level == 0 && self.blame != Blame::Runtime && !is_signal {
             return Ok(());
         }
         let in_detail = self.t.level > 1 || self.blame == Blame::Runtime;

@@ -206,8 +206,9 @@ fn by_default(sig: i32, sent: bool) {
 fn report(i: usize, code: i32, address: usize, ctx: *mut c_void) -> ! {
     let (k, at) = (&KNOWN[i], registers(ctx));
     crate::throw::startpanic();
-    // The kernel's codes for faults are positive, but for its own signals beyond 0x80.
-    let is_fault = code > 0 && code < 0x80 && !k.error.is_empty();
+    // The kernel's codes for faults are positive; 0x80 if it tells no address, as of an address
+    // that no address can be.
+    let is_fault = code > 0 && !k.error.is_empty();
     if is_fault {
         if k.error == "fault" {
             rtprint!("unexpected fault address {address:#x}\n");
@@ -229,9 +230,7 @@ fn report(i: usize, code: i32, address: usize, ctx: *mut c_void) -> ! {
         let _ = writeln!(out, " sigcode={code}");
     }
     fatal::goroutines(At::Signal(at), Blame::Program);
-    if super::vars::traceback().level > 0 {
-        dump_registers(ctx);
-    }
+    dump_registers(ctx);
     if k.number == libc::SIGABRT {
         crate::sys::signal::die_by(k.number);
     }

@@ -7,6 +7,7 @@ mod dumps;
 mod edges;
 mod ends;
 mod exits;
+mod faults;
 mod go_misc;
 mod go_panics;
 mod hogs;
@@ -50,6 +51,7 @@ fn all() -> impl Iterator<Item = &'static Entry> {
         edges::SCENARIOS,
         ends::SCENARIOS,
         exits::SCENARIOS,
+        faults::SCENARIOS,
         go_misc::SCENARIOS,
         go_panics::SCENARIOS,
         hogs::SCENARIOS,
