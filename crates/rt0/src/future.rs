@@ -42,14 +42,15 @@ impl Wake for Waiter {
     }
 }
 
-/// Runs `fut` to its end and returns its output.
+/// Runs `fut` to its end and returns its output: a future, or what can be made one of, such as a
+/// [`JoinHandle`].
 ///
 /// Blocks the goroutine (or plain thread) while the future is pending; others run meanwhile. May be
 /// called inside another `block_on`. A future that needs a runtime of its own (tokio's sockets and
 /// timers) panics as it does outside of that. A panic of the future unwinds through the call. Go
 /// has no counterpart.
-pub fn block_on<F: Future>(fut: F) -> F::Output {
-    let mut fut = pin!(fut);
+pub fn block_on<F: IntoFuture>(fut: F) -> F::Output {
+    let mut fut = pin!(fut.into_future());
     let waiter = Arc::new(Waiter::new());
     let waker = Waker::from(Arc::clone(&waiter));
     let mut cx = Context::from_waker(&waker);

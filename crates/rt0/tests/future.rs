@@ -116,6 +116,7 @@ fn a_goroutine_is_a_future() {
         2
     };
     assert_eq!(spawn_future(fut).join().unwrap(), 2);
+    assert_eq!(block_on(rt0::go(|| 3)).unwrap(), 3);
 }
 
 #[rt0::test]
