@@ -58,10 +58,10 @@ fn headers_have_labels() {
     assert!(f.stderr.contains(" [sleep] {a: \"b c\", job: all} \"labelled\":\n"), "{f:?}");
 }
 
-/// How many are dumped: `RT0_MANY`; unless set 50,000, in debug builds 3,000.
+/// How many are dumped: `RT0_MANY`; unless set 50,000, in debug builds 1,200.
 fn many() -> String {
     std::env::var("RT0_MANY")
-        .unwrap_or_else(|_| if cfg!(debug_assertions) { "3000" } else { "50000" }.into())
+        .unwrap_or_else(|_| if cfg!(debug_assertions) { "1200" } else { "50000" }.into())
 }
 
 /// A scenario that may take its time.

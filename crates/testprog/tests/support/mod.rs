@@ -151,3 +151,14 @@ impl Drop for TempDir {
         let _ = fs::remove_dir_all(&self.0);
     }
 }
+
+/// How much address space the segments of testprog take.
+pub(crate) fn image_kib() -> u32 {
+    let elf = std::fs::read(TESTPROG).expect("it was built");
+    let word = |at: usize| u64::from_le_bytes(elf[at..at + 8].try_into().expect("eight bytes"));
+    // e_phoff, e_phentsize, e_phnum; then p_vaddr and p_memsz
+    let (first, bytes, n) = (word(32) as usize, usize::from(word(54) as u16), word(56) as u16);
+    let ends = (0..usize::from(n)).map(|i| first + i * bytes).filter(|at| elf[*at] == 1); // PT_LOAD
+    let end = ends.map(|at| word(at + 16) + word(at + 40)).max().expect("it has segments");
+    end.div_ceil(1024) as u32
+}
