@@ -86,3 +86,47 @@ pub fn blocking<T>(f: impl FnOnce() -> T) -> T {
 pub fn set_max_threads(n: usize) -> usize {
     crate::sched::newm::set_max_threads(n as u64) as usize
 }
+
+#[cfg(all(test, not(loom)))]
+mod tests {
+    use super::set_gomaxprocs;
+    use crate::atomic::{AtomicBool, AtomicU32, Ordering};
+    use crate::boot::main::run;
+    use crate::join::{go, gosched};
+    use crate::sched::{enter, leave};
+
+    /// The stopper claims the P of this goroutine again and again, and finds it inside the runtime.
+    #[test]
+    fn a_section_within_another_stays_on_its_m() {
+        static STOP: AtomicBool = AtomicBool::new(false);
+        static RESIZED: AtomicU32 = AtomicU32::new(0);
+        run(|| {
+            let old = set_gomaxprocs(2);
+            let resizer = go(|| {
+                for n in [3, 2].into_iter().cycle() {
+                    if STOP.load(Ordering::Relaxed) {
+                        return; // ORDERING: a flag
+                    }
+                    set_gomaxprocs(n);
+                    RESIZED.fetch_add(1, Ordering::Relaxed); // ORDERING: a number
+                }
+            });
+            let mut moved = 0;
+            // ORDERING: a number
+            while RESIZED.load(Ordering::Relaxed) < 1_000 {
+                let Some((mp, _)) = enter() else { unreachable!("a goroutine") };
+                for _ in 0..2_000 {
+                    let Some((inner, _)) = enter() else { unreachable!("the same") };
+                    moved += u32::from(!core::ptr::eq(inner, mp));
+                    leave(inner);
+                }
+                leave(mp);
+                gosched();
+            }
+            STOP.store(true, Ordering::Relaxed); // ORDERING: a flag
+            resizer.join().expect("no panic");
+            set_gomaxprocs(old);
+            assert_eq!(moved, 0, "sections that ended on another M");
+        });
+    }
+}

@@ -27,6 +27,8 @@ use std::collections::VecDeque;
 pub(super) enum Call {
     /// A call that uses the P.
     Nop,
+    /// The same within another, as newproc.rs `finish` wakes a joiner.
+    Nested,
     /// A call that blocks the thread.
     Block,
     /// The `go` statement.
@@ -312,12 +314,16 @@ impl M {
 
     /// `acquirem`, and the M's half of the barrier.
     fn pin(&self) {
-        self.w.locks[self.id].store(1, Ordering::Relaxed);
+        self.w.locks[self.id].store(self.locks() + 1, Ordering::Relaxed);
         fence(Ordering::SeqCst);
     }
 
     fn leave(&self) {
-        self.w.locks[self.id].store(0, Ordering::Release);
+        self.w.locks[self.id].store(self.locks() - 1, Ordering::Release);
+    }
+
+    fn locks(&self) -> u32 {
+        self.w.locks[self.id].load(Ordering::Relaxed)
     }
 
     /// sched/mod.rs `enter`. False: the goroutine has left this M.
@@ -329,7 +335,7 @@ impl M {
     fn regain_p(&mut self, g: &'static Goroutine) -> bool {
         if let Some(pp) = self.p {
             if self.owner(pp).reclaim(addr(self.id)) {
-                if !self.w.world.is_waiting() || !self.give_p() {
+                if !self.w.world.is_for(self.locks()) || !self.give_p() {
                     return true;
                 }
                 return self.need_p(g);
@@ -342,6 +348,7 @@ impl M {
 
     /// schedule.rs `left_without_p`.
     fn need_p(&mut self, g: &'static Goroutine) -> bool {
+        assert_eq!(self.locks(), 1, "a switch out of a section within another");
         g.context.use_alone(); // saved by the switch to g0
         let w = self.w;
         let idle =
@@ -415,8 +422,10 @@ impl M {
 
     /// Runs `g`, which the caller took, until it ends or goes to another M.
     pub(super) fn execute(&mut self, g: &'static Goroutine) {
+        if self.locks() == 1 {
+            self.leave(); // else it has computed
+        }
         loop {
-            self.leave();
             let call = g.call();
             if let Call::Begin = call {
                 g.done_with_call();
@@ -438,6 +447,13 @@ impl M {
             self.w.ps[pp].inside.use_alone();
             match call {
                 Call::Nop | Call::Begin | Call::Compute => {}
+                Call::Nested => {
+                    let stays = self.enter(g);
+                    self.leave();
+                    if !stays {
+                        return;
+                    }
+                }
                 Call::Go(child) => {
                     self.w.ps[pp].queue(|q| q.push_back(child));
                     self.w.wakep();
@@ -453,6 +469,7 @@ impl M {
                     return;
                 }
             }
+            self.leave();
         }
     }
 

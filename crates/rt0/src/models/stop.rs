@@ -72,6 +72,10 @@ fn door() {
     play(Scene { calls: &[Call::Nop, Call::Nop, Call::End], ..QUIET }, false);
 }
 
+fn door_within_a_section() {
+    play(Scene { calls: &[Call::Nested, Call::End], ..QUIET }, false);
+}
+
 fn door_with_work() {
     play(Scene { calls: &[Call::End], ..QUIET }, true);
 }
@@ -107,6 +111,7 @@ fn two_stoppers() {
 #[test]
 fn a_p_is_given_up_at_the_door_or_taken_outside() {
     check(door);
+    check(door_within_a_section);
     check(door_with_work);
 }
 
@@ -142,6 +147,11 @@ fn two_stoppers_take_turns() {
 #[test]
 fn catches_two_stoppers_at_once() {
     must_catch("world.begin", two_stoppers);
+}
+
+#[test]
+fn catches_a_p_given_up_within_a_section() {
+    must_catch("world.nested", door_within_a_section);
 }
 
 #[test]

@@ -61,6 +61,10 @@ fn next_at_hand(mp: &'static M, pp: &'static P) -> Option<&'static G> {
 #[inline(always)]
 pub(crate) fn switch_away(mp: &'static M, gp: &'static G, action: Action) -> &'static M {
     // ORDERING: owner-only (MP1)
+    if cfg!(debug_assertions) && mp.locks.load(Ordering::Relaxed) != 1 {
+        crate::throw::throw("switch_away: a section of the runtime within another");
+    }
+    // ORDERING: owner-only (MP1)
     mp.action.store(action as u32, Ordering::Relaxed);
     mp.prev.set(Some(gp));
     let next = match mp.p.get() {

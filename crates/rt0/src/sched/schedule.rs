@@ -67,6 +67,10 @@ fn mstartfn(mp: &'static M) -> Option<fn()> {
 /// One round after another: find a runnable goroutine and execute it. Go: schedule.
 fn schedule(mp: &'static M) {
     loop {
+        // ORDERING: owner-only (MP1)
+        if mp.locks.load(Ordering::Relaxed) != 1 {
+            crate::throw::throw("schedule: holding locks");
+        }
         if let Some((gp, preempted)) = left_without_p(mp)
             && p_or_queue(mp, gp, preempted)
         {

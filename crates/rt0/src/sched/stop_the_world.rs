@@ -24,6 +24,7 @@ pub(crate) mod world;
 use super::procresize::{allp, procresize};
 use super::wake::{Spin, hand, releasep, startm};
 use super::{SCHED, enter_system, leave, sysmon};
+use crate::atomic::Ordering;
 use crate::m::M;
 use crate::p::{P, PStatus};
 use world::{Ps, World};
@@ -34,6 +35,11 @@ static WORLD: World = World::new();
 #[inline(always)]
 pub(crate) fn gcwaiting() -> bool {
     WORLD.is_waiting()
+}
+
+/// Whether an M with this count gives up, at the door of the runtime, a P that was claimed.
+pub(crate) fn wants_p_of(mp: &M) -> bool {
+    WORLD.is_for(mp.locks.load(Ordering::Relaxed)) // ORDERING: the caller's own count
 }
 
 /// The M hands its P to the stopper. False: the world goes on already, and the M keeps its P, whose

@@ -178,7 +178,7 @@ pub(crate) fn regain_p(mp: &'static M, gp: &'static G) -> &'static M {
     }
     if let Some(pp) = mp.p.get() {
         if pp.owner.reclaim(mp.addr()) {
-            if !super::stop_the_world::gcwaiting() || !super::stop_the_world::give_p(mp) {
+            if !super::stop_the_world::wants_p_of(mp) || !super::stop_the_world::give_p(mp) {
                 return mp;
             }
             return switch_away(mp, gp, Action::NeedP);

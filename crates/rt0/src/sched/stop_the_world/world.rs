@@ -64,6 +64,15 @@ impl World {
         self.waiting.load(Ordering::Acquire)
     }
 
+    /// Whether an M that found its P claimed at the door gives it to the stopper, and its goroutine
+    /// waits. Not in a section within another (`locks` is more than 1): the goroutine would come
+    /// back to the outer one on another M, with this one's count raised for ever. The stopper gets
+    /// the P when that section has ended.
+    #[inline]
+    pub(crate) fn is_for(&self, locks: u32) -> bool {
+        (locks <= 1 || mutated("world.nested")) && self.is_waiting()
+    }
+
     /// Returns when every P but the stopper's own is marked.
     pub(crate) fn stop(&self, ps: &impl Ps) {
         self.waiting.store(true, Ordering::SeqCst); // ORDERING: pairs with is_waiting
