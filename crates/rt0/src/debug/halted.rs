@@ -77,7 +77,8 @@ impl Drop for Held {
 
 /// Holds the M's thread, if it answers by `until`. The caller is pinned.
 pub(super) fn hold(mp: &'static M, until: i64) -> Option<Held> {
-    if is_frozen() {
+    // The caller may have gone on, before it was pinned, on the M that it looks at.
+    if is_frozen() || mp.procid.get() == crate::sys::gettid() as u64 {
         return None;
     }
     // Another dump holds the thread for some microseconds.

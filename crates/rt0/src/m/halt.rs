@@ -16,7 +16,7 @@
 //! * `HA1`: one asker at a time: who moved IDLE to ASKED moves it back, by `cancel` or `release`.
 //! * `HA2`: the registers are written by the thread itself, in ASKED, and read in HALTED.
 
-use crate::atomic::{AtomicU32, AtomicUsize, Ordering, const_unless_loom, mutated};
+use crate::atomic::{AtomicU32, AtomicUsize, Ordering, const_unless_loom, fence, mutated};
 
 const IDLE: u32 = 0;
 pub(crate) const ASKED: u32 = 1;
@@ -40,7 +40,12 @@ impl Halt {
     /// Asks; the signal comes after. False: somebody else is at it.
     pub(crate) fn ask(&self) -> bool {
         // ORDERING: pairs with release of the last asker
-        self.state.compare_exchange(IDLE, ASKED, Ordering::AcqRel, Ordering::Relaxed).is_ok()
+        let order = (Ordering::AcqRel, Ordering::Relaxed);
+        let asked = self.state.compare_exchange(IDLE, ASKED, order.0, order.1).is_ok();
+        if !mutated("halt.ask") {
+            fence(Ordering::SeqCst); // ORDERING: pairs with is_asked; then the thread is read
+        }
+        asked
     }
 
     /// The thread's handler: leaves the registers. False: nobody asked, or no longer.
@@ -71,6 +76,13 @@ impl Halt {
         // ORDERING: pairs with release: who reads the registers has done so
         let order = if mutated("halt.stay") { Ordering::Relaxed } else { Ordering::Acquire };
         self.state.load(order) == HALTED
+    }
+
+    /// Whether somebody asks, of who has just become the M's thread and has said so: the signal may
+    /// have gone to the one before. Else the asker sees who it is now.
+    pub(crate) fn is_asked(&self) -> bool {
+        fence(Ordering::SeqCst); // ORDERING: pairs with ask
+        self.state.load(Ordering::Acquire) == ASKED // ORDERING: the same
     }
 
     /// Its registers, once it waits.

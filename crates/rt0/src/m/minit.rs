@@ -73,6 +73,10 @@ pub(crate) fn take_over(mp: &'static M, tid: u64) {
     set_signal_stack(mp);
     crate::arch::fsgs::set_m(Some(mp));
     mp.procid.set(tid);
+    // A dump that wants to hold the M may have signalled the thread before this one.
+    if mp.halt.is_asked() {
+        crate::sys::signal::tgkill(tid as i32, libc::SIGURG);
+    }
 }
 
 /// Gives the M its signal stack. Go: mpreinit.

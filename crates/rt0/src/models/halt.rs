@@ -1,10 +1,11 @@
 //! m/halt.rs: a dump reads the registers of a thread that waits, and of no other.
 //!
 //! Covers: one asker that loses patience at any moment, or two that take turns, against the
-//! handler of the thread, which runs once for each signal. Abstracts away: the signal (a thread
-//! here), and the sleep on the state.
+//! handler of the thread, which runs once for each signal; and a thread that becomes the M's while
+//! somebody asks. Abstracts away: the signal (a thread here), and the sleep on the state.
 
 use super::{Token, check, leak, must_catch};
+use crate::atomic::{AtomicU32, Ordering};
 use crate::m::halt::Halt;
 use loom::thread;
 
@@ -60,6 +61,31 @@ fn two_askers() {
     ask(w);
     other.join().expect("it does not panic");
     thread.join().expect("it does not panic");
+}
+
+/// The M goes to another thread while a dump asks for it (sched/one_to_one.rs): that thread sees
+/// it, or is the one that is signalled.
+fn handed_on() {
+    let w = world();
+    let tid = leak(AtomicU32::new(1));
+    let next = thread::spawn(|| {
+        tid.store(2, Ordering::Relaxed); // ORDERING: what is_asked fences
+        w.halt.is_asked()
+    });
+    assert!(w.halt.ask());
+    let signalled = tid.load(Ordering::Relaxed); // ORDERING: what ask fences
+    let saw = next.join().expect("it does not panic");
+    assert!(saw || signalled == 2, "nobody halts");
+}
+
+#[test]
+fn who_is_handed_an_m_halts() {
+    check(handed_on);
+}
+
+#[test]
+fn catches_an_asker_that_looks_too_soon() {
+    must_catch("halt.ask", handed_on);
 }
 
 #[test]
