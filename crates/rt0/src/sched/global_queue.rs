@@ -8,7 +8,9 @@
 //! Who was woken by a descriptor while no P was idle waits in a third queue. Whichever M comes by
 //! on g0 takes its share ahead of a long local queue, as it does with sleepers (time/first.rs), and
 //! the Ms are asked to come by at their next switch. In the queue of the rest, as in Go, one of
-//! them would be taken every 61st time.
+//! them would be taken every 61st time. Where the local queue is not long, or has none but such
+//! itself, they wait until it is empty: so they never make it hand others over to the global queue,
+//! who would have every 61st turn only for as long as descriptors keep the P busy.
 //!
 //! Go: proc.go `globrunqput`, `globrunqputhead`, `globrunqputbatch`, `globrunqget`; `gQueue`.
 
@@ -92,7 +94,7 @@ impl State {
         self.mirror();
     }
 
-    /// Takes a P's share of those; how many they are.
+    /// Takes a P's share of those, as long as `share` at most; how many they are.
     fn readyget(&mut self, share: &mut [Option<&'static G>]) -> usize {
         let n = self.ready.len().div_ceil(SCHED.gomaxprocs().max(1));
         let n = (n as usize).min(share.len());
@@ -129,19 +131,36 @@ impl State {
                 pp.hog_starts();
                 Some(gp)
             }
-            None => self.ready.take().or_else(|| self.runq.take()),
+            // Those who are ready come without end where descriptors keep all Ps busy, and have
+            // their turn when a local queue is empty.
+            None => self.runq.take().or_else(|| self.ready.take()),
         };
         self.mirror();
         gp
     }
 
-    /// Takes a fair share for `pp`: one to run, the rest into its queue; of hogs only one. The
-    /// caller owns `pp`, whose queue is empty.
-    pub(crate) fn globrunqgetbatch(&mut self, pp: &'static P) -> Option<&'static G> {
-        if let Some(gp) = self.ready.take() {
-            self.mirror();
-            return Some(gp);
+    /// The same of those who are ready.
+    fn readygetbatch(&mut self, pp: &'static P) -> Option<&'static G> {
+        let mut share = [None; RUNQ_LEN / 2];
+        let n = self.readyget(&mut share);
+        let (first, more) = share[..n].split_first()?;
+        for gp in more.iter().flatten() {
+            pp.runq.put(Entry::plain(gp), Place::Tail, |_| {
+                crate::throw::throw("readygetbatch: the local queue overflowed");
+            });
         }
+        pp.first.went_behind(n, 0, pp.schedtick.get());
+        *first
+    }
+
+    /// Takes a fair share for `pp`: one to run, the rest into its queue; of hogs only one. The
+    /// caller owns `pp`, whose queue is empty. Those who are ready and the others take turns.
+    pub(crate) fn globrunqgetbatch(&mut self, pp: &'static P) -> Option<&'static G> {
+        if self.ready.len() > 0 && (self.runq.len() == 0 || !self.was_ready) {
+            self.was_ready = true;
+            return self.readygetbatch(pp);
+        }
+        self.was_ready = false;
         if self.runq.len() == 0 {
             let hog = self.hogs.take();
             if hog.is_some() {
@@ -187,26 +206,48 @@ fn put(pp: &'static P, entry: Entry<G>, place: Place) -> Put {
     pp.runq.put(entry, place, |batch| spill(pp, batch))
 }
 
-/// Queues a share of those who are ready on `pp`, ahead of a long queue. The caller owns `pp`.
+/// Queues some of those who are ready on `pp`, if they may go ahead of a long queue: else they wait
+/// until it is empty. The caller owns `pp`.
 pub(crate) fn take_ready(pp: &'static P) {
-    let mut share = [None; 32];
-    let n = SCHED.lock.lock().readyget(&mut share);
-    for gp in share[..n].iter().flatten() {
-        runqput(pp, gp, Place::Tail);
+    let ring = pp.runq.ring_len();
+    let others = ring + usize::from(pp.runq.has_next());
+    let tick = pp.schedtick.get();
+    if others == 0 {
+        return;
     }
-    go_first(pp, n);
+    let Some(ahead) = pp.first.ahead(others, tick, nanotime()) else { return };
+    // A full ring hands half of itself over to the global queue, the oldest.
+    let mut share = [None; 32];
+    let most = match RUNQ_LEN.saturating_sub(ring) {
+        0 => share.len(),
+        room => room.min(share.len()),
+    };
+    let n = SCHED.lock.lock().readyget(&mut share[..most]);
+    if n > 0 {
+        for gp in share[..n].iter().flatten() {
+            runqput(pp, gp, Place::Tail);
+        }
+        pp.first.went_ahead(n, ahead, tick);
+        bring_forward(pp, ahead, ring);
+    }
 }
 
 /// The last `woken` of the local queue go ahead of most others, if those would take long
 /// (first.rs). The caller owns `pp`.
 pub(crate) fn go_first(pp: &'static P, woken: usize) {
-    let ring = pp.runq.ring_len().saturating_sub(woken);
-    let others = ring + usize::from(pp.runq.has_next());
-    if others == 0 || woken == 0 {
+    if woken == 0 {
         return;
     }
-    if let Some(ahead) = pp.first.ahead(woken, others, pp.schedtick.get(), nanotime()) {
-        bring_forward(pp, ahead, ring);
+    let ring = pp.runq.ring_len().saturating_sub(woken);
+    let others = ring + usize::from(pp.runq.has_next());
+    let tick = pp.schedtick.get();
+    let ahead = if others > 0 { pp.first.ahead(others, tick, nanotime()) } else { None };
+    match ahead {
+        Some(ahead) => {
+            pp.first.went_ahead(woken, ahead, tick);
+            bring_forward(pp, ahead, ring);
+        }
+        None => pp.first.went_behind(woken, others, tick),
     }
 }
 

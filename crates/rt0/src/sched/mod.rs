@@ -78,6 +78,8 @@ pub(crate) struct State {
     pub(crate) hogs: GQueue,
     /// Goroutines that a descriptor woke (global_queue.rs).
     pub(crate) ready: GQueue,
+    /// Whether the last batch was of those who are ready.
+    pub(crate) was_ready: bool,
     /// New goroutines that nobody starts yet (held.rs).
     pub(crate) held: Held,
     pub(crate) midle: Option<&'static M>,
@@ -134,6 +136,7 @@ pub(crate) static SCHED: Sched = Sched {
             runq: GQueue::new(),
             hogs: GQueue::new(),
             ready: GQueue::new(),
+            was_ready: false,
             held: Held::new(),
             midle: None,
             nmidle: 0,

@@ -3,8 +3,12 @@
 //! A sleeper has waited for its time already, and a server for its client. Behind 256 goroutines
 //! that compute for 5 ms each they would wait for a second more. (Go puts a sleeper in `runnext`,
 //! where there is room for one.) But who wakes again and again, and computes each time, would
-//! starve the others: so between those that wake at one time and those that wake at the next, one
-//! of the others keeps its place.
+//! starve the others: so as many of the others as went back keep their places before the next.
+//!
+//! Among themselves those that were woken keep their order. A server whose requests take all of a
+//! P's time finds the next ones ready before it is done with the last: if those went ahead, some
+//! clients would be served again and again and the others wait for seconds. With one of the others
+//! for each batch that wakes, a thousand connections had a p99 of 130 ms and a median of 3.
 
 use crate::atomic::Word;
 
@@ -16,7 +20,8 @@ pub(crate) struct First {
     /// When it was last asked, and how many goroutines had been started by then.
     asked: Word,
     tick: Word,
-    /// When as many have been started, one of the others was among them.
+    /// Until as many have been started, the queue begins with goroutines that keep their places:
+    /// who was woken before, and those whom they went ahead of.
     owed: Word,
 }
 
@@ -25,20 +30,28 @@ impl First {
         First { asked: Word::new(0), tick: Word::new(0), owed: Word::new(0) }
     }
 
-    /// `woken` are queued behind `others`. How many of these they go behind at most; `None`: behind
-    /// all. `tick`: how many goroutines were started here so far.
-    pub(crate) fn ahead(&self, woken: usize, others: usize, tick: u64, now: i64) -> Option<usize> {
+    /// Somebody who was woken would come behind `others`. Ahead of all but how many of these to put
+    /// it; `None`: behind all. `tick`: how many goroutines were started here so far.
+    pub(crate) fn ahead(&self, others: usize, tick: u64, now: i64) -> Option<usize> {
         let now = now as u64;
         let each = now.wrapping_sub(self.asked.get()) / tick.wrapping_sub(self.tick.get()).max(1);
         self.asked.set(now);
         self.tick.set(tick);
         let owed = self.owed.get().saturating_sub(tick);
         let behind = (others as u64).saturating_sub(owed);
-        if each.saturating_mul(behind) < MOST_NS {
-            return None;
+        (each.saturating_mul(behind) >= MOST_NS).then_some(owed as usize)
+    }
+
+    /// `woken` were put ahead of all but `ahead` others.
+    pub(crate) fn went_ahead(&self, woken: usize, ahead: usize, tick: u64) {
+        self.owed.set(tick + (ahead + 2 * woken) as u64);
+    }
+
+    /// `woken` were queued behind `others`: if all of these keep their places, so do they.
+    pub(crate) fn went_behind(&self, woken: usize, others: usize, tick: u64) {
+        if self.owed.get().saturating_sub(tick) >= others as u64 {
+            self.owed.set(tick + (others + woken) as u64);
         }
-        self.owed.set(tick + owed + woken as u64 + 1);
-        Some(owed as usize)
     }
 }
 
@@ -50,14 +63,39 @@ mod tests {
     fn sleepers_go_first_where_the_others_take_long() {
         const SECOND: i64 = 1_000_000_000;
         let first = First::new();
-        first.ahead(1, 1, 0, SECOND);
-        let ahead = |woken, tick, ms: i64| first.ahead(woken, 10, tick, SECOND + ms * 1_000_000);
+        first.ahead(1, 0, SECOND);
+        let ahead = |woken, tick, ms: i64| {
+            let ahead = first.ahead(10, tick, SECOND + ms * 1_000_000);
+            match ahead {
+                Some(ahead) => first.went_ahead(woken, ahead, tick),
+                None => first.went_behind(woken, 10, tick),
+            }
+            ahead
+        };
         assert_eq!(ahead(1, 1_000_000, 1), None, "1 ns each");
         assert_eq!(ahead(1, 1_000_001, 6), Some(0), "5 ms each");
         assert_eq!(ahead(1, 1_000_002, 11), Some(1), "none of the others has run since");
         assert_eq!(ahead(3, 1_000_005, 26), Some(0));
-        assert_eq!(ahead(1, 1_000_006, 31), Some(3), "two of the three, and one of the others");
-        assert_eq!(ahead(20, 1_000_011, 56), Some(0));
-        assert_eq!(ahead(1, 1_000_012, 61), None, "they are behind all who are owed");
+        assert_eq!(ahead(1, 1_000_006, 31), Some(5), "two of the three, and three of the others");
+        assert_eq!(ahead(20, 1_000_013, 66), Some(0));
+        assert_eq!(ahead(1, 1_000_014, 71), None, "they are behind all who are owed");
+    }
+
+    #[test]
+    fn those_that_were_woken_keep_their_order() {
+        // A hundred of 10 us each, and half as many more when half of them have run.
+        let first = First::new();
+        first.went_behind(100, 0, 0);
+        for i in 1..100 {
+            let (tick, now) = (i as u64 * 50, 1_000_000 + i * 500_000);
+            assert_eq!(first.ahead(50, tick, now), None, "round {i}");
+            first.went_behind(50, 50, tick);
+        }
+        // But not those behind others.
+        let first = First::new();
+        first.went_behind(1, 0, 0);
+        assert_eq!(first.ahead(3, 1, 1_000), None);
+        first.went_behind(1, 3, 1);
+        assert_eq!(first.ahead(4, 2, 1_001_000), Some(0));
     }
 }
