@@ -209,7 +209,7 @@ fn read_head(input: &mut Input<Tcp>, method: &Method) -> Result<ResponseHead, Fa
 fn connect(key: &str) -> io::Result<Input<Tcp>> {
     let stream = TcpStream::connect(key)?;
     stream.set_nodelay(true)?;
-    Ok(Input::new(Tcp(Arc::new(stream)), None))
+    Ok(Input::new(Tcp(Arc::new(stream)), None, None))
 }
 
 struct Host {

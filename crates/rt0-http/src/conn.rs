@@ -2,7 +2,7 @@
 
 use crate::body::Body;
 use crate::control::Control;
-use crate::head::{self, RequestHead};
+use crate::head::{self, RequestHead, Spare};
 use crate::incoming::{Decoder, Framing, Incoming};
 use crate::input::Input;
 use crate::output::Output;
@@ -34,6 +34,7 @@ pub(crate) struct Conn<'a, W, F> {
     pub(crate) control: &'a Control,
     pub(crate) config: &'a Config,
     pub(crate) handler: &'a F,
+    pub(crate) spare: Spare,
 }
 
 /// How the wait for a request ends; without a status, nobody waits for an answer.
@@ -110,14 +111,14 @@ where
     }
 
     /// The next head.
-    fn next<R: Read>(&self, input: &mut Input<R>) -> Next {
+    fn next<R: Read>(&mut self, input: &mut Input<R>) -> Next {
         let (mut seen, mut is_timed) = (0, false);
         loop {
             let text = input.buffered();
             if !text.is_empty() {
                 self.control.busy();
                 if head::may_end(text, seen) {
-                    match head::request(text) {
+                    match head::request(text, &mut self.spare) {
                         Ok(None) => {}
                         Ok(Some(head)) if head.len > self.config.max_head => {
                             return Err(Some(too_long(text, self.config.max_head)));
@@ -252,8 +253,10 @@ where
         }
         let keep_alive = keep_alive && is_short && !self.control.is_stopped();
         match status {
-            None => self.output.response(response, version, is_head, keep_alive),
-            Some(status) => self.output.response(refusal(status), version, is_head, false),
+            None => self.output.response(response, version, is_head, keep_alive, &mut self.spare),
+            Some(status) => {
+                self.output.response(refusal(status), version, is_head, false, &mut self.spare)
+            }
         }
     }
 
@@ -283,7 +286,8 @@ where
 
     fn reject(&mut self, status: StatusCode, is_head: bool) {
         // If it cannot be told, there is nobody to tell it to.
-        let _ = self.output.response(refusal(status), Version::HTTP_11, is_head, false);
+        let (response, spare) = (refusal(status), &mut self.spare);
+        let _ = self.output.response(response, Version::HTTP_11, is_head, false, spare);
     }
 }
 
@@ -307,7 +311,9 @@ fn too_long(text: &[u8], max: usize) -> StatusCode {
     }
 }
 
-/// Reads what a handler has left of a body, if it is not much.
+/// Reads what a handler has left of a body, if it is not much. Its buffer is on no other's stack.
+#[cold]
+#[inline(never)]
 fn drain<R: Read>(input: &mut Input<R>, decoder: &mut Decoder) {
     let mut buf = [0; 4 << 10];
     let mut left = DRAIN_BYTES;
@@ -319,6 +325,8 @@ fn drain<R: Read>(input: &mut Input<R>, decoder: &mut Decoder) {
     }
 }
 
+#[cold]
+#[inline(never)] // as drain
 fn linger(mut socket: &TcpStream) {
     if socket.shutdown(Shutdown::Write).is_err() {
         return;

@@ -4,14 +4,17 @@ use rt0::net::{Shutdown, TcpStream};
 use rt0::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 use std::collections::HashMap;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU8, Ordering};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
-/// Between two requests, or before the first.
-const IDLE: u8 = 0;
-const BUSY: u8 = 1;
+/// Between two requests, or before the first. The low bits of the word; above them is the number of
+/// times that it has become idle.
+const IDLE: u64 = 0;
+const BUSY: u64 = 1;
 /// After the request that is being worked on, if there is one, the connection ends.
-const STOPPED: u8 = 2;
+const STOPPED: u64 = 2;
+const STATE: u64 = 3;
+const ONE: u64 = 4;
 
 /// What others may do to a connection.
 ///
@@ -20,36 +23,61 @@ const STOPPED: u8 = 2;
 ///    └────busy────^
 /// ```
 pub(crate) struct Control {
-    state: AtomicU8,
+    state: AtomicU64,
     socket: Option<Arc<TcpStream>>,
 }
 
 impl Control {
     pub(crate) fn new(socket: Option<Arc<TcpStream>>) -> Control {
-        Control { state: AtomicU8::new(IDLE), socket }
+        Control { state: AtomicU64::new(IDLE), socket }
     }
 
     /// Something of a request has come.
     pub(crate) fn busy(&self) {
         // ORDERING: the word carries nothing but itself, here and below.
-        let _ = self.state.compare_exchange(IDLE, BUSY, Ordering::Relaxed, Ordering::Relaxed);
+        let now = self.state.load(Ordering::Relaxed);
+        if now & STATE == IDLE {
+            self.change(now, now | BUSY);
+        }
     }
 
     /// The next request is waited for. False: the connection is to end.
     pub(crate) fn idle(&self) -> bool {
-        let _ = self.state.compare_exchange(BUSY, IDLE, Ordering::Relaxed, Ordering::Relaxed);
-        !self.is_stopped()
+        let now = self.state.load(Ordering::Relaxed);
+        now & STATE == BUSY && self.change(now, (now & !STATE).wrapping_add(ONE) | IDLE)
+            || !self.is_stopped()
+    }
+
+    /// False: it was stopped.
+    fn change(&self, from: u64, to: u64) -> bool {
+        self.state.compare_exchange(from, to, Ordering::Relaxed, Ordering::Relaxed).is_ok()
     }
 
     pub(crate) fn is_stopped(&self) -> bool {
-        self.state.load(Ordering::Relaxed) == STOPPED
+        self.state.load(Ordering::Relaxed) & STATE == STOPPED
     }
 
     /// Who waits for a request sees the end, after what has come already.
     pub(crate) fn stop(&self) {
-        if self.state.swap(STOPPED, Ordering::Relaxed) == IDLE
-            && let Some(socket) = &self.socket
-        {
+        if self.state.swap(STOPPED, Ordering::Relaxed) & STATE == IDLE {
+            self.end_reading();
+        }
+    }
+
+    /// Since when it is idle, if it is: the same value again is the same time.
+    fn idle_since(&self) -> Option<u64> {
+        Some(self.state.load(Ordering::Relaxed)).filter(|now| now & STATE == IDLE)
+    }
+
+    /// As `stop`, if it is still idle since then.
+    fn stop_idle(&self, since: u64) {
+        if self.change(since, STOPPED) {
+            self.end_reading();
+        }
+    }
+
+    fn end_reading(&self) {
+        if let Some(socket) = &self.socket {
             let _ = socket.shutdown(Shutdown::Read); // it may have ended by itself
         }
     }
@@ -60,6 +88,10 @@ impl Control {
         }
     }
 }
+
+/// In how many parts the time is divided for which a connection may be idle.
+const LOOKS: u32 = 4;
+const SHORTEST_PAUSE: Duration = Duration::from_millis(1);
 
 /// The connections of a server.
 #[derive(Default)]
@@ -101,6 +133,29 @@ impl Crowd {
         let mut members = self.lock();
         members.is_stopped = true;
         members.connections.values().for_each(|control| control.stop());
+    }
+
+    /// Ends connections that were idle for `timeout`, or a quarter longer, until `sleep` says that
+    /// the server ends. A deadline for each wait would be a timer for each request.
+    pub(crate) fn sweep(&self, timeout: Duration, mut sleep: impl FnMut(Duration) -> bool) {
+        let pause = (timeout / LOOKS).max(SHORTEST_PAUSE);
+        // How often in a row a connection was seen in the same idle time.
+        let mut seen: HashMap<u64, (u64, u32)> = HashMap::new();
+        while sleep(pause) {
+            let members = self.lock();
+            seen.retain(|number, _| members.connections.contains_key(number));
+            for (number, control) in &members.connections {
+                let Some(since) = control.idle_since() else {
+                    seen.remove(number);
+                    continue;
+                };
+                let looks = seen.entry(*number).or_insert((since, 0));
+                *looks = (since, if looks.0 == since { looks.1 + 1 } else { 1 });
+                if looks.1 > LOOKS {
+                    control.stop_idle(since);
+                }
+            }
+        }
     }
 
     /// Waits until all are gone, but not longer than `grace`. Those that are left are cut off;

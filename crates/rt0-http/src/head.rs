@@ -4,7 +4,7 @@
 //! length, a length besides an encoding, an encoding in HTTP/1.0, lines that go on.
 
 use crate::incoming::Framing;
-use bytes::Bytes;
+use bytes::{Bytes, BytesMut};
 use http::header::{self, HeaderMap, HeaderName, HeaderValue};
 use http::uri::Authority;
 use http::{Method, StatusCode, Uri, Version};
@@ -12,6 +12,8 @@ use std::mem::MaybeUninit;
 
 /// More fields are refused.
 const MAX_FIELDS: usize = 100;
+/// Most heads have no more: a page of the stack is not touched for them.
+const FEW_FIELDS: usize = 24;
 
 /// The head of a request.
 pub(crate) struct RequestHead {
@@ -42,11 +44,60 @@ pub(crate) fn may_end(text: &[u8], seen: usize) -> bool {
     seen == 0 || tail.windows(2).any(|w| w == b"\n\n") || tail.windows(3).any(|w| w == b"\n\r\n")
 }
 
+/// Memory of heads that nobody needs any more, for the next one of the connection.
+#[derive(Default)]
+pub(crate) struct Spare {
+    /// What the heads are parts of.
+    text: BytesMut,
+    headers: HeaderMap,
+}
+
+/// So much is kept.
+const KEPT_BYTES: usize = 8 << 10;
+const KEPT_FIELDS: usize = 64;
+
+impl Spare {
+    /// A map that was used.
+    pub(crate) fn keep(&mut self, mut headers: HeaderMap) {
+        if headers.capacity() <= KEPT_FIELDS {
+            headers.clear();
+            self.headers = headers;
+        }
+    }
+
+    /// The text in memory of its own: where that of the last one was, if it is gone.
+    fn copy(&mut self, text: &[u8]) -> Bytes {
+        self.text.extend_from_slice(text);
+        let copy = self.text.split().freeze();
+        if copy.len() > KEPT_BYTES {
+            self.text = BytesMut::new();
+        }
+        copy
+    }
+}
+
 /// `None`: more has to come. An error is what to answer.
-pub(crate) fn request(text: &[u8]) -> Result<Option<RequestHead>, StatusCode> {
-    let mut fields = [const { MaybeUninit::uninit() }; MAX_FIELDS];
+pub(crate) fn request(text: &[u8], spare: &mut Spare) -> Result<Option<RequestHead>, StatusCode> {
+    let mut fields = [const { MaybeUninit::uninit() }; FEW_FIELDS];
+    match request_with(text, &mut fields, spare) {
+        Err(StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE) => long_request(text, spare),
+        result => result,
+    }
+}
+
+#[cold]
+#[inline(never)]
+fn long_request(text: &[u8], spare: &mut Spare) -> Result<Option<RequestHead>, StatusCode> {
+    request_with(text, &mut [const { MaybeUninit::uninit() }; MAX_FIELDS], spare)
+}
+
+fn request_with<'a>(
+    text: &'a [u8],
+    fields: &mut [MaybeUninit<httparse::Header<'a>>],
+    spare: &mut Spare,
+) -> Result<Option<RequestHead>, StatusCode> {
     let mut parsed = httparse::Request::new(&mut []);
-    let len = match parsed.parse_with_uninit_headers(text, &mut fields) {
+    let len = match parsed.parse_with_uninit_headers(text, fields) {
         Ok(httparse::Status::Complete(len)) => len,
         Ok(httparse::Status::Partial) => return Ok(None),
         Err(httparse::Error::TooManyHeaders) => {
@@ -65,11 +116,11 @@ pub(crate) fn request(text: &[u8]) -> Result<Option<RequestHead>, StatusCode> {
         return Err(StatusCode::BAD_REQUEST);
     };
     let version = version(parsed.version);
-    let whole = Whole::new(&text[..len]);
+    let whole = Whole { bytes: spare.copy(&text[..len]), text: &text[..len] };
     let method = Method::from_bytes(method.as_bytes()).or(Err(StatusCode::BAD_REQUEST))?;
     let uri = whole.uri(target).ok_or(StatusCode::BAD_REQUEST)?;
     check_target(&method, target, &uri)?;
-    let (headers, facts) = whole.fields(parsed.headers)?;
+    let (headers, facts) = whole.fields(parsed.headers, std::mem::take(&mut spare.headers))?;
 
     if facts.hosts > 1 || (facts.hosts == 0 && version == Version::HTTP_11) {
         return Err(StatusCode::BAD_REQUEST);
@@ -107,7 +158,8 @@ pub(crate) fn response(text: &[u8], to: &Method) -> Result<Option<ResponseHead>,
     let status = parsed.code.and_then(|code| StatusCode::from_u16(code).ok());
     let status = status.ok_or(StatusCode::BAD_GATEWAY)?;
     let version = version(parsed.version);
-    let (headers, facts) = Whole::new(&text[..len]).fields(parsed.headers)?;
+    let whole = Whole { bytes: Bytes::copy_from_slice(&text[..len]), text: &text[..len] };
+    let (headers, facts) = whole.fields(parsed.headers, HeaderMap::new())?;
     let has_no_body = *to == Method::HEAD
         || status.is_informational()
         || status == StatusCode::NO_CONTENT
@@ -151,11 +203,7 @@ struct Whole<'a> {
     bytes: Bytes,
 }
 
-impl<'a> Whole<'a> {
-    fn new(text: &'a [u8]) -> Whole<'a> {
-        Whole { text, bytes: Bytes::copy_from_slice(text) }
-    }
-
+impl Whole<'_> {
     /// The same bytes as `part`, which is a part of the text.
     fn part(&self, part: &[u8]) -> Bytes {
         if part.is_empty() {
@@ -169,9 +217,13 @@ impl<'a> Whole<'a> {
         Uri::from_maybe_shared(self.part(target.as_bytes())).ok()
     }
 
-    fn fields(&self, fields: &[httparse::Header<'_>]) -> Result<(HeaderMap, Facts), StatusCode> {
+    fn fields(
+        &self,
+        fields: &[httparse::Header<'_>],
+        mut headers: HeaderMap,
+    ) -> Result<(HeaderMap, Facts), StatusCode> {
         const BAD: StatusCode = StatusCode::BAD_REQUEST;
-        let mut headers = HeaderMap::with_capacity(fields.len());
+        headers.reserve(fields.len());
         let mut facts = Facts::default();
         for field in fields {
             let name = HeaderName::from_bytes(field.name.as_bytes()).or(Err(BAD))?;
@@ -225,8 +277,10 @@ impl Facts {
             }
         } else if *name == header::HOST {
             self.hosts += 1;
-            let is_good = value.is_empty()
-                || Authority::try_from(value).is_ok_and(|a| !a.as_str().contains('@'));
+            let is_name =
+                value.iter().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'.' | b'-'));
+            let is_good =
+                is_name || Authority::try_from(value).is_ok_and(|a| !a.as_str().contains('@'));
             return if is_good { Ok(()) } else { Err(BAD) };
         } else if *name == header::EXPECT {
             let is_continue = value.eq_ignore_ascii_case(b"100-continue");

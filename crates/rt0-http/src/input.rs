@@ -22,6 +22,8 @@ pub(crate) struct Input<R> {
 struct Limit {
     socket: Arc<TcpStream>,
     timeout: Duration,
+    /// How long it may be silent meanwhile; `None`: the socket has a timeout always.
+    silence: Option<Duration>,
     /// What is left, of the time and of the bytes of this piece. Only waiting for the other side
     /// counts.
     left: Duration,
@@ -31,11 +33,17 @@ struct Limit {
 }
 
 impl<R: Read> Input<R> {
-    /// With a socket, a piece of a body may take as long as `timeout`.
-    pub(crate) fn new(from: R, limit: Option<(Arc<TcpStream>, Duration)>) -> Input<R> {
+    /// With a socket, a piece of a body may take as long as `timeout`, and the other side be silent
+    /// inside a message for as long as `silence`.
+    pub(crate) fn new(
+        from: R,
+        limit: Option<(Arc<TcpStream>, Duration)>,
+        silence: Option<Duration>,
+    ) -> Input<R> {
         let limit = limit.map(|(socket, timeout)| Limit {
             socket,
             timeout,
+            silence,
             left: timeout,
             bytes: 0,
             is_set: false,
@@ -112,8 +120,7 @@ impl<R: Read> Input<R> {
     /// From now on reads fail after `timeout`.
     pub(crate) fn set_deadline(&mut self, timeout: Duration) {
         if let Some(limit) = &mut self.limit {
-            limit.socket.set_read_deadline(Instant::now().checked_add(timeout));
-            limit.is_set = true;
+            limit.set(Instant::now().checked_add(timeout));
         }
     }
 
@@ -123,6 +130,9 @@ impl<R: Read> Input<R> {
             limit.bytes = 0;
             if limit.is_set {
                 limit.socket.set_read_deadline(None);
+                if limit.silence.is_some() {
+                    let _ = limit.socket.set_read_timeout(None); // only zero is an error
+                }
                 limit.is_set = false;
             }
         }
@@ -135,9 +145,16 @@ impl Limit {
             (self.left, self.bytes) = (self.timeout, PIECE_BYTES);
         }
         let now = Instant::now();
-        self.socket.set_read_deadline(now.checked_add(self.left));
-        self.is_set = true;
+        self.set(now.checked_add(self.left));
         now
+    }
+
+    fn set(&mut self, deadline: Option<Instant>) {
+        self.socket.set_read_deadline(deadline);
+        if self.silence.is_some() && !self.is_set {
+            let _ = self.socket.set_read_timeout(self.silence); // only zero is an error
+        }
+        self.is_set = true;
     }
 }
 

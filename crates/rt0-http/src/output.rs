@@ -2,7 +2,8 @@
 
 use crate::body::{Body, Kind, Stream};
 use crate::date::Date;
-use http::header::{self, HeaderMap};
+use crate::head::Spare;
+use http::header::{self, HeaderMap, HeaderValue};
 use http::{StatusCode, Version};
 use rt0::net::TcpStream;
 use std::io::{self, ErrorKind, Read, Write};
@@ -25,6 +26,13 @@ pub(crate) struct Output<W> {
     pub(crate) has_begun: bool,
 }
 
+/// What the fields of a message say that matters here.
+#[derive(Default)]
+struct Said {
+    close: bool,
+    date: bool,
+}
+
 /// How the receiver finds the end of a body.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Length {
@@ -41,13 +49,15 @@ impl<W: Write> Output<W> {
         Output { to, buf: Vec::new(), limit, date: Date::new(), has_begun: false }
     }
 
-    /// Answers to a request. The result is whether the connection can be kept.
+    /// Answers to a request. The result is whether the connection can be kept; the map of headers
+    /// goes to `used`.
     pub(crate) fn response(
         &mut self,
         response: http::Response<Body>,
         to: Version,
         is_head: bool,
         keep_alive: bool,
+        used: &mut Spare,
     ) -> io::Result<bool> {
         let (parts, body) = response.into_parts();
         let status = parts.status;
@@ -63,16 +73,16 @@ impl<W: Write> Output<W> {
             Kind::Stream(_) => Length::Chunked,
         };
         let ends_by_close = length == Length::Close && !is_without;
-        let keep_alive = keep_alive && !says_close(&parts.headers) && !ends_by_close;
-
         self.begin();
         self.buf.extend_from_slice(b"HTTP/1.1 ");
         self.buf.extend_from_slice(status.as_str().as_bytes());
         self.buf.push(b' ');
         self.buf.extend_from_slice(status.canonical_reason().unwrap_or_default().as_bytes());
         self.buf.extend_from_slice(b"\r\n");
-        self.fields(&parts.headers, length);
-        if !parts.headers.contains_key(header::DATE) {
+        let said = self.fields(&parts.headers, length);
+        used.keep(parts.headers);
+        let keep_alive = keep_alive && !said.close && !ends_by_close;
+        if !said.date {
             self.buf.extend_from_slice(b"date: ");
             self.buf.extend_from_slice(self.date.now());
             self.buf.extend_from_slice(b"\r\n");
@@ -120,8 +130,7 @@ impl<W: Write> Output<W> {
             self.buf.extend_from_slice(host.as_bytes());
             self.buf.extend_from_slice(b"\r\n");
         }
-        self.fields(&parts.headers, length);
-        if says_close(&parts.headers) {
+        if self.fields(&parts.headers, length).close {
             self.buf.extend_from_slice(b"connection: close\r\n");
         }
         self.buf.extend_from_slice(b"\r\n");
@@ -135,11 +144,15 @@ impl<W: Write> Output<W> {
     }
 
     /// The fields that the program has set, without those that are ours to set.
-    fn fields(&mut self, headers: &HeaderMap, length: Length) {
+    fn fields(&mut self, headers: &HeaderMap, length: Length) -> Said {
+        let mut said = Said::default();
         for (name, value) in headers {
+            said.date |= *name == header::DATE;
+            let is_connection = *name == header::CONNECTION;
+            said.close |= is_connection && has_close(value);
             let is_ours = (*name == header::CONTENT_LENGTH && length != Length::Theirs)
                 || *name == header::TRANSFER_ENCODING
-                || *name == header::CONNECTION;
+                || is_connection;
             if !is_ours {
                 self.buf.extend_from_slice(name.as_str().as_bytes());
                 self.buf.extend_from_slice(b": ");
@@ -156,6 +169,7 @@ impl<W: Write> Output<W> {
             Length::Chunked => self.buf.extend_from_slice(b"transfer-encoding: chunked\r\n"),
             Length::Theirs | Length::Close => {}
         }
+        said
     }
 
     fn body(&mut self, kind: Kind, length: Length) -> io::Result<()> {
@@ -282,9 +296,10 @@ fn push_decimal(buf: &mut Vec<u8>, n: u64) {
 }
 
 pub(crate) fn says_close(headers: &HeaderMap) -> bool {
-    headers
-        .get_all(header::CONNECTION)
-        .iter()
-        .flat_map(|value| value.as_bytes().split(|b| *b == b','))
-        .any(|option| option.trim_ascii().eq_ignore_ascii_case(b"close"))
+    headers.get_all(header::CONNECTION).iter().any(has_close)
+}
+
+fn has_close(value: &HeaderValue) -> bool {
+    let mut options = value.as_bytes().split(|b| *b == b',');
+    options.any(|option| option.trim_ascii().eq_ignore_ascii_case(b"close"))
 }

@@ -2,11 +2,12 @@
 
 use crate::conn::Conn;
 use crate::control::{Control, Crowd, Member};
+use crate::head::Spare;
 use crate::input::Input;
 use crate::output::Output;
 use crate::stream::{Other, Tcp};
 use crate::{Request, Response};
-use rt0::context::Context;
+use rt0::context::{Context, background, with_cancel};
 use rt0::net::{TcpListener, TcpStream};
 use std::fmt;
 use std::io::{self, Read, Write};
@@ -91,7 +92,8 @@ where
         self.with(|config| config.write_timeout = timeout)
     }
 
-    /// How long a connection may be silent, between two requests or anywhere else (60 s).
+    /// How long a connection may be silent, between two requests or anywhere else (60 s). Between
+    /// two requests to a listener's server a quarter more, for all are looked at together.
     pub fn idle_timeout(self, timeout: Duration) -> Server<F> {
         self.with(|config| config.idle_timeout = timeout)
     }
@@ -114,7 +116,13 @@ where
     /// [grace](Self::grace); they were cut off.
     pub fn serve(&self, listener: &TcpListener, ctx: &Context) -> io::Result<()> {
         let crowd = Arc::new(Crowd::default());
+        let (sweeping, end) = with_cancel(&background());
+        let (idle, timeout) = (Arc::clone(&crowd), self.config.idle_timeout);
+        let sweeper = rt0::Builder::new()
+            .go(move || idle.sweep(timeout, |pause| sweeping.sleep(pause).is_ok()))?;
         let result = self.accept(listener, ctx, &crowd);
+        end.cancel();
+        let _ = sweeper.join(); // it does not panic
         crowd.stop();
         match crowd.wait(self.config.grace) {
             0 => result,
@@ -151,7 +159,10 @@ where
         let server =
             Server { handler: Arc::clone(&self.handler), config: Arc::clone(&self.config) };
         rt0::Builder::new()
-            .go(move || server.run(Tcp(Arc::clone(&socket)), Some(socket), &member.control))
+            .go(move || {
+                let silence = Some(server.silence());
+                server.run(Tcp(Arc::clone(&socket)), Some(socket), &member.control, silence);
+            })
             .map(drop)
     }
 
@@ -165,29 +176,42 @@ where
     where
         S: Read + Write + Send + 'static,
     {
+        if let Some(socket) = &socket {
+            // Nobody sweeps a connection that is served alone.
+            let _ = socket.set_read_timeout(Some(self.silence()));
+        }
         let control = Arc::new(Control::new(socket.clone()));
         let stop = Arc::clone(&control);
         let stop = ctx.after_func(move || stop.stop());
-        self.run(Other::new(stream), socket, &control);
+        self.run(Other::new(stream), socket, &control, None);
         stop.stop();
     }
 
-    fn run<S>(&self, stream: S, socket: Option<Arc<TcpStream>>, control: &Control)
-    where
+    /// `silence`: how long the client may be silent inside a message, if the socket has no timeout.
+    fn run<S>(
+        &self,
+        stream: S,
+        socket: Option<Arc<TcpStream>>,
+        control: &Control,
+        silence: Option<Duration>,
+    ) where
         S: Read + Write + Clone + Send + 'static,
     {
         let config = &*self.config;
         if let Some(socket) = &socket {
             // A socket that has been reset already is found out by the first read.
             let _ = socket.set_nodelay(true);
-            let _ = socket.set_read_timeout(Some(at_least_something(config.idle_timeout)));
             let _ = socket.set_write_timeout(Some(at_least_something(config.write_timeout)));
         }
         let limit = |timeout| socket.clone().map(|socket| (socket, timeout));
-        let input = Input::new(stream.clone(), limit(config.body_timeout));
+        let input = Input::new(stream.clone(), limit(config.body_timeout), silence);
         let output = Output::new(stream.clone(), limit(config.write_timeout));
-        let handler = &*self.handler;
-        Conn { output, writer: stream, socket, control, config, handler }.run(input);
+        let (handler, spare) = (&*self.handler, Spare::default());
+        Conn { output, writer: stream, socket, control, config, handler, spare }.run(input);
+    }
+
+    fn silence(&self) -> Duration {
+        at_least_something(self.config.idle_timeout)
     }
 }
 

@@ -215,8 +215,12 @@ impl PollDesc {
     /// After `seen`: whether to try at all. A past deadline comes before ready data, as in Go.
     #[inline(always)]
     pub(crate) fn may(&self, dir: Dir) -> May {
+        const CONCERNED: [u32; 2] = [
+            flag::CLOSED | flag::NONBLOCKING | flag::LIMITED[0],
+            flag::CLOSED | flag::NONBLOCKING | flag::LIMITED[1],
+        ];
         // ORDERING: no older than the count that `seen` has returned
-        match self.flags.load(Ordering::Relaxed) {
+        match self.flags.load(Ordering::Relaxed) & CONCERNED[dir as usize] {
             0 => May::Try,
             flags => self.may_limited(dir, flags),
         }
