@@ -5,22 +5,17 @@ use crate::head::{self, ResponseHead};
 use crate::incoming::{Decoder, Incoming};
 use crate::input::Input;
 use crate::output::{Output, says_close};
+use crate::pool::Pool;
 use crate::stream::Tcp;
 use crate::{Request, Response};
 use http::uri::Scheme;
 use http::{Method, StatusCode, Uri};
 use rt0::net::TcpStream;
-use rt0::sync::{Mutex, MutexGuard, PoisonError};
-use std::collections::HashMap;
 use std::fmt;
 use std::io::{self, ErrorKind};
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
-/// Connections to one host that are kept.
-const KEPT_PER_HOST: usize = 64;
-/// How long they are kept. Servers close what is idle; most wait for longer.
-const KEPT_FOR: Duration = Duration::from_secs(30);
 const MAX_HEAD_BYTES: usize = 64 << 10;
 /// Answers that only say that one is to come.
 const MAX_INTERIM: usize = 16;
@@ -49,6 +44,19 @@ impl Client {
     /// A client without connections.
     pub fn new() -> Client {
         Client::default()
+    }
+
+    /// How long a connection is kept without a request (30 s), then it is closed; for all clones.
+    /// Go: `Transport.IdleConnTimeout`.
+    pub fn idle_timeout(self, timeout: Duration) -> Client {
+        self.pool.set_timeout(timeout);
+        self
+    }
+
+    /// Closes the connections that are kept; those with a request are not concerned. Clones have
+    /// the same. Go: `Client.CloseIdleConnections`.
+    pub fn close_idle_connections(&self) {
+        self.pool.clear();
     }
 
     /// Asks for a page.
@@ -235,64 +243,6 @@ fn host(uri: &Uri, method: &Method) -> io::Result<Host> {
         key: format!("{host}:{}", port.unwrap_or(80)),
         text: port.map_or_else(|| host.to_owned(), |port| format!("{host}:{port}")),
     })
-}
-
-/// Connections without a request.
-#[derive(Default)]
-struct Pool(Mutex<Kept>);
-
-#[derive(Default)]
-struct Kept {
-    /// The latest last.
-    hosts: HashMap<String, Vec<(Instant, Input<Tcp>)>>,
-    swept: Option<Instant>,
-}
-
-impl Pool {
-    fn lock(&self) -> MutexGuard<'_, Kept> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    /// The one that was used last. One that is known to have ended is not returned, nor one that
-    /// brought something unasked: it would be taken for the answer to the next request.
-    fn take(&self, key: &str) -> Option<Input<Tcp>> {
-        loop {
-            let (since, input) = self.lock().hosts.get_mut(key)?.pop()?;
-            if since.elapsed() < KEPT_FOR && is_silent(&input.source().0) {
-                return Some(input);
-            }
-        }
-    }
-
-    fn put(&self, key: String, input: Input<Tcp>) {
-        let now = Instant::now();
-        let mut old = Vec::new(); // closed without the lock
-        let mut kept = self.lock();
-        if kept.swept.is_none_or(|at| now - at > KEPT_FOR) {
-            kept.swept = Some(now);
-            for connections in kept.hosts.values_mut() {
-                let fresh = connections.partition_point(|(since, _)| now - *since > KEPT_FOR);
-                old.extend(connections.drain(..fresh));
-            }
-            kept.hosts.retain(|_, connections| !connections.is_empty());
-        }
-        let connections = kept.hosts.entry(key).or_default();
-        if connections.len() < KEPT_PER_HOST {
-            connections.push((now, input));
-        } else {
-            old.push((now, input));
-        }
-        drop(kept);
-        drop(old);
-    }
-}
-
-/// Whether the other side has neither ended the connection nor said anything.
-fn is_silent(stream: &TcpStream) -> bool {
-    let asked = stream.set_nonblocking(true);
-    let peeked = stream.peek(&mut [0]);
-    let restored = stream.set_nonblocking(false);
-    asked.is_ok() && restored.is_ok() && peeked.is_err_and(|e| e.kind() == ErrorKind::WouldBlock)
 }
 
 impl fmt::Debug for Client {

@@ -37,6 +37,7 @@ mod head;
 mod incoming;
 mod input;
 mod output;
+mod pool;
 mod server;
 mod stream;
 
