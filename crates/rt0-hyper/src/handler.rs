@@ -1,6 +1,6 @@
 //! Handlers that block, as tower services.
 
-use crate::{Request, Response};
+use crate::Response;
 use http_body::Body;
 use http_body_util::BodyExt;
 use http_body_util::combinators::Collect;
@@ -23,9 +23,29 @@ pub struct Handler<F>(Arc<F>);
 /// Among the extensions of the request is a [`Context`](rt0::context::Context), which ends when
 /// nobody waits for the answer any more: the client is gone. The call itself goes on. If it panics,
 /// so does the future; a [`Server`](crate::Server) answers with 500.
-pub fn handler<F, B>(f: F) -> Handler<F>
+///
+/// The body of the request is of any kind: that of a [`Request`](crate::Request), which hyper's
+/// servers hand over, or another one behind a layer or a router that has its own.
+///
+/// ```
+/// use http_body_util::Full;
+/// use hyper::body::Bytes;
+/// use rt0_hyper::{handler, read};
+/// use tower_service::Service;
+///
+/// # #[rt0::main] fn main() {
+/// let mut echo = handler(|request: http::Request<Full<Bytes>>| {
+///     rt0::time::sleep(std::time::Duration::from_millis(1)); // it may block
+///     http::Response::new(read(request.into_body()).expect("it is here"))
+/// });
+/// let call = echo.call(http::Request::new("hello".into()));
+/// assert_eq!(rt0::future::block_on(call).unwrap().into_body(), "hello");
+/// # }
+/// ```
+pub fn handler<F, R, B>(f: F) -> Handler<F>
 where
-    F: Fn(Request) -> Response<B> + Send + Sync + 'static,
+    F: Fn(http::Request<R>) -> Response<B> + Send + Sync + 'static,
+    R: Send + 'static,
     B: Send + 'static,
 {
     Handler(Arc::new(f))
@@ -43,9 +63,10 @@ pub fn read<B: Body>(body: B) -> Result<hyper::body::Bytes, B::Error> {
     rt0::future::block_on(collect).map(|all| all.to_bytes())
 }
 
-impl<F, B> tower_service::Service<Request> for Handler<F>
+impl<F, R, B> tower_service::Service<http::Request<R>> for Handler<F>
 where
-    F: Fn(Request) -> Response<B> + Send + Sync + 'static,
+    F: Fn(http::Request<R>) -> Response<B> + Send + Sync + 'static,
+    R: Send + 'static,
     B: Send + 'static,
 {
     type Response = Response<B>;
@@ -58,7 +79,7 @@ where
 
     /// # Panics
     /// As [`rt0::go`].
-    fn call(&mut self, mut request: Request) -> HandlerFuture<B> {
+    fn call(&mut self, mut request: http::Request<R>) -> HandlerFuture<B> {
         let (ctx, cancel) = with_cancel(&background());
         request.extensions_mut().insert(ctx);
         let f = Arc::clone(&self.0);
