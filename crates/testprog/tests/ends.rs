@@ -132,3 +132,42 @@ fn panics_wherever_code_runs() {
         assert!(f.stderr.contains("in an init task"), "{f:?}");
     });
 }
+
+/// As Rust does on a thread; and the report names the goroutine.
+#[test]
+fn exceptions_of_other_languages_end_the_process() {
+    let words = "fatal runtime error: Rust cannot catch foreign exceptions, aborting\n";
+    for scenario in ["ForeignException", "ForeignExceptionCaught", "ForeignExceptionOfMain"] {
+        in_all_modes(scenario, |f| {
+            assert_eq!((f.status.signal(), f.stdout.as_str()), (Some(6), ""), "{scenario}: {f:?}");
+            assert!(f.stderr.contains(words), "{scenario}: {f:?}");
+            assert!(f.stderr.contains("\nSIGABRT: abort\n"), "{scenario}: {f:?}");
+            let own =
+                if scenario.ends_with("Main") { "goroutine 1 [running" } else { "[running]:" };
+            assert!(f.stderr.contains(own), "{scenario}: {f:?}");
+        });
+    }
+    in_all_modes("ForeignExceptionThread", |f| {
+        assert_eq!((f.status.signal(), f.stdout.as_str()), (Some(6), ""), "{f:?}");
+        assert!(f.stderr.contains(words), "{f:?}");
+    });
+}
+
+#[test]
+fn ends_of_threads_are_no_ends_of_goroutines() {
+    for (scenario, error, function) in [
+        ("PthreadExit", "pthread_exit called on a goroutine", "exit_thread"),
+        ("PthreadExitOfMain", "pthread_exit called on a goroutine", "exit_thread"),
+        ("PthreadCancel", "pthread_cancel of a goroutine", "cancel_self"),
+        ("PthreadCancelFromThread", "pthread_cancel of a goroutine", "cancel_from_thread"),
+    ] {
+        in_all_modes(scenario, |f| {
+            assert_eq!((f.status.code(), f.stdout.as_str()), (Some(2), ""), "{scenario}: {f:?}");
+            assert!(f.stderr.starts_with("runtime: pthread_"), "{scenario}: {f:?}");
+            assert!(f.stderr.contains(&format!("\nfatal error: {error}\n\n")), "{f:?}");
+            assert!(f.stderr.contains(&format!("::{function}")), "{scenario}: {f:?}");
+        });
+    }
+    ends("PthreadExitThread", 0, "7\n");
+    ends("PthreadCancelThread", 0, "true\n");
+}

@@ -13,7 +13,7 @@
 //! # How the real function is reached
 //! * On a goroutine a function that is a plain system call is made as one, and errno set. That
 //!   needs no lookup, so it works in any signal handler, and it leaves out libc's bookkeeping for
-//!   pthread_cancel: there is no handle by which a goroutine could be cancelled.
+//!   pthread_cancel, which no goroutine is ever told to end by (exit.rs).
 //! * On other threads it is libc's own, which stays a cancellation point, by `dlsym(RTLD_NEXT)`.
 //!   The thread that makes Ms looks all of them up when it starts, for a handler must not; until
 //!   then the first call does. A program that never makes a goroutine looks up what it calls.
@@ -39,6 +39,8 @@
 
 #[cfg(feature = "interpose")]
 mod enter;
+#[cfg(feature = "interpose")]
+mod exit;
 #[cfg(feature = "interpose")]
 mod futex;
 #[cfg(feature = "interpose")]

@@ -148,13 +148,17 @@ macro_rules! table {
         #[derive(Clone, Copy)]
         #[repr(u32)]
         #[allow(dead_code, reason = "static programs do not define all of them")]
-        pub(super) enum Id { none, futex, pthread_getattr_np, $($name),* }
+        pub(super) enum Id {
+            none, futex, pthread_getattr_np, pthread_exit, pthread_cancel, $($name),*
+        }
 
         /// What a dump says, with a zero at the end.
         const TEXTS: &[&str] = &[
             "syscall\0",
             "syscall: futex\0",
             "syscall: pthread_getattr_np\0",
+            "syscall: pthread_exit\0",
+            "syscall: pthread_cancel\0",
             $(concat!("syscall: ", stringify!($name), "\0")),*
         ];
 

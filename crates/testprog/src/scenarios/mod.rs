@@ -8,6 +8,7 @@ mod edges;
 mod ends;
 mod exits;
 mod faults;
+mod foreign;
 mod go_misc;
 mod go_panics;
 mod hogs;
@@ -52,6 +53,7 @@ fn all() -> impl Iterator<Item = &'static Entry> {
         ends::SCENARIOS,
         exits::SCENARIOS,
         faults::SCENARIOS,
+        foreign::SCENARIOS,
         go_misc::SCENARIOS,
         go_panics::SCENARIOS,
         hogs::SCENARIOS,
