@@ -118,12 +118,14 @@ fn the_stack_of_a_panic_is_shown_once() {
     for (value, both) in [("0", (0, 1)), ("1", (1, 0)), ("full", (1, 0))] {
         let env = [("RUST_BACKTRACE", value)];
         assert_eq!(panics("PanicShown", &env), both, "{value}");
+        assert_eq!(panics("PanicShownInRun", &env), both, "{value}");
     }
     // Who asks for the runtime's frames gets all.
     let system = [("RUST_BACKTRACE", "1"), ("GOTRACEBACK", "system")];
     assert_eq!(panics("PanicShown", &system), (1, 1));
     let full = [("RUST_BACKTRACE", "1")];
     assert_eq!(panics("PanicOwnHook", &full), (0, 1));
+    assert_eq!(panics("PanicOwnHookInRun", &full), (0, 1));
     assert_eq!(shown("PanicResumed", "throws_here", &full), (0, 1));
 }
 

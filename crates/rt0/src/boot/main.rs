@@ -63,9 +63,7 @@ fn exit_number(code: ExitCode) -> i32 {
 
 /// Go: main.
 fn main(main_main: impl FnOnce() -> i32) {
-    if super::env::gogetenv(b"RUST_BACKTRACE").is_some_and(|v| v != b"0") {
-        crate::debug::uncaught::std_shows_stacks();
-    }
+    note_std_shows_stacks();
     let call = || {
         main_init();
         __rust_begin_short_backtrace(main_main)
@@ -81,6 +79,13 @@ fn main(main_main: impl FnOnce() -> i32) {
     };
     wait_for_panics();
     exit(code);
+}
+
+/// On goroutine 1, before the program's own code there.
+fn note_std_shows_stacks() {
+    if super::env::gogetenv(b"RUST_BACKTRACE").is_some_and(|v| v != b"0") {
+        crate::debug::uncaught::std_shows_stacks();
+    }
 }
 
 /// What runtime.main does before main.main. A panic of an init task is one of main's.
@@ -160,6 +165,7 @@ where
     let mut result: Option<Result<T, Box<dyn Any + Send>>> = None;
     let out = &mut result;
     boot(move || {
+        note_std_shows_stacks();
         let call = || {
             main_init();
             __rust_begin_short_backtrace(f)

@@ -15,7 +15,7 @@ use crate::arch::{here::here, watched::call_watched};
 use core::cell::Cell;
 use core::fmt::{Result, Write};
 use std::any::Any;
-use std::panic::resume_unwind;
+use std::panic::{PanicHookInfo, resume_unwind, set_hook, take_hook};
 
 /// The stack of a panic.
 pub(crate) struct Uncaught {
@@ -81,15 +81,30 @@ thread_local! {
     static SHOWN: Cell<bool> = const { Cell::new(false) };
 }
 
-/// In a program whose environment has RUST_BACKTRACE, before it can set a panic hook: std's shows
-/// stacks, so the report need not show them again. It cannot be asked whether it did, and a hook
-/// that the program sets takes its place: then the report shows the stack.
+/// In a program whose environment has RUST_BACKTRACE: std's panic hook shows stacks, so the report
+/// need not show them again. A hook cannot be asked whether it did. So std's own is wrapped by one
+/// that notes it; one that the program has set stays, or takes the place of ours when it is set
+/// later, and then the report shows the stack.
 pub(crate) fn std_shows_stacks() {
-    let hook = std::panic::take_hook();
-    std::panic::set_hook(Box::new(move |info| {
+    let hook = take_hook();
+    // There is none of the program's any more: this is std's.
+    let of_std = take_hook();
+    if !is_same(&*hook, &*of_std) {
+        return set_hook(hook);
+    }
+    set_hook(Box::new(move |info| {
         hook(info);
         SHOWN.set(true);
     }));
+}
+
+type Hook = dyn Fn(&PanicHookInfo<'_>) + Sync + Send;
+
+/// Whether two hooks are one function. std's has no data, so that its boxes have one address, and
+/// one place in std makes them, with one table.
+#[allow(ambiguous_wide_pointer_comparisons, reason = "a no, by two tables, is only less good")]
+fn is_same(a: &Hook, b: &Hook) -> bool {
+    size_of_val(a) == 0 && core::ptr::eq(a, b)
 }
 
 /// Throws a panic again that left a `watch` in the closure of a goroutine: the report is to show

@@ -1,6 +1,6 @@
 //! Dumps of a process that goes on, and what headers say of goroutines.
 
-use super::{DONE, Entry, Run::Main, number};
+use super::{DONE, Entry, Run::Main, Run::Plain, number};
 use rt0::debug::{Dump, set_label, with_labels};
 use std::fs::File;
 use std::hint::black_box;
@@ -19,6 +19,8 @@ pub(crate) const SCENARIOS: &[Entry] = &[
     ("StuckDumps", Main(stuck_dumps)),
     ("PanicShown", Main(panic_shown)),
     ("PanicOwnHook", Main(panic_own_hook)),
+    ("PanicShownInRun", Plain(|| rt0::run(panic_shown))),
+    ("PanicOwnHookInRun", Plain(panic_own_hook_in_run)),
     ("PanicResumed", Main(panic_resumed)),
 ];
 
@@ -270,6 +272,12 @@ fn panic_shown() -> ExitCode {
 fn panic_own_hook() -> ExitCode {
     std::panic::set_hook(Box::new(|_| eprintln!("own hook")));
     panic_shown()
+}
+
+/// The hook is there before the runtime is.
+fn panic_own_hook_in_run() -> ExitCode {
+    std::panic::set_hook(Box::new(|_| eprintln!("own hook")));
+    rt0::run(panic_shown)
 }
 
 /// The hook has shown the stack of the panic that was caught; the one thrown after it is another.
