@@ -427,8 +427,21 @@ impl Builder {
         F: FnOnce() -> T + Send + 'static,
         T: Send + 'static,
     {
+        self.go_from(Location::caller(), f)
+    }
+
+    /// The same, with another place as the one that reports name.
+    pub(crate) fn go_from<F, T>(
+        self,
+        at: &'static Location<'static>,
+        f: F,
+    ) -> io::Result<JoinHandle<T>>
+    where
+        F: FnOnce() -> T + Send + 'static,
+        T: Send + 'static,
+    {
         // SAFETY: `'static` bounds.
-        let packet = unsafe { self.spawn_unchecked(f, Location::caller(), None, || ()) }?;
+        let packet = unsafe { self.spawn_unchecked(f, at, None, || ()) }?;
         Ok(JoinHandle { packet: Some(packet) })
     }
 

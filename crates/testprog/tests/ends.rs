@@ -123,6 +123,12 @@ fn panics_wherever_code_runs() {
     });
     reports("PanicInTimer", "", "of a timer", "::panic_in_timer::");
     reports("PanicInAfterFunc", "", "of a context", "::panic_in_after_func::");
+    for scenario in ["PanicInTimer", "PanicInAfterFunc"] {
+        let f = testprog_with(&[scenario], &[]);
+        let (_, created) = f.stderr.split_once("\ncreated by rt0::go in goroutine ").expect("it");
+        let place = created.lines().nth(1).unwrap_or_default();
+        assert!(place.starts_with("\tcrates/testprog/src/scenarios/ends.rs:"), "{f:?}");
+    }
     reports("PanicOfSignal", "", "user defined signal 1", "::panic_of_signal::");
     reports("PanicInFuture", "true\ntrue\n", "of a future", "::panic_in_future::");
     reports("PanicInBlocking", "true\n", "in a call", "::panic_in_blocking::");

@@ -179,9 +179,10 @@ impl Context {
     ///
     /// # Panics
     /// If the context has a deadline, as [`Timer::after_func`](crate::time::Timer::after_func).
+    #[track_caller]
     pub fn after_func(&self, f: impl FnOnce() + Send + 'static) -> AfterFunc {
-        let place = self.node.as_ref().map(|node| (Arc::clone(node), node.after(Box::new(f))));
-        AfterFunc { place }
+        let Some(node) = &self.node else { return AfterFunc { place: None } };
+        AfterFunc { place: Some((Arc::clone(node), node.after(Box::new(f)))) }
     }
 }
 

@@ -22,11 +22,14 @@ use crate::chan::receiver::Flavor;
 use crate::join::Builder;
 use crate::sync::{Mutex, MutexGuard};
 use crate::time::{Duration, Timer};
+use core::panic::Location;
 use std::collections::BTreeMap;
 use std::sync::{Arc, PoisonError, Weak};
 use std::time::Instant;
 
 pub(super) type Func = Box<dyn FnOnce() + Send>;
+/// A function, and where the program gave it.
+type Given = (Func, &'static Location<'static>);
 
 pub(super) struct Node {
     /// A context's `done`: its latch.
@@ -46,7 +49,7 @@ struct Tree {
     cause: Option<Cause>, // CX1
     next: u64,
     children: BTreeMap<u64, Weak<Node>>, // CX3
-    funcs: BTreeMap<u64, Func>,
+    funcs: BTreeMap<u64, Given>,
     /// Looks at the deadline, for the functions.
     timer: Option<Timer>,
 }
@@ -162,7 +165,9 @@ impl Node {
     }
 
     /// Starts `f` when the node ends; the number to take it back with. At once, if it has.
+    #[track_caller]
     pub(super) fn after(self: &Arc<Self>, f: Func) -> Option<u64> {
+        let given = (f, Location::caller());
         if let Some(deadline) = self.deadline
             && self.err().is_none()
         {
@@ -171,11 +176,11 @@ impl Node {
         let mut tree = self.lock();
         if tree.cause.is_some() {
             drop(tree);
-            start(f);
+            start(given);
             return None;
         }
         let number = tree.number();
-        tree.funcs.insert(number, f);
+        tree.funcs.insert(number, given);
         Some(number)
     }
 
@@ -225,11 +230,11 @@ impl Drop for Node {
 }
 
 /// In a goroutine of its own; here, where none can be made.
-fn start(f: Func) {
+fn start((f, at): Given) {
     let f = Arc::new(Mutex::new(Some(f)));
     let take = |f: &Mutex<Option<Func>>| f.lock().unwrap_or_else(PoisonError::into_inner).take();
     let theirs = Arc::clone(&f);
-    match Builder::new().go(move || take(&theirs).map(|f| f())) {
+    match Builder::new().go_from(at, move || take(&theirs).map(|f| f())) {
         Ok(handle) => drop(handle),
         Err(_) => drop(take(&f).map(|f| f())),
     }

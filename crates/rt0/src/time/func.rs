@@ -22,6 +22,7 @@ use crate::lock::rank::Rank;
 use crate::p::P;
 use crate::sched::wait::Why;
 use crate::sched::{enter, leave, p_of, procresize};
+use core::panic::Location;
 use std::io;
 use std::sync::Arc;
 
@@ -30,18 +31,22 @@ pub(crate) struct FuncTimer {
     /// The ticket, and the P whose heap has it.
     armed: RtMutex<Option<(Wait, &'static P)>>,
     f: Box<dyn Fn() + Send + Sync>,
+    /// Where the program made it, as reports name it.
+    made_at: &'static Location<'static>,
 }
 
 impl FuncTimer {
     /// One that is not armed.
+    #[track_caller]
     pub(crate) fn new(f: impl Fn() + Send + Sync + 'static) -> io::Result<Arc<FuncTimer>> {
         start_runner()?;
-        let f = Box::new(f);
+        let (f, made_at) = (Box::new(f), Location::caller());
         let parker = {
             let _pin = crate::tls::pin::pin();
             fired::parker()
         };
-        let timer = Arc::new(FuncTimer { parker, armed: RtMutex::new(Rank::FuncTimer, None), f });
+        let timer =
+            Arc::new(FuncTimer { parker, armed: RtMutex::new(Rank::FuncTimer, None), f, made_at });
         fired::what_runs(parker, Kind::Timer, Arc::as_ptr(&timer).expose_provenance());
         Ok(timer)
     }
@@ -145,7 +150,7 @@ fn run(timer: usize) {
     // SAFETY: TF1: firing got the timer's own reference.
     let timer = unsafe { Arc::from_raw(timer) };
     let theirs = Arc::clone(&timer);
-    match Builder::new().go(move || (theirs.f)()) {
+    match Builder::new().go_from(timer.made_at, move || (theirs.f)()) {
         Ok(handle) => drop(handle),
         // No memory for a goroutine: better late for others than never.
         Err(_) => (timer.f)(),
