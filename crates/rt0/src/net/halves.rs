@@ -4,9 +4,10 @@
 //! goroutines anyway, by reference or behind an `Arc`; halves say in their types who does what, and
 //! the one that writes tells the other side when it is dropped that nothing more comes.
 
-/// The four types, and how they are had. `$addr`: what an address is.
+/// The four types, and how they are had. `$addr`: what an address is; `$pair`: two connected ones,
+/// `stream` and `other`, for the examples.
 macro_rules! halves {
-    ($stream:ident, $addr:ty) => {
+    ($stream:ident, $addr:ty, $pair:literal) => {
         #[doc = concat!(
             "The half of a [`", stringify!($stream), "`] that reads, borrowed: see [`split`](",
             stringify!($stream), "::split)."
@@ -61,6 +62,20 @@ macro_rules! halves {
         impl $stream {
             /// Two halves that borrow it, for goroutines of a [`scope`](crate::scope) for instance.
             /// Costs nothing. tokio: `split`.
+            ///
+            #[doc = concat!(
+                "```\nuse rt0::io::{Read, Write};\n\n",
+                "# #[rt0::main] fn main() -> std::io::Result<()> {\n", $pair,
+                "let (mut reader, mut writer) = stream.split();\n",
+                "rt0::scope(|s| {\n",
+                "    s.spawn(|| writer.write_all(b\"ping\").unwrap());\n",
+                "    let mut buf = [0; 4];\n",
+                "    other.read_exact(&mut buf).unwrap();\n",
+                "    other.write_all(&buf).unwrap();\n",
+                "    reader.read_exact(&mut buf).unwrap();\n",
+                "    assert_eq!(buf, *b\"ping\");\n",
+                "});\n# Ok(()) }\n```"
+            )]
             pub fn split(&self) -> (ReadHalf<'_>, WriteHalf<'_>) {
                 (ReadHalf(self), WriteHalf(self))
             }
@@ -68,6 +83,21 @@ macro_rules! halves {
             /// Two halves that own it together, for two goroutines. It is closed when both are
             /// dropped; when the one that writes is, its direction is shut down, also for handles
             /// that [`try_clone`](Self::try_clone) has made. tokio: `into_split`.
+            ///
+            #[doc = concat!(
+                "```\nuse rt0::io::{Read, Write};\n\n",
+                "# #[rt0::main] fn main() -> std::io::Result<()> {\n", $pair,
+                "let (mut reader, mut writer) = stream.into_split();\n",
+                "let writing = rt0::go(move || writer.write_all(b\"ping\")); // and drops it\n",
+                "let mut text = String::new();\n",
+                "other.read_to_string(&mut text)?; // until the end\n",
+                "assert_eq!(text, \"ping\");\n",
+                "other.write_all(b\"pong\")?;\n",
+                "drop(other);\n",
+                "reader.read_to_string(&mut text)?;\n",
+                "assert_eq!(text, \"pingpong\");\n",
+                "writing.join().unwrap()\n# }\n```"
+            )]
             pub fn into_split(self) -> (OwnedReadHalf, OwnedWriteHalf) {
                 let stream = std::sync::Arc::new(self);
                 let reader = OwnedReadHalf(std::sync::Arc::clone(&stream));

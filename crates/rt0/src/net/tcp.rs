@@ -32,7 +32,14 @@ descriptor_traits! {
 }
 limits!(TcpStream TcpListener);
 stream_io!(TcpStream, recv_tcp, send_tcp);
-halves!(TcpStream, SocketAddr);
+halves!(
+    TcpStream,
+    SocketAddr,
+    "let listener = rt0::net::TcpListener::bind(\"127.0.0.1:0\")?;
+let stream = rt0::net::TcpStream::connect(listener.local_addr()?)?;
+let (mut other, _) = listener.accept()?;
+"
+);
 
 impl TcpStream {
     /// Connects to the first of the addresses that answers.

@@ -30,7 +30,7 @@ descriptor_traits! {
 }
 limits!(UnixStream UnixListener);
 stream_io!(UnixStream, recv, send);
-halves!(UnixStream, SocketAddr);
+halves!(UnixStream, SocketAddr, "let (stream, mut other) = rt0::net::UnixStream::pair()?;\n");
 debug!(UnixStream UnixListener);
 
 impl UnixStream {
