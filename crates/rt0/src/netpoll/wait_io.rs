@@ -2,7 +2,7 @@
 //!
 //! Go: netpoll.go `runtime_pollWait`, `netpollblock`.
 
-use super::desc::{Dir, PollDesc};
+use super::desc::{CHANGED, Dir, PollDesc};
 use super::{WAITERS, in_child};
 use crate::atomic::Ordering;
 use crate::g::WaitReason;
@@ -76,8 +76,11 @@ pub(crate) fn wait_io(
         _ if wait.abort() => ABORTED,
         _ => wait.wait(why(targets), None),
     };
-    for t in &targets[..joined] {
-        t.pd.part(t.dir, wait);
+    // Who has claimed it with `CHANGED` had taken it out of one of them before.
+    if targets.len() > 1 || op != CHANGED {
+        for t in &targets[..joined] {
+            t.pd.part(t.dir, wait);
+        }
     }
     outcome.map(|_| match op {
         TIMEOUT => Woken::TimedOut,
