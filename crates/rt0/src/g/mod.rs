@@ -375,7 +375,7 @@ pub(crate) fn allgs() -> impl Iterator<Item = &'static G> {
 }
 
 /// Brings the lines that a switch to `gp` touches first into the cache: its G, and what lies at
-/// fixed distances below it, the head of its block and the top of its stack.
+/// fixed distances below it, the word of its block that leads back to it and the top of its stack.
 #[inline(always)]
 pub(crate) fn prefetch(gp: &'static G) {
     let at = core::ptr::from_ref(gp).cast::<u8>();
@@ -389,11 +389,25 @@ pub(crate) fn prefetch(gp: &'static G) {
     crate::sys::prefetch(at.wrapping_sub(top + 128));
 }
 
-/// Distances of block and stack below a G, of the last slot made: all but the smallest part of
-/// slots have the same.
+/// The same for one that is parked and will run soon: its block, and where on the stack it was
+/// left. Its G is at hand.
+#[inline(always)]
+pub(crate) fn prefetch_context(gp: &'static G) {
+    let at = core::ptr::from_ref(gp).cast::<u8>();
+    // ORDERING: a hint
+    crate::sys::prefetch(at.wrapping_sub(PREFETCH[0].load(Ordering::Relaxed)));
+    // ORDERING: owned by the caller
+    let sp = core::ptr::without_provenance::<u8>(gp.sched.load(Ordering::Relaxed));
+    for line in 0..6 {
+        crate::sys::prefetch(sp.wrapping_add(64 * line));
+    }
+}
+
+/// Distances of the block's word and of the stack below a G, of the last slot made: all but the
+/// smallest part of slots have the same.
 static PREFETCH: [AtomicUsize; 2] = [const { AtomicUsize::new(0) }; 2];
 
-/// The slot just made has its block and its stack's top this far below its G.
+/// The slot just made has that word of its block and its stack's top this far below its G.
 pub(crate) fn set_prefetch(block: usize, top: usize) {
     PREFETCH[0].store(block, Ordering::Relaxed); // ORDERING: a hint
     PREFETCH[1].store(top, Ordering::Relaxed); // ORDERING: a hint

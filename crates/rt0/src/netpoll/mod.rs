@@ -112,7 +112,9 @@ pub(crate) fn is_any(events: &Events) -> bool {
 /// tells (0: none). True: it waited, or is owed a look for a timer: the caller looks for work
 /// again, if it gets a P, and runs what `events` holds.
 pub(crate) fn wait(mp: &'static M, timers: fn() -> i64, events: &mut Events) -> bool {
-    let earliest = LAST_WAKE.load(Ordering::Relaxed) + SPACING_NS; // ORDERING: a heuristic
+    let many = READIED.load(Ordering::Relaxed) >= MANY; // ORDERING: a heuristic
+    let spacing = if many { SPACING_OF_MANY_NS } else { SPACING_NS };
+    let earliest = LAST_WAKE.load(Ordering::Relaxed) + spacing; // ORDERING: a heuristic
     let first = || match timers() {
         // ORDERING: NP3: the poller's fence, or that of an M which goes idle, comes first
         0 if WAITERS.load(Ordering::Relaxed) > 0 => FOREVER,
@@ -121,6 +123,9 @@ pub(crate) fn wait(mp: &'static M, timers: fn() -> i64, events: &mut Events) -> 
     };
     let stop = || mp.is_special_on_g0();
     let waited = POLLER.wait(&Set, |left| poll(events, left), first, stop, nanotime);
+    if waited {
+        READIED.store(0, Ordering::Relaxed); // ORDERING: a heuristic
+    }
     let now = nanotime();
     LAST_WAKE.store(now, Ordering::Relaxed); // ORDERING: a heuristic
     LAST_POLL.store(now, Ordering::Relaxed); // ORDERING: a heuristic
@@ -132,6 +137,19 @@ pub(crate) fn wait(mp: &'static M, timers: fn() -> i64, events: &mut Events) -> 
 /// goroutines that sleep for 10 ms each would spend more on it than on anything else. A timer is
 /// late by this at most, and only if another was due that shortly before it.
 const SPACING_NS: i64 = 100_000;
+/// The same where it readied as many as [`MANY`] the last time.
+const SPACING_OF_MANY_NS: i64 = 140_000;
+const MANY: usize = 5;
+
+/// How many sleepers were readied since the poller last woke; about.
+static READIED: AtomicUsize = AtomicUsize::new(0);
+
+/// So many sleepers were readied at once.
+pub(crate) fn were_readied(n: usize) {
+    // Not an exchange: two Ms that do this at the same time are rare, and nothing depends on it.
+    let n = READIED.load(Ordering::Relaxed).wrapping_add(n); // ORDERING: a heuristic
+    READIED.store(n, Ordering::Relaxed); // ORDERING: a heuristic
+}
 
 /// When the poller last woke.
 static LAST_WAKE: AtomicI64 = AtomicI64::new(0);

@@ -197,17 +197,19 @@ fn wait_for_events(mp: &'static M) -> bool {
 
 /// No P idles: that of an M which sleeps in a call, if there is work for one.
 fn for_work(events: &Events) -> Option<&'static P> {
-    if netpoll::is_any(events) || is_timer_due() { sysmon::from_sleeper() } else { None }
+    if netpoll::is_any(events) || is_timer_due(0) { sysmon::from_sleeper() } else { None }
 }
 
-fn is_timer_due() -> bool {
+/// Whether one has been due for so long.
+fn is_timer_due(late_ns: i64) -> bool {
     let when = check_timers_no_p();
-    when != 0 && when <= nanotime()
+    when != 0 && when + late_ns <= nanotime()
 }
 
-/// A timer is due that no M waits for: sysmon asks for one.
+/// A timer is due that no M waits for, although a P idles: sysmon asks for one. The M that waits
+/// may be late by a little, to run several at once: another one would take them to its own CPU.
 pub(crate) fn timers_overdue() -> bool {
-    is_timer_due() && SCHED.spin.npidle() > 0 && {
+    SCHED.spin.npidle() > 0 && is_timer_due(sysmon::LATE_NS) && {
         // ORDERING: a hint
         SCHED.threads_started.load(Ordering::Relaxed)
     }

@@ -37,8 +37,8 @@ const MAX_DELAY_NS: i64 = 1_000_000;
 const EAGER_ROUNDS: u32 = 10;
 /// While an M runs and others wait, rounds stay this close, so that a blocked thread costs 1 ms.
 const BUSY_DELAY_NS: i64 = 500_000;
-/// A timer that is so late has been forgotten by the P's holder.
-const LATE_NS: i64 = 200_000;
+/// A timer that is so late has been forgotten by the P's holder, or by who was to wait for it.
+pub(super) const LATE_NS: i64 = 200_000;
 /// When nothing has run for so long, it sleeps until a P is taken. Waking it costs more than a few
 /// rounds, and a process with timers idles for moments only.
 const QUIET_NS: i64 = 20_000_000;
@@ -74,7 +74,8 @@ pub(crate) extern "C" fn sysmon(_: *mut c_void) -> *mut c_void {
             delay = (delay * 2).min(MAX_DELAY_NS);
         }
         let waiting = SCHED.runqsize() > 0 || procresize::allp().any(|pp| !pp.runq.is_empty());
-        let watch = waiting || SCHED.holds_back() || timer_soon(nanotime() + MAX_DELAY_NS);
+        let soon = || SCHED.spin.npidle() == 0 && timer_soon(nanotime() + MAX_DELAY_NS);
+        let watch = waiting || SCHED.holds_back() || soon();
         usleep(if watch { delay.min(BUSY_DELAY_NS) } else { delay });
         if tracing {
             last_trace = trace_if_due(last_trace);
@@ -100,7 +101,8 @@ pub(crate) extern "C" fn sysmon(_: *mut c_void) -> *mut c_void {
     }
 }
 
-/// Whether a timer is due by `when`: whoever holds its P by then may block.
+/// Whether a timer is due by `when`: whoever holds its P by then may block. While a P idles the M
+/// that waits for timers takes that one.
 fn timer_soon(when: i64) -> bool {
     procresize::allp().any(|pp| pp.timers.is_due(when))
 }

@@ -108,6 +108,7 @@ impl Wait {
             return false;
         }
         let Some(gp) = self.unpark() else { return false };
+        crate::g::prefetch_context(gp);
         super::global_queue::runqput(pp, gp, Place::Tail);
         true
     }

@@ -135,7 +135,7 @@ fn make(slot: &Slot, class: Class, template: Option<&Template>) -> Result<&'stat
         unsafe { tcb::build(t, block, lo, hi - lo) };
         gp.fs.store(block, Ordering::Relaxed); // ORDERING: GS2
         gp.tcb_fresh.store(1, Ordering::Relaxed); // ORDERING: GS2
-        crate::g::set_prefetch(g - block, g - hi + 64);
+        crate::g::set_prefetch(g - block + crate::tls::getg_below(t), g - hi + 64);
     }
     gp.parker.belongs_to(gp);
     // ORDERING: GS2, all four

@@ -133,6 +133,9 @@ impl Timers {
                 Some(e) if e.when <= now => out[n] = Some(e.wait),
                 _ => break,
             }
+            if let Some(wait) = out[n] {
+                wait.prefetch(); // its goroutine has slept, and this takes longer than a miss
+            }
             pop_first(&mut heap.entries);
             n += 1;
         }

@@ -83,6 +83,9 @@ pub(crate) fn run_due(mp: &'static M, from: &'static P) {
             break;
         }
     }
+    if all > 0 {
+        crate::netpoll::were_readied(all);
+    }
     go_first(pp, all);
 }
 

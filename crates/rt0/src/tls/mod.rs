@@ -26,7 +26,7 @@ pub(crate) mod symbols;
 pub(crate) mod tcb;
 pub(crate) mod template;
 
-use crate::arch::fsgs::{self, Access};
+use crate::arch::fsgs::{self, Access, fs_base};
 use crate::atomic::{AtomicU32, Ordering};
 use crate::g::G;
 use crate::m::M;
@@ -47,6 +47,13 @@ pub(crate) fn getg() -> Option<&'static G> {
     }
     // A block whose TLS is being destroyed still has it: the cell has no destructor.
     CURG.with(Cell::get)
+}
+
+/// How far below the thread pointer the word is that [`getg`] reads; 0 where it is not in static
+/// TLS, as in a library that was loaded late.
+pub(crate) fn getg_below(t: &template::Template) -> usize {
+    let below = CURG.with(|c| fs_base().wrapping_sub(core::ptr::from_ref(c).addr()));
+    if below <= t.below() { below } else { 0 }
 }
 
 /// The control breaks what user code keeps per thread; the runtime itself must go on working, or
