@@ -2,9 +2,10 @@
 
 use crate::body::Body;
 use crate::control::Control;
-use crate::head::{self, RequestHead, Spare};
+use crate::head::{self, RequestHead};
 use crate::incoming::{Decoder, Framing, Incoming};
 use crate::input::Input;
+use crate::kit::Kits;
 use crate::output::Output;
 use crate::server::Config;
 use crate::{Request, Response};
@@ -34,7 +35,9 @@ pub(crate) struct Conn<'a, W, F> {
     pub(crate) control: &'a Control,
     pub(crate) config: &'a Config,
     pub(crate) handler: &'a F,
-    pub(crate) spare: Spare,
+    pub(crate) kits: &'a Kits,
+    /// Whether the output has one of them.
+    pub(crate) has_kit: bool,
 }
 
 /// How the wait for a request ends; without a status, nobody waits for an answer.
@@ -101,12 +104,30 @@ where
                     After::Linger => break true,
                 },
             }
-            if input.buffered().is_empty() && !self.control.idle() {
-                break false;
+            if input.buffered().is_empty() {
+                self.give_kit();
+                if !self.control.idle() {
+                    break false;
+                }
             }
         };
+        self.give_kit();
         if lingers && let Some(socket) = &self.socket {
             linger(socket);
+        }
+    }
+
+    fn take_kit(&mut self) {
+        if !self.has_kit {
+            self.output.kit = self.kits.take();
+            self.has_kit = true;
+        }
+    }
+
+    fn give_kit(&mut self) {
+        if self.has_kit {
+            self.kits.give(std::mem::take(&mut self.output.kit));
+            self.has_kit = false;
         }
     }
 
@@ -117,8 +138,9 @@ where
             let text = input.buffered();
             if !text.is_empty() {
                 self.control.busy();
+                self.take_kit();
                 if head::may_end(text, seen) {
-                    match head::request(text, &mut self.spare) {
+                    match head::request(text, &mut self.output.kit.spare) {
                         Ok(None) => {}
                         Ok(Some(head)) if head.len > self.config.max_head => {
                             return Err(Some(too_long(text, self.config.max_head)));
@@ -253,10 +275,8 @@ where
         }
         let keep_alive = keep_alive && is_short && !self.control.is_stopped();
         match status {
-            None => self.output.response(response, version, is_head, keep_alive, &mut self.spare),
-            Some(status) => {
-                self.output.response(refusal(status), version, is_head, false, &mut self.spare)
-            }
+            None => self.output.response(response, version, is_head, keep_alive),
+            Some(status) => self.output.response(refusal(status), version, is_head, false),
         }
     }
 
@@ -286,8 +306,7 @@ where
 
     fn reject(&mut self, status: StatusCode, is_head: bool) {
         // If it cannot be told, there is nobody to tell it to.
-        let (response, spare) = (refusal(status), &mut self.spare);
-        let _ = self.output.response(response, Version::HTTP_11, is_head, false, spare);
+        let _ = self.output.response(refusal(status), Version::HTTP_11, is_head, false);
     }
 }
 

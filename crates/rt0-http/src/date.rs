@@ -8,11 +8,13 @@ pub(crate) struct Date {
     text: [u8; 29],
 }
 
-impl Date {
-    pub(crate) fn new() -> Date {
-        Date { second: 0, text: text(0) }
+impl Default for Date {
+    fn default() -> Date {
+        Date { second: 0, text: *b"Thu, 01 Jan 1970 00:00:00 GMT" }
     }
+}
 
+impl Date {
     /// Now, as in `Sun, 06 Nov 1994 08:49:37 GMT`.
     pub(crate) fn now(&mut self) -> &[u8; 29] {
         let second = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |d| d.as_secs());

@@ -36,6 +36,7 @@ mod date;
 mod head;
 mod incoming;
 mod input;
+mod kit;
 mod output;
 mod pool;
 mod server;

@@ -1,8 +1,7 @@
 //! Writing messages: what is small goes out in one write, head and body.
 
 use crate::body::{Body, Kind, Stream};
-use crate::date::Date;
-use crate::head::Spare;
+use crate::kit::Kit;
 use http::header::{self, HeaderMap, HeaderValue};
 use http::{StatusCode, Version};
 use rt0::net::TcpStream;
@@ -19,9 +18,8 @@ const TIMED_BYTES: usize = 64 << 10;
 
 pub(crate) struct Output<W> {
     to: W,
-    buf: Vec<u8>,
+    pub(crate) kit: Kit,
     limit: Option<(Arc<TcpStream>, Duration)>,
-    date: Date,
     /// Whether anything of the message has gone.
     pub(crate) has_begun: bool,
 }
@@ -46,18 +44,16 @@ enum Length {
 impl<W: Write> Output<W> {
     /// With a socket, the other side has to take each piece within `timeout`.
     pub(crate) fn new(to: W, limit: Option<(Arc<TcpStream>, Duration)>) -> Output<W> {
-        Output { to, buf: Vec::new(), limit, date: Date::new(), has_begun: false }
+        Output { to, kit: Kit::default(), limit, has_begun: false }
     }
 
-    /// Answers to a request. The result is whether the connection can be kept; the map of headers
-    /// goes to `used`.
+    /// Answers to a request. The result is whether the connection can be kept.
     pub(crate) fn response(
         &mut self,
         response: http::Response<Body>,
         to: Version,
         is_head: bool,
         keep_alive: bool,
-        used: &mut Spare,
     ) -> io::Result<bool> {
         let (parts, body) = response.into_parts();
         let status = parts.status;
@@ -74,25 +70,25 @@ impl<W: Write> Output<W> {
         };
         let ends_by_close = length == Length::Close && !is_without;
         self.begin();
-        self.buf.extend_from_slice(b"HTTP/1.1 ");
-        self.buf.extend_from_slice(status.as_str().as_bytes());
-        self.buf.push(b' ');
-        self.buf.extend_from_slice(status.canonical_reason().unwrap_or_default().as_bytes());
-        self.buf.extend_from_slice(b"\r\n");
+        self.kit.out.extend_from_slice(b"HTTP/1.1 ");
+        self.kit.out.extend_from_slice(status.as_str().as_bytes());
+        self.kit.out.push(b' ');
+        self.kit.out.extend_from_slice(status.canonical_reason().unwrap_or_default().as_bytes());
+        self.kit.out.extend_from_slice(b"\r\n");
         let said = self.fields(&parts.headers, length);
-        used.keep(parts.headers);
+        self.kit.spare.keep(parts.headers);
         let keep_alive = keep_alive && !said.close && !ends_by_close;
         if !said.date {
-            self.buf.extend_from_slice(b"date: ");
-            self.buf.extend_from_slice(self.date.now());
-            self.buf.extend_from_slice(b"\r\n");
+            self.kit.out.extend_from_slice(b"date: ");
+            self.kit.out.extend_from_slice(self.kit.date.now());
+            self.kit.out.extend_from_slice(b"\r\n");
         }
         if !keep_alive {
-            self.buf.extend_from_slice(b"connection: close\r\n");
+            self.kit.out.extend_from_slice(b"connection: close\r\n");
         } else if to == Version::HTTP_10 {
-            self.buf.extend_from_slice(b"connection: keep-alive\r\n");
+            self.kit.out.extend_from_slice(b"connection: keep-alive\r\n");
         }
-        self.buf.extend_from_slice(b"\r\n");
+        self.kit.out.extend_from_slice(b"\r\n");
         if is_without {
             kind = Kind::default();
         }
@@ -117,29 +113,29 @@ impl<W: Write> Output<W> {
             Kind::Stream(_) => Length::Chunked,
         };
         self.begin();
-        self.buf.extend_from_slice(parts.method.as_str().as_bytes());
-        self.buf.push(b' ');
+        self.kit.out.extend_from_slice(parts.method.as_str().as_bytes());
+        self.kit.out.push(b' ');
         let target = parts.uri.path_and_query().map_or("/", |target| target.as_str());
         if !target.starts_with(['/', '*']) {
-            self.buf.push(b'/'); // a query alone
+            self.kit.out.push(b'/'); // a query alone
         }
-        self.buf.extend_from_slice(target.as_bytes());
-        self.buf.extend_from_slice(b" HTTP/1.1\r\n");
+        self.kit.out.extend_from_slice(target.as_bytes());
+        self.kit.out.extend_from_slice(b" HTTP/1.1\r\n");
         if !parts.headers.contains_key(header::HOST) {
-            self.buf.extend_from_slice(b"host: ");
-            self.buf.extend_from_slice(host.as_bytes());
-            self.buf.extend_from_slice(b"\r\n");
+            self.kit.out.extend_from_slice(b"host: ");
+            self.kit.out.extend_from_slice(host.as_bytes());
+            self.kit.out.extend_from_slice(b"\r\n");
         }
         if self.fields(&parts.headers, length).close {
-            self.buf.extend_from_slice(b"connection: close\r\n");
+            self.kit.out.extend_from_slice(b"connection: close\r\n");
         }
-        self.buf.extend_from_slice(b"\r\n");
+        self.kit.out.extend_from_slice(b"\r\n");
         self.body(kind, length)
     }
 
     /// Nothing of the next message has gone.
     pub(crate) fn begin(&mut self) {
-        self.buf.clear();
+        self.kit.out.clear();
         self.has_begun = false;
     }
 
@@ -154,19 +150,19 @@ impl<W: Write> Output<W> {
                 || *name == header::TRANSFER_ENCODING
                 || is_connection;
             if !is_ours {
-                self.buf.extend_from_slice(name.as_str().as_bytes());
-                self.buf.extend_from_slice(b": ");
-                self.buf.extend_from_slice(value.as_bytes());
-                self.buf.extend_from_slice(b"\r\n");
+                self.kit.out.extend_from_slice(name.as_str().as_bytes());
+                self.kit.out.extend_from_slice(b": ");
+                self.kit.out.extend_from_slice(value.as_bytes());
+                self.kit.out.extend_from_slice(b"\r\n");
             }
         }
         match length {
             Length::Known(n) => {
-                self.buf.extend_from_slice(b"content-length: ");
-                push_decimal(&mut self.buf, n);
-                self.buf.extend_from_slice(b"\r\n");
+                self.kit.out.extend_from_slice(b"content-length: ");
+                push_decimal(&mut self.kit.out, n);
+                self.kit.out.extend_from_slice(b"\r\n");
             }
-            Length::Chunked => self.buf.extend_from_slice(b"transfer-encoding: chunked\r\n"),
+            Length::Chunked => self.kit.out.extend_from_slice(b"transfer-encoding: chunked\r\n"),
             Length::Theirs | Length::Close => {}
         }
         said
@@ -175,12 +171,12 @@ impl<W: Write> Output<W> {
     fn body(&mut self, kind: Kind, length: Length) -> io::Result<()> {
         match kind {
             Kind::Bytes(bytes) if bytes.len() <= PIECE_BYTES => {
-                self.buf.extend_from_slice(&bytes);
+                self.kit.out.extend_from_slice(&bytes);
                 self.send()
             }
             Kind::Bytes(bytes) => {
                 let (first, rest) = bytes.split_at(PIECE_BYTES);
-                self.buf.extend_from_slice(first);
+                self.kit.out.extend_from_slice(first);
                 self.send()?;
                 self.write_all(rest)?;
                 self.to.flush()
@@ -192,13 +188,13 @@ impl<W: Write> Output<W> {
 
     fn stream(&mut self, mut stream: Stream) -> io::Result<()> {
         loop {
-            if stream.left == Some(0) && !self.buf.is_empty() {
+            if stream.left == Some(0) && !self.kit.out.is_empty() {
                 return self.send();
             }
-            let start = self.buf.len();
-            self.buf.resize(start + PIECE_BYTES, 0);
-            let n = read(&mut stream, &mut self.buf[start..])?;
-            self.buf.truncate(start + n);
+            let start = self.kit.out.len();
+            self.kit.out.resize(start + PIECE_BYTES, 0);
+            let n = read(&mut stream, &mut self.kit.out[start..])?;
+            self.kit.out.truncate(start + n);
             self.send()?;
             if n == 0 || stream.left == Some(0) {
                 return Ok(());
@@ -210,32 +206,32 @@ impl<W: Write> Output<W> {
     fn chunks(&mut self, mut stream: Stream) -> io::Result<()> {
         const SIZE: usize = 6; // four digits and the end of the line
         loop {
-            let start = self.buf.len();
-            self.buf.resize(start + SIZE + PIECE_BYTES, 0);
-            let n = read(&mut stream, &mut self.buf[start + SIZE..])?;
+            let start = self.kit.out.len();
+            self.kit.out.resize(start + SIZE + PIECE_BYTES, 0);
+            let n = read(&mut stream, &mut self.kit.out[start + SIZE..])?;
             if n == 0 {
-                self.buf.truncate(start);
-                self.buf.extend_from_slice(b"0\r\n\r\n");
+                self.kit.out.truncate(start);
+                self.kit.out.extend_from_slice(b"0\r\n\r\n");
                 return self.send();
             }
-            self.buf.truncate(start + SIZE + n);
+            self.kit.out.truncate(start + SIZE + n);
             for (at, shift) in [12, 8, 4, 0].into_iter().enumerate() {
-                self.buf[start + at] = b"0123456789abcdef"[(n >> shift) & 15];
+                self.kit.out[start + at] = b"0123456789abcdef"[(n >> shift) & 15];
             }
-            self.buf[start + 4..start + SIZE].copy_from_slice(b"\r\n");
-            self.buf.extend_from_slice(b"\r\n");
+            self.kit.out[start + 4..start + SIZE].copy_from_slice(b"\r\n");
+            self.kit.out.extend_from_slice(b"\r\n");
             self.send()?;
         }
     }
 
     fn send(&mut self) -> io::Result<()> {
         self.has_begun = true;
-        let mut buf = std::mem::take(&mut self.buf);
+        let mut buf = std::mem::take(&mut self.kit.out);
         self.write_all(&buf)?;
         self.to.flush()?;
         if buf.capacity() <= KEPT_BYTES {
             buf.clear();
-            self.buf = buf;
+            self.kit.out = buf;
         }
         Ok(())
     }

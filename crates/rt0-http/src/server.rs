@@ -2,8 +2,8 @@
 
 use crate::conn::Conn;
 use crate::control::{Control, Crowd, Member};
-use crate::head::Spare;
 use crate::input::Input;
+use crate::kit::Kits;
 use crate::output::Output;
 use crate::stream::{Other, Tcp};
 use crate::{Request, Response};
@@ -31,6 +31,7 @@ const LONGEST_PAUSE: Duration = Duration::from_secs(1);
 pub struct Server<F> {
     handler: Arc<F>,
     config: Arc<Config>,
+    kits: Arc<Kits>,
 }
 
 #[derive(Clone)]
@@ -59,7 +60,7 @@ where
             idle_timeout: Duration::from_secs(60),
             grace: Duration::from_secs(10),
         };
-        Server { handler: Arc::new(handler), config: Arc::new(config) }
+        Server { handler: Arc::new(handler), config: Arc::new(config), kits: Arc::default() }
     }
 
     fn with(mut self, set: impl FnOnce(&mut Config)) -> Server<F> {
@@ -156,8 +157,11 @@ where
     fn start(&self, stream: TcpStream, crowd: &Arc<Crowd>) -> io::Result<()> {
         let socket = Arc::new(stream);
         let member: Member = crowd.join(Control::new(Some(Arc::clone(&socket))));
-        let server =
-            Server { handler: Arc::clone(&self.handler), config: Arc::clone(&self.config) };
+        let server = Server {
+            handler: Arc::clone(&self.handler),
+            config: Arc::clone(&self.config),
+            kits: Arc::clone(&self.kits),
+        };
         rt0::Builder::new()
             .go(move || {
                 let silence = Some(server.silence());
@@ -206,8 +210,9 @@ where
         let limit = |timeout| socket.clone().map(|socket| (socket, timeout));
         let input = Input::new(stream.clone(), limit(config.body_timeout), silence);
         let output = Output::new(stream.clone(), limit(config.write_timeout));
-        let (handler, spare) = (&*self.handler, Spare::default());
-        Conn { output, writer: stream, socket, control, config, handler, spare }.run(input);
+        let (handler, kits) = (&*self.handler, &*self.kits);
+        let (writer, has_kit) = (stream, false);
+        Conn { output, writer, socket, control, config, handler, kits, has_kit }.run(input);
     }
 
     fn silence(&self) -> Duration {
