@@ -365,7 +365,8 @@ impl<T> fmt::Debug for JoinHandle<T> {
 /// Starts `f` as a goroutine.
 ///
 /// It may run on any thread and move between threads at any blocking point; thread-locals, the
-/// current `std::thread`, errno and panics are its own. Never blocks. Go: the `go` statement; std:
+/// current `std::thread`, errno and panics are its own. Never blocks; who starts hundreds lets
+/// others run in between, as by [`gosched`](crate::gosched). Go: the `go` statement; std:
 /// [`std::thread::spawn`].
 ///
 /// # Panics

@@ -194,3 +194,65 @@ fn readers_beside_a_queue() {
     println!("ran before the readers: {}", before.max().expect("some"));
     askers.into_iter().for_each(|asker| asker.join().expect("no panic"));
 }
+
+/// Who starts many goroutines lets them run before they are all there, mostly, and each runs; also
+/// if they want a lock that the starter holds, whichever lock that is.
+#[test]
+fn who_starts_many_lets_them_run() {
+    const NAME: &str = "who_starts_many_lets_them_run";
+    if again::is_again(NAME) {
+        return rt0::run(start_many);
+    }
+    let text = again::again(NAME, &[("GOMAXPROCS", "1")]);
+    let most = text.lines().find_map(|l| l.strip_prefix("most at once: "));
+    let most: u64 = most.and_then(|n| n.parse().ok()).expect("the child counts");
+    assert!(most <= 256, "{most} goroutines were there and had not run");
+}
+
+const MANY: u64 = 800;
+
+fn start_many() {
+    // Not where they take long, as they may on a busy machine: then another time.
+    let until = Instant::now() + Duration::from_secs(30);
+    let mut most = most_at_once();
+    while most > 256 && Instant::now() < until {
+        rt0::time::sleep(Duration::from_millis(10));
+        most = most.min(most_at_once());
+    }
+    println!("most at once: {most}");
+    let lock = Arc::new((rt0::sync::Mutex::new(0), std::sync::Mutex::new(0)));
+    let held = (lock.0.lock().expect("not poisoned"), lock.1.lock().expect("not poisoned"));
+    let all: Vec<_> = (0..MANY)
+        .map(|i| {
+            let lock = Arc::clone(&lock);
+            rt0::go(move || {
+                if i % 2 == 0 {
+                    *lock.0.lock().expect("not poisoned") += 1;
+                }
+                *lock.1.lock().expect("not poisoned") += 1;
+            })
+        })
+        .collect();
+    drop(held);
+    for one in all {
+        one.join().expect("it does not panic");
+    }
+    assert_eq!(*lock.0.lock().expect("not poisoned"), MANY / 2);
+    assert_eq!(*lock.1.lock().expect("not poisoned"), MANY);
+}
+
+/// Starts `MANY`; how many of them had not run at the worst moment.
+fn most_at_once() -> u64 {
+    let ran = Arc::new(AtomicU64::new(0));
+    let (mut most, mut all) = (0, Vec::new());
+    for i in 0..MANY {
+        let counted = Arc::clone(&ran);
+        all.push(rt0::go(move || counted.fetch_add(1, Ordering::SeqCst)));
+        most = most.max(i + 1 - ran.load(Ordering::SeqCst));
+    }
+    for one in all {
+        one.join().expect("it does not panic");
+    }
+    assert_eq!(ran.load(Ordering::SeqCst), MANY);
+    most
+}

@@ -90,6 +90,8 @@ pub(crate) struct P {
     pub(crate) inherited: Word,
     /// When an M was last woken for what is in the ring; ns.
     pub(crate) woke_at: Word,
+    /// Until then who starts many goroutines does not let them run; ns (sched/let_run.rs).
+    pub(crate) let_run_after: Word,
     /// 16 goroutine ids at a time (Go: goidcache, goidcacheend).
     pub(crate) goidcache: Word,
     pub(crate) goidcacheend: Word,
@@ -154,6 +156,7 @@ impl P {
             hog_end: Word::new(0),
             inherited: Word::new(0),
             woke_at: Word::new(0),
+            let_run_after: Word::new(0),
             goidcache: Word::new(0),
             goidcacheend: Word::new(0),
             stack_bytes: Word::new(0),

@@ -34,6 +34,7 @@ pub(crate) mod global_queue;
 pub(crate) mod goexit;
 pub(crate) mod held;
 pub(crate) mod hogs;
+mod let_run;
 pub(crate) mod lifecycle;
 pub(crate) mod lock_os_thread;
 pub(crate) mod mexit;

@@ -7,6 +7,7 @@
 //! which allocates and so happens before the runtime is entered.
 
 use super::global_queue::{runqput, runqput_fresh};
+use super::let_run::let_run;
 use super::runq::{Place, Put};
 use super::{SCHED, enter, enter_system, held, leave, one_to_one, p_of};
 use crate::atomic::Ordering;
@@ -69,7 +70,7 @@ pub(crate) unsafe fn newproc<F: FnOnce() -> E + Send, E: Ending>(
                 // Who starts a goroutine mostly goes on.
                 super::wake::wakep_after(p_of(mp), Put::Ring);
             }
-            leave(mp);
+            leave(let_run(mp, callergp));
         }
         None => {
             newg.parent_goid.set(0);

@@ -282,3 +282,16 @@ pub(crate) fn gosched_on(mp: &'static M, gp: &'static G) -> &'static M {
     }
     switch_away(mp, gp, Action::Yield)
 }
+
+/// Lets the next goroutine run until it parks or ends: then `gp` is the next.
+#[inline(never)]
+pub(super) fn let_one_run(mp: &'static M, gp: &'static G) -> &'static M {
+    park_on(mp, gp, WaitReason::None, |_, _, _| false, 0)
+}
+
+/// Lets all run that are queued: then `gp` is the next. Not by `gosched_on`, which would no longer
+/// be inlined where programs yield.
+#[inline(never)]
+pub(super) fn let_all_run(mp: &'static M, gp: &'static G) -> &'static M {
+    switch_away(mp, gp, Action::Yield)
+}
