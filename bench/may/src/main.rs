@@ -46,6 +46,7 @@ fn bench(args: &Args) -> Took {
         "parked_mem" => park::memory(args.n),
         "spawn_waves" => park::spawn_waves(args.n),
         "timers" => time::timers(args.n),
+        "wake_busy" => wake::wake_busy(args.n),
         "spawn_busy" => wake::spawn_busy(args.n),
         "steal" => wake::steal(args.n),
         "sleep_100us" => time::sleeps(args.n),
