@@ -31,6 +31,9 @@ pub(super) enum Value {
     AddressIndex(u64),
     Number(u64),
     Text(&'static [u8]),
+    /// In `.debug_str`, and in `.debug_line_str`.
+    TextAt(usize),
+    LineTextAt(usize),
     TextIndex(u64),
     /// An entry, in `.debug_info`.
     Entry(usize),
@@ -45,81 +48,106 @@ pub(super) enum Value {
 pub(super) struct Abbrev {
     pub(super) tag: dw::DwTag,
     pub(super) has_children: bool,
-    /// Its attributes, in `.debug_abbrev`.
-    attributes: usize,
+    /// Where its attributes are in `.debug_abbrev`; 0: there is no such kind.
+    attributes: u32,
+    /// How many bytes they take in each entry, plus 1; 0: in one more, in another less.
+    bytes: u8,
 }
 
 impl Abbrev {
-    fn read(c: &mut Cursor<'_>) -> Option<Abbrev> {
+    const NONE: Abbrev = Abbrev { tag: dw::DwTag(0), has_children: false, attributes: 0, bytes: 0 };
+
+    fn read(c: &mut Cursor<'_>, is_64: bool) -> Option<Abbrev> {
         let tag = dw::DwTag(c.uleb()? as u16);
         let has_children = c.u8()? != 0;
-        Some(Abbrev { tag, has_children, attributes: c.at })
-    }
-
-    /// Behind its attributes.
-    fn pass(c: &mut Cursor<'_>) -> Option<()> {
+        let attributes = u32::try_from(c.at).ok()?;
+        let mut bytes = Some(1_u8);
         loop {
-            let (name, form) = (c.uleb()?, c.uleb()?);
-            if form == u64::from(dw::DW_FORM_implicit_const.0) {
+            let (name, form) = (c.uleb()?, dw::DwForm(c.uleb()? as u16));
+            if form == dw::DW_FORM_implicit_const {
                 c.sleb()?;
             }
-            if name == 0 && form == 0 {
-                return Some(());
+            if name == 0 && form.0 == 0 {
+                let bytes = bytes.unwrap_or(0);
+                return Some(Abbrev { tag, has_children, attributes, bytes });
             }
+            bytes = bytes.and_then(|n| n.checked_add(fixed_bytes(form, is_64)?));
         }
     }
+}
+
+/// How many bytes a value of this form takes, if not one more than another.
+fn fixed_bytes(form: dw::DwForm, is_64: bool) -> Option<u8> {
+    Some(match form {
+        dw::DW_FORM_flag_present | dw::DW_FORM_implicit_const => 0,
+        dw::DW_FORM_data1 | dw::DW_FORM_flag | dw::DW_FORM_ref1 => 1,
+        dw::DW_FORM_addrx1 | dw::DW_FORM_strx1 => 1,
+        dw::DW_FORM_data2 | dw::DW_FORM_ref2 | dw::DW_FORM_addrx2 | dw::DW_FORM_strx2 => 2,
+        dw::DW_FORM_addrx3 | dw::DW_FORM_strx3 => 3,
+        dw::DW_FORM_data4 | dw::DW_FORM_ref4 | dw::DW_FORM_ref_sup4 => 4,
+        dw::DW_FORM_addrx4 | dw::DW_FORM_strx4 => 4,
+        dw::DW_FORM_addr | dw::DW_FORM_data8 | dw::DW_FORM_ref8 => 8,
+        dw::DW_FORM_ref_sig8 | dw::DW_FORM_ref_sup8 => 8,
+        dw::DW_FORM_data16 => 16,
+        dw::DW_FORM_strp | dw::DW_FORM_line_strp | dw::DW_FORM_sec_offset => offset_bytes(is_64),
+        dw::DW_FORM_ref_addr | dw::DW_FORM_strp_sup => offset_bytes(is_64),
+        dw::DW_FORM_GNU_ref_alt | dw::DW_FORM_GNU_strp_alt => offset_bytes(is_64),
+        _ => return None,
+    })
+}
+
+fn offset_bytes(is_64: bool) -> u8 {
+    if is_64 { 8 } else { 4 }
 }
 
 /// How many codes are found at once; a unit that has more pays a search for each of those.
 const DIRECT: usize = 2048;
 
-/// The table of a unit's abbreviations, indexed.
+/// The table of a unit's abbreviations, indexed. Zeros are an empty one.
 pub(super) struct Abbrevs {
     /// Where it starts, plus 1; 0: none is indexed.
     of: usize,
-    places: [u32; DIRECT],
+    is_64: bool,
+    known: [Abbrev; DIRECT],
 }
 
 impl Abbrevs {
-    /// The abbreviation with this code in the table at `table`.
-    pub(super) fn get(&mut self, s: &Sections, table: usize, code: u64) -> Option<Abbrev> {
-        if self.of != table + 1 {
-            self.places.fill(0);
-            self.of = table + 1;
-            each_abbrev(s, table, |code, c| {
-                if let Some(place) = self.places.get_mut(code as usize) {
-                    *place = c.at as u32;
+    /// The abbreviation with this code in the unit's table.
+    pub(super) fn get(&mut self, s: &Sections, unit: &Unit, code: u64) -> Option<Abbrev> {
+        if self.of != unit.abbrevs + 1 || self.is_64 != unit.is_64 {
+            self.known.fill(Abbrev::NONE);
+            (self.of, self.is_64) = (unit.abbrevs + 1, unit.is_64);
+            each_abbrev(s, unit, |code, abbrev| {
+                if let Some(slot) = self.known.get_mut(code as usize) {
+                    *slot = abbrev;
                 }
                 (code as usize) < DIRECT
             });
         }
-        match self.places.get(code as usize) {
-            Some(0) => None,
-            Some(at) => Abbrev::read(&mut Cursor::new(s.abbrev, *at as usize)),
-            None => find_abbrev(s, table, code),
+        match self.known.get(code as usize) {
+            Some(known) => (known.attributes != 0).then_some(*known),
+            None => find_abbrev(s, unit, code),
         }
     }
 }
 
-fn find_abbrev(s: &Sections, table: usize, code: u64) -> Option<Abbrev> {
+fn find_abbrev(s: &Sections, unit: &Unit, code: u64) -> Option<Abbrev> {
     let mut found = None;
-    each_abbrev(s, table, |c, mut at| {
+    each_abbrev(s, unit, |c, abbrev| {
         if c == code {
-            found = Abbrev::read(&mut at);
+            found = Some(abbrev);
         }
         c != code
     });
     found
 }
 
-/// Calls `f` with each code and its place until it says false.
-fn each_abbrev(s: &Sections, table: usize, mut f: impl FnMut(u64, Cursor<'static>) -> bool) {
-    let mut c = Cursor::new(s.abbrev, table);
+/// Calls `f` with each code of the unit's table and what it means until it says false.
+fn each_abbrev(s: &Sections, unit: &Unit, mut f: impl FnMut(u64, Abbrev) -> bool) {
+    let mut c = Cursor::new(s.abbrev, unit.abbrevs);
     while let Some(code) = c.uleb().filter(|code| *code != 0) {
-        if !f(code, c) {
-            return;
-        }
-        if Abbrev::read(&mut c).is_none() || Abbrev::pass(&mut c).is_none() {
+        let Some(abbrev) = Abbrev::read(&mut c, unit.is_64) else { return };
+        if !f(code, abbrev) {
             return;
         }
     }
@@ -193,7 +221,7 @@ impl Unit {
     fn with_root(mut self, s: &Sections) -> Option<Unit> {
         let mut c = Cursor::new(s.info, self.entries);
         let code = c.uleb()?;
-        let abbrev = find_abbrev(s, self.abbrevs, code)?;
+        let abbrev = find_abbrev(s, &self, code)?;
         let word = if self.is_64 { 16 } else { 8 };
         self.text_base = word;
         self.addr_base = word;
@@ -219,6 +247,19 @@ impl Unit {
         self.ranges_of(s, low, self.high, self.ranges, f);
     }
 
+    /// Goes behind an entry that nobody here wants; `c` is behind its code.
+    pub(super) fn pass_entry(
+        &self,
+        s: &Sections,
+        abbrev: Abbrev,
+        c: &mut Cursor<'static>,
+    ) -> Option<()> {
+        match abbrev.bytes.checked_sub(1) {
+            Some(bytes) => c.skip(bytes.into()),
+            None => self.attributes(s, abbrev, c, |_, _| ()),
+        }
+    }
+
     /// Reads an entry's attributes; `c` is behind its code, and afterwards behind it.
     pub(super) fn attributes(
         &self,
@@ -227,7 +268,7 @@ impl Unit {
         c: &mut Cursor<'static>,
         mut f: impl FnMut(dw::DwAt, Value),
     ) -> Option<()> {
-        let mut specs = Cursor::new(s.abbrev, abbrev.attributes);
+        let mut specs = Cursor::new(s.abbrev, abbrev.attributes as usize);
         loop {
             let (name, form) = (specs.uleb()?, dw::DwForm(specs.uleb()? as u16));
             if name == 0 && form.0 == 0 {
@@ -236,15 +277,16 @@ impl Unit {
             let value = if form == dw::DW_FORM_implicit_const {
                 Value::Number(specs.sleb()? as u64)
             } else {
-                self.value(s, form, c)?
+                self.value(form, c)?
             };
             f(dw::DwAt(name as u16), value);
         }
     }
 
-    fn value(&self, s: &Sections, form: dw::DwForm, c: &mut Cursor<'static>) -> Option<Value> {
+    fn value(&self, form: dw::DwForm, c: &mut Cursor<'static>) -> Option<Value> {
         use Value::{
-            Address, AddressIndex, Entry, ListIndex, Number, Other, Section, Text, TextIndex,
+            Address, AddressIndex, Entry, LineTextAt, ListIndex, Number, Other, Section, Text,
+            TextAt, TextIndex,
         };
         let relative = |v: u64| Some(Entry(self.at.checked_add(usize::try_from(v).ok()?)?));
         Some(match form {
@@ -262,10 +304,8 @@ impl Unit {
             dw::DW_FORM_sdata => Number(c.sleb()? as u64),
             dw::DW_FORM_flag_present => Number(1),
             dw::DW_FORM_string => Text(c.text()?),
-            dw::DW_FORM_strp => Text(text_at(s.text, c.offset(self.is_64)?).unwrap_or_default()),
-            dw::DW_FORM_line_strp => {
-                Text(text_at(s.line_text, c.offset(self.is_64)?).unwrap_or_default())
-            }
+            dw::DW_FORM_strp => TextAt(c.offset(self.is_64)?),
+            dw::DW_FORM_line_strp => LineTextAt(c.offset(self.is_64)?),
             dw::DW_FORM_strx | dw::DW_FORM_GNU_str_index => TextIndex(c.uleb()?),
             dw::DW_FORM_strx1 => TextIndex(c.uint(1)?),
             dw::DW_FORM_strx2 => TextIndex(c.uint(2)?),
@@ -293,13 +333,7 @@ impl Unit {
             dw::DW_FORM_block2 => c.uint(2)? as usize,
             dw::DW_FORM_block4 => c.uint(4)? as usize,
             dw::DW_FORM_block | dw::DW_FORM_exprloc => usize::try_from(c.uleb()?).ok()?,
-            dw::DW_FORM_data16 => 16,
-            dw::DW_FORM_ref_sig8 | dw::DW_FORM_ref_sup8 => 8,
-            dw::DW_FORM_ref_sup4 => 4,
-            dw::DW_FORM_strp_sup | dw::DW_FORM_GNU_ref_alt | dw::DW_FORM_GNU_strp_alt => {
-                if self.is_64 { 8 } else { 4 }
-            }
-            _ => return None,
+            _ => fixed_bytes(form, self.is_64)?.into(),
         };
         c.skip(bytes)
     }
@@ -318,8 +352,10 @@ impl Unit {
     pub(super) fn text(&self, s: &Sections, v: Value) -> Option<&'static [u8]> {
         match v {
             Value::Text(t) => Some(t),
+            Value::TextAt(at) => Some(text_at(s.text, at).unwrap_or_default()),
+            Value::LineTextAt(at) => Some(text_at(s.line_text, at).unwrap_or_default()),
             Value::TextIndex(i) => {
-                let word = if self.is_64 { 8 } else { 4 };
+                let word = offset_bytes(self.is_64).into();
                 let at = self.text_base.checked_add(usize::try_from(i).ok()?.checked_mul(word)?)?;
                 let at = Cursor::new(s.text_offsets, at).offset(self.is_64)?;
                 text_at(s.text, at)
@@ -340,7 +376,7 @@ impl Unit {
         if let Some(ranges) = ranges {
             return match (self.version, ranges) {
                 (5, Value::ListIndex(i)) => {
-                    let word = if self.is_64 { 8 } else { 4 };
+                    let word = offset_bytes(self.is_64).into();
                     let at = usize::try_from(i).ok()?.checked_mul(word)?;
                     let at = self.rnglists_base.checked_add(at)?;
                     let offset = Cursor::new(s.rnglists, at).offset(self.is_64)?;

@@ -77,7 +77,7 @@ impl Walk<'_> {
                 }
                 continue;
             }
-            let abbrev = self.own.get(s, u.abbrevs, code)?;
+            let abbrev = self.own.get(s, u, code)?;
             let mut entry = Entry::default();
             let is_inlined = abbrev.tag == dw::DW_TAG_inlined_subroutine;
             if is_inlined || abbrev.tag == dw::DW_TAG_subprogram {
@@ -95,7 +95,7 @@ impl Walk<'_> {
                     }
                 }
             } else {
-                u.attributes(s, abbrev, &mut c, |_, _| ())?;
+                u.pass_entry(s, abbrev, &mut c)?;
             }
             depth += usize::from(abbrev.has_children);
         }
@@ -116,7 +116,7 @@ impl Walk<'_> {
             }
             let mut c = Cursor::new(s.info, at);
             let code = c.uleb()?;
-            let abbrev = self.other.get(s, unit.abbrevs, code)?;
+            let abbrev = self.other.get(s, &unit, code)?;
             entry = Entry::default();
             unit.attributes(s, abbrev, &mut c, |name, v| entry.note(name, v))?;
         }
