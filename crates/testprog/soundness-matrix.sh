@@ -2,7 +2,7 @@
 # Runs the soundness suite and the preemption mix in every build that is supported, {debug, release}
 # x {dynamic, static}, on 1, 2 and 8 Ps; then the suite's control, whose goroutines share their
 # thread's TLS and which must fail, as a whole and in each of the cases that are about per-thread
-# state.
+# state. `soundness-matrix.sh BUILD...` runs only some, such as "release static" or control.
 #
 # RT0_SOUNDNESS_SECS (5) is how long each run goes on. Prints a line for each combination, the ends
 # of the logs of those that failed, and `N passed, N failed`; the status is 1 if one that must pass
@@ -13,7 +13,9 @@ cd "$(dirname "${BASH_SOURCE[0]}")/../.."
 secs=${RT0_SOUNDNESS_SECS:-5}
 triple=x86_64-unknown-linux-gnu
 target=${CARGO_TARGET_DIR:-target}
-own=$target/soundness # what is built with other flags stays out of the way of other builds
+builds=("debug dynamic" "release dynamic" "debug static" "release static" control)
+(($#)) && builds=("$@")
+own=$target/soundness
 log=$own/log
 # Cases that cannot pass when goroutines share TLS, be it on one thread or on several.
 per_thread="thread-local-refcell thread-local-drop thread-local-const thread-local-lazy
@@ -35,14 +37,17 @@ show_end() { # COMBINATION:LOG
   tail -n 40 "${1##*:}" | cut -c1-300
 }
 
-# Prints the path of the program. With --target, RUSTFLAGS leave build scripts and macros alone.
-build() { # LOG PROFILE LINKAGE DIRECTORY [CARGO-ARGUMENT...]
-  local log=$1 profile=$2 linkage=$3 directory=$4 flags=${RUSTFLAGS:-}
+# Prints the path of the program, a copy: the next build may put its own there. With the features of
+# the whole workspace, so that tests and other checks share what is built. With --target, RUSTFLAGS
+# leave build scripts and macros alone.
+build() { # LOG NAME PROFILE LINKAGE [CARGO-ARGUMENT...]
+  local log=$1 name=$2 profile=$3 linkage=$4 flags=${RUSTFLAGS:-} to=()
   shift 4
   [[ $linkage == static ]] && flags+=" -Ctarget-feature=+crt-static"
-  RUSTFLAGS=$flags cargo build -p testprog --bin soundness --target $triple \
-    --target-dir "$directory" --profile "$profile" "$@" >&"$log" || return
-  echo "$directory/$triple/${profile/dev/debug}/soundness"
+  [[ -z $flags ]] || to=(--target $triple)
+  RUSTFLAGS=$flags cargo build --workspace --bin soundness --target-dir "$target" \
+    --profile "$profile" "${to[@]}" "$@" >&"$log" || return
+  cp "$target/${to[1]-}/${profile/dev/debug}/soundness" "$own/$name" && echo "$own/$name"
 }
 
 # What the last line says, and the cases that did not run, with the reason.
@@ -69,33 +74,33 @@ is_whole() { # LOG MIX
   [[ -z $2 ]] || grep -aE '^[0-9]+ kinds, ' "$1" | awk '{ n += $1; m += $3 } END { exit !n || m != 3 * n }'
 }
 
-for linkage in dynamic static; do
-  for profile in dev release; do
-    name="${profile/dev/debug} $linkage"
-    buildlog=$log/build-${name/ /-}.log
-    if ! program=$(build "$buildlog" $profile $linkage "$own/$linkage"); then
-      count "$name" FAILED "it does not build" "$buildlog"
-      continue
-    fi
-    for ps in 1 2 8; do
-      for mix in "" mix; do
-        runlog=$log/${name/ /-}-$ps${mix:+-$mix}.log
-        if run "$program" "$runlog" $ps $mix --secs "$secs" && is_whole "$runlog" "$mix"; then
-          count "$name, GOMAXPROCS=$ps${mix:+, $mix}" passed "$(summary "$runlog")"
-        else
-          count "$name, GOMAXPROCS=$ps${mix:+, $mix}" FAILED "$(why "$runlog" $?)" "$runlog"
-        fi
-      done
+check_build() { # PROFILE LINKAGE
+  local name="$1 $2" program ps mix runlog
+  local file=${name/ /-}
+  if ! program=$(build "$log/build-$file.log" "$file" "${1/debug/dev}" "$2"); then
+    count "$name" FAILED "it does not build" "$log/build-$file.log"
+    return
+  fi
+  for ps in 1 2 8; do
+    for mix in "" mix; do
+      runlog=$log/$file-$ps${mix:+-$mix}.log
+      if run "$program" "$runlog" $ps $mix --secs "$secs" && is_whole "$runlog" "$mix"; then
+        count "$name, GOMAXPROCS=$ps${mix:+, $mix}" passed "$(summary "$runlog")"
+      else
+        count "$name, GOMAXPROCS=$ps${mix:+, $mix}" FAILED "$(why "$runlog" $?)" "$runlog"
+      fi
     done
   done
-done
+}
 
 # A suite that cannot fail shows nothing.
-name="control (shared TLS)"
-if ! program=$(build "$log/build-control.log" dev dynamic "$own/control" \
-  --features control-shared-tls); then
-  count "$name" FAILED "it does not build" "$log/build-control.log"
-else
+check_control() {
+  local name="control (shared TLS)" program ps case
+  if ! program=$(build "$log/build-control.log" control dev dynamic \
+    --features testprog/control-shared-tls); then
+    count "$name" FAILED "it does not build" "$log/build-control.log"
+    return
+  fi
   for ps in 1 2 8; do
     if run "$program" "$log/control-$ps.log" $ps --secs 1 2>/dev/null; then
       count "$name, GOMAXPROCS=$ps" FAILED "it passes: the suite does not see the fault" \
@@ -112,7 +117,15 @@ else
       count "$name, $case" passed "fails as it must: $(why "$log/control-$case.log" $?)"
     fi
   done
-fi
+}
+
+for one in "${builds[@]}"; do
+  case $one in
+    control) check_control ;;
+    "debug "* | "release "*) check_build ${one% *} ${one#* } ;;
+    *) count "$one" FAILED "no such build" /dev/null ;;
+  esac
+done
 
 for one in "${failed[@]}"; do show_end "$one"; done
 echo "$passed passed, ${#failed[@]} failed"
