@@ -3,6 +3,8 @@
 mod support;
 
 use std::os::unix::process::ExitStatusExt;
+use std::path::Path;
+use std::process::Command;
 use std::time::Duration;
 use support::{Finished, TESTPROG, check, run, testprog, testprog_with, with_default_signals};
 
@@ -127,6 +129,20 @@ fn the_stack_of_a_panic_is_shown_once() {
     assert_eq!(panics("PanicOwnHook", &full), (0, 1));
     assert_eq!(panics("PanicOwnHookInRun", &full), (0, 1));
     assert_eq!(shown("PanicResumed", "throws_here", &full), (0, 1));
+}
+
+/// In another directory than the compiler's, relative names say where they start.
+#[test]
+fn files_have_names_by_which_they_can_be_found() {
+    let workspace = Path::new(env!("CARGO_MANIFEST_DIR")).ancestors().nth(2).expect("two above");
+    let absolute = format!("{}/", workspace.display());
+    for (dir, start) in [(workspace, ""), (Path::new("/"), &*absolute)] {
+        let mut command = Command::new(TESTPROG);
+        command.arg("PanicShown").env("RUST_BACKTRACE", "0").current_dir(dir);
+        let f = run(&mut command, b"", Duration::from_secs(60));
+        let place = format!("\n\t{start}crates/testprog/src/scenarios/dumps.rs:");
+        assert!(f.stderr.contains(&place), "{f:?}");
+    }
 }
 
 #[test]

@@ -42,6 +42,8 @@ pub(super) struct Symbolised {
     pub(super) name: &'static [u8],
     /// Empty: the file's name says it all.
     pub(super) dir: &'static [u8],
+    /// Where a relative directory starts, if that is to be shown.
+    pub(super) base: &'static [u8],
     pub(super) file: &'static [u8],
     /// 0: not known.
     pub(super) line: u64,

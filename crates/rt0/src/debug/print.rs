@@ -45,14 +45,19 @@ impl Display for Name<'_> {
     }
 }
 
-/// Directory and file.
+/// Directory and file. In names that are relative the compiler's own directory comes first, but
+/// where this process is in it.
 pub(super) struct Path<'a>(pub(super) &'a Symbolised);
 
 impl Display for Path<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> Result {
         let s = self.0;
-        if !s.dir.is_empty() && !s.file.starts_with(b"/") {
-            write!(f, "{}/", Lossy(s.dir))?;
+        let (dir, is_relative) = (s.dir, |name: &[u8]| !name.starts_with(b"/"));
+        if !s.base.is_empty() && is_relative(dir) && is_relative(s.file) {
+            write!(f, "{}/", Lossy(s.base))?;
+        }
+        if !dir.is_empty() && is_relative(s.file) {
+            write!(f, "{}/", Lossy(dir))?;
         }
         Lossy(s.file).fmt(f)
     }

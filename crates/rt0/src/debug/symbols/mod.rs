@@ -171,8 +171,11 @@ impl Symboliser {
         if let Some((_, name)) = symbol {
             outermost.name = name;
         }
+        let unit = file.unit_of(at);
+        let base = unit.and_then(|u| u.directory(&file.sections)).filter(|dir| !is_in(dir));
         for f in &mut frames[..n] {
-            f.kind = super::print::kind(f);
+            f.kind = super::print::kind(f); // by the names as they are
+            f.base = base.unwrap_or_default();
         }
         Some(n)
     }
@@ -198,5 +201,49 @@ impl Symboliser {
             place = f.call;
         }
         n
+    }
+}
+
+/// Whether this process is in the directory or below it: names of files that are relative to it,
+/// as those of the program's own workspace usually are, say enough. std leaves out the directory
+/// that the process is in.
+fn is_in(dir: &[u8]) -> bool {
+    const LONGEST: usize = 1024;
+    let mut room = [0_u8; LONGEST];
+    let words = [room.as_mut_ptr() as usize, LONGEST, 0, 0, 0, 0];
+    // SAFETY: RS1: the kernel writes into the room, at most so much.
+    let n = unsafe { crate::sys::raw::syscall(libc::SYS_getcwd, words) };
+    // Its length with the zero at the end, or an error.
+    let own = usize::try_from(n).ok().and_then(|n| room.get(..n.checked_sub(1)?));
+    let rest = own.and_then(|own| own.strip_prefix(dir));
+    rest.is_some_and(|rest| rest.is_empty() || rest.starts_with(b"/"))
+}
+
+#[cfg(all(test, not(loom)))]
+mod tests {
+    use super::super::print::Path;
+    use super::*;
+
+    #[test]
+    fn a_process_is_in_its_directory_and_those_above() {
+        let own = std::env::current_dir().expect("a directory");
+        let name = own.to_str().expect("UTF-8").as_bytes();
+        let above = own.parent().and_then(std::path::Path::to_str).expect("one above");
+        assert!(is_in(name) && is_in(above.as_bytes()));
+        assert!(!is_in(&[name, b"/src"].concat()));
+        assert!(!is_in(&name[..name.len() - 1]), "a part of a name");
+    }
+
+    #[test]
+    fn only_relative_names_are_joined() {
+        let path = |base, dir, file| {
+            let s = Symbolised { base, dir, file, ..Symbolised::default() };
+            Path(&s).to_string()
+        };
+        assert_eq!(path(b"/w", b"src", b"lib.rs"), "/w/src/lib.rs");
+        assert_eq!(path(b"/w", b"", b"src/lib.rs"), "/w/src/lib.rs");
+        assert_eq!(path(b"/w", b"/rust/src", b"lib.rs"), "/rust/src/lib.rs");
+        assert_eq!(path(b"/w", b"src", b"/lib.rs"), "/lib.rs");
+        assert_eq!(path(b"", b"src", b"lib.rs"), "src/lib.rs");
     }
 }

@@ -17,6 +17,8 @@ pub(super) struct Unit {
     pub(super) is_64: bool,
     pub(super) low: u64,
     pub(super) line: Option<usize>,
+    /// The directory that the compiler ran in.
+    directory: Option<Value>,
     ranges: Option<Value>,
     high: Option<Value>,
     addr_base: usize,
@@ -231,6 +233,7 @@ impl Unit {
             (dw::DW_AT_low_pc, v) => low = Some(v),
             (dw::DW_AT_high_pc, v) => self.high = Some(v),
             (dw::DW_AT_ranges, v) => self.ranges = Some(v),
+            (dw::DW_AT_comp_dir, v) => self.directory = Some(v),
             (dw::DW_AT_stmt_list, Value::Section(at)) => self.line = Some(at),
             (dw::DW_AT_str_offsets_base, Value::Section(at)) => self.text_base = at,
             (dw::DW_AT_addr_base, Value::Section(at)) => self.addr_base = at,
@@ -239,6 +242,11 @@ impl Unit {
         })?;
         self.low = low.and_then(|v| self.address(s, v)).unwrap_or(0);
         Some(self)
+    }
+
+    /// Where relative names of files start.
+    pub(super) fn directory(&self, s: &Sections) -> Option<&'static [u8]> {
+        self.text(s, self.directory?)
     }
 
     /// Calls `f` with the address ranges of the whole unit.
