@@ -46,7 +46,7 @@ fn die(scenarios: &[(&str, &str)]) {
 fn somebody_works_in_c_or_on_a_thread() {
     go_on(&["LockedGoroutineWorks", "LockedMainWaits", "RunWaits", "GuestWaits"]);
     go_on(&["FutureOfThread", "CCondvarTimed", "CPipe", "SigWait", "MainGoneThreadWorks"]);
-    go_on(&["HookWaits", "MainAloneThreadWorks"]);
+    go_on(&["HookWaits", "MainAloneThreadWorks", "MainAloneJoins"]);
 }
 
 #[test]
@@ -98,6 +98,7 @@ fn nobody_can_wake_who_waits_elsewhere() {
         ("MainAloneDies", "syscall: futex"),
         ("MainAloneRecvDies", "syscall: futex"),
         ("MainAloneCondvarDies", "syscall: futex"),
+        ("MainAloneJoinDies", "syscall: pthread_join"),
     ]);
 }
 

@@ -46,6 +46,8 @@ mod futex;
 #[cfg(feature = "interpose")]
 mod getattr;
 #[cfg(feature = "interpose")]
+mod join;
+#[cfg(feature = "interpose")]
 mod real;
 #[cfg(feature = "interpose")]
 mod table;

@@ -149,7 +149,7 @@ macro_rules! table {
         #[repr(u32)]
         #[allow(dead_code, reason = "static programs do not define all of them")]
         pub(super) enum Id {
-            none, futex, pthread_getattr_np, pthread_exit, pthread_cancel, $($name),*
+            none, futex, pthread_getattr_np, pthread_exit, pthread_cancel, pthread_join, $($name),*
         }
 
         /// What a dump says, with a zero at the end.
@@ -159,6 +159,7 @@ macro_rules! table {
             "syscall: pthread_getattr_np\0",
             "syscall: pthread_exit\0",
             "syscall: pthread_cancel\0",
+            "syscall: pthread_join\0",
             $(concat!("syscall: ", stringify!($name), "\0")),*
         ];
 
@@ -290,7 +291,6 @@ table! {
     real! sem_wait(sem: Ptr) -> c_int { [__new_sem_wait] }
     real! sem_timedwait(sem: Ptr, until: Ptr) -> c_int { [] }
     real! sem_clockwait(sem: Ptr, clock: c_int, until: Ptr) -> c_int { [] }
-    real! pthread_join(thread: usize, value: Ptr) -> c_int { [__pthread_join] }
     real! pthread_timedjoin_np(thread: usize, value: Ptr, until: Ptr) -> c_int { [] }
     real! pthread_clockjoin_np(thread: usize, value: Ptr, clock: c_int, until: Ptr) -> c_int { [] }
     real! pthread_cond_wait(cond: Ptr, mutex: Ptr) -> c_int { [__pthread_cond_wait] }

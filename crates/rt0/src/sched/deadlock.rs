@@ -24,7 +24,7 @@
 //! sysmon looks when no goroutine has been started for 20 ms, and again in growing intervals while
 //! the answer hangs on threads that it gets no word of. Before there is a goroutine beyond main
 //! there is no sysmon: M 0 looks while it sleeps, and so does goroutine 1 while it waits in a lock
-//! of std's. Another call that it does not come back from, such as `pthread_join`, is not seen.
+//! of std's, or for the end of a thread. Another call that it does not come back from is not seen.
 //!
 //! # What can still wake a sleeping process
 //! A handler of the program's that a signal starts may post a semaphore or unpark a thread. If

@@ -40,6 +40,7 @@ pub(crate) const SCENARIOS: &[Entry] = &[
     ("MainGoneThreadWorks", Main(main_gone_thread_works)),
     ("HookWaits", Main(hook_waits)),
     ("MainAloneThreadWorks", Main(main_alone_thread_works)),
+    ("MainAloneJoins", Main(main_alone_joins)),
 ];
 
 const A_WHILE: Duration = Duration::from_millis(300);
@@ -350,6 +351,19 @@ fn hook_waits() -> ExitCode {
 }
 
 /// Main waits in std, and there is no other goroutine: sysmon has not started.
+/// Threads that sleep, one after the other on what main looks at meanwhile.
+fn main_alone_joins() -> ExitCode {
+    let (tx, rx) = std::sync::mpsc::channel();
+    let second = thread::spawn(move || rx.recv().expect("the first one sends") + 1);
+    let first = thread::spawn(move || {
+        thread::sleep(A_WHILE);
+        tx.send(1)
+    });
+    assert_eq!(second.join().expect("no panic"), 2);
+    first.join().expect("no panic").expect("the second one listens");
+    goes_on()
+}
+
 fn main_alone_thread_works() -> ExitCode {
     let (tx, rx) = std::sync::mpsc::channel();
     thread::spawn(move || {

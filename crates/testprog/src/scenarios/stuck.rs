@@ -55,6 +55,7 @@ pub(crate) const SCENARIOS: &[Entry] = &[
     ("MainAloneDies", Main(main_alone_dies)),
     ("MainAloneRecvDies", Main(main_alone_recv_dies)),
     ("MainAloneCondvarDies", Main(main_alone_condvar_dies)),
+    ("MainAloneJoinDies", Main(main_alone_join_dies)),
 ];
 
 fn stuck() {
@@ -359,6 +360,14 @@ fn main_alone_dies() -> ExitCode {
 }
 
 /// It has the sender itself.
+fn main_alone_join_dies() -> ExitCode {
+    let (tx, rx) = std::sync::mpsc::channel::<()>();
+    let waits = thread::spawn(move || rx.recv().is_ok());
+    let got = waits.join();
+    drop(tx);
+    ExitCode::from(66 + u8::from(got.is_ok()))
+}
+
 fn main_alone_recv_dies() -> ExitCode {
     let (_tx, rx) = std::sync::mpsc::channel::<()>();
     let _ = rx.recv();
