@@ -58,6 +58,7 @@ mod lock {
 mod m {
     pub(crate) mod halt;
     pub(crate) mod request;
+    pub(crate) mod still;
 }
 #[cfg(loom)]
 mod models;

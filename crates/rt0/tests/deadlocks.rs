@@ -145,6 +145,163 @@ fn a_lock_whose_holder_ended_is_nobodys() {
     assert_eq!(d.behind[0].party, nothing_party);
 }
 
+/// Whether anything that waits for ever is among `parties`.
+fn any_stuck(parties: &[Party]) -> Option<Deadlock> {
+    let met = |d: &Deadlock| d.circle.iter().chain(&d.behind).any(|w| parties.contains(&w.party));
+    deadlocks().into_iter().find(met)
+}
+
+/// Waits until goroutine `party` waits with this reason.
+fn until_waits(party: Party, reason: &str) {
+    let waits = || rt0::debug::waits().iter().any(|w| w.party == party && w.reason == reason);
+    while !waits() {
+        thread::sleep(Duration::from_millis(1));
+    }
+}
+
+const WRITES: &str = "sync.RWMutex.Lock";
+const READS: &str = "sync.RWMutex.RLock";
+
+#[rt0::test]
+fn a_reader_that_reads_again_behind_a_writer_waits_for_itself() {
+    let lock = forever(RwLock::new(()));
+    let (tell, told) = rt0::chan::bounded(0);
+    let reader = rt0::go(move || {
+        let _first = lock.read();
+        told.recv().expect("the writer is told of");
+        drop(lock.read());
+    });
+    until_waits(id(&reader), "chan receive");
+    let writer = id(&rt0::go(|| drop(lock.write())));
+    until_waits(writer, WRITES);
+    assert!(any_stuck(&[writer]).is_none(), "the reader goes on when it is told");
+    tell.send(()).expect("it listens");
+    let d = deadlock_of(writer);
+    let mut both = [id(&reader), writer];
+    both.sort();
+    assert_eq!(circle(&d), both, "{d:?}");
+    let of = |party| d.circle.iter().find(|w| w.party == party).expect("in the circle");
+    assert_eq!(of(writer).readers, [id(&reader)]);
+    assert_eq!(of(id(&reader)).holder.map(|h| h.party), Some(writer));
+    let next = id(&rt0::go(|| drop(lock.write())));
+    let d = deadlock_of(next);
+    assert_eq!((circle(&d), d.behind.len()), (both.to_vec(), 1), "{d:?}");
+}
+
+/// Of several readers all have to be stuck.
+#[rt0::test]
+fn a_writer_waits_for_all_readers() {
+    let (lock, other) = (forever(RwLock::new(())), forever(Mutex::new(())));
+    let all_read = forever(Barrier::new(5));
+    let stuck: Vec<_> = (0..2)
+        .map(|_| {
+            id(&rt0::go(|| {
+                let _reads = lock.read();
+                all_read.wait();
+                drop(other.lock());
+            }))
+        })
+        .collect();
+    let (end, ended) = rt0::chan::bounded::<()>(0);
+    let patient = rt0::go(move || {
+        let reads = lock.read();
+        all_read.wait();
+        let _ = ended.recv();
+        drop(reads);
+    });
+    let writer = id(&rt0::go(|| {
+        let _other = other.lock();
+        all_read.wait();
+        drop(lock.write());
+    }));
+    all_read.wait();
+    until_waits(writer, WRITES);
+    until_waits(id(&patient), "chan receive");
+    let mut parties = [stuck, vec![writer]].concat();
+    parties.sort();
+    for _ in 0..50 {
+        if let Some(d) = any_stuck(&parties) {
+            panic!("one reader may go on: {d:?}");
+        }
+    }
+    drop(end);
+    patient.join().expect("no panic");
+    let d = deadlock_of(writer);
+    let mut met: Vec<_> = d.circle.iter().chain(&d.behind).map(|w| w.party).collect();
+    met.sort();
+    assert_eq!(met, parties, "{d:?}");
+}
+
+/// Readers that are not all known: nothing is said, however it stands.
+#[rt0::test]
+fn readers_that_nobody_recorded_may_go_on() {
+    // A plain thread reads, too.
+    let lock = forever(RwLock::new(()));
+    let (end, ended) = mpsc::channel::<()>();
+    let (tell, told) = mpsc::channel();
+    let thread = thread::spawn(move || {
+        let reads = lock.read();
+        tell.send(()).expect("the test listens");
+        let _ = ended.recv();
+        drop(reads);
+    });
+    told.recv().expect("it reads");
+    // One that reads three locks at once records two.
+    let locks: [&'static RwLock<()>; 3] = [(); 3].map(|()| forever(RwLock::new(())));
+    let greedy = rt0::go(move || {
+        let _all = locks.map(RwLock::read);
+        rt0::park();
+    });
+    until_waits(id(&greedy), "park");
+    // One that has forgotten a guard, and is stuck.
+    let lost = forever(Mutex::new(()));
+    let held = lost.lock();
+    let forgets = rt0::go(move || {
+        std::mem::forget(lock.read());
+        drop(lost.lock());
+    });
+    until_waits(id(&forgets), "sync.Mutex.Lock");
+    let writers: Vec<_> = locks
+        .iter()
+        .chain([&lock])
+        .map(|lock| {
+            let lock: &'static RwLock<()> = lock;
+            id(&rt0::go(move || drop(lock.write())))
+        })
+        .collect();
+    writers.iter().for_each(|w| until_waits(*w, WRITES));
+    let behind = id(&rt0::go(move || drop(lock.read())));
+    until_waits(behind, READS);
+    for _ in 0..50 {
+        let found = any_stuck(&writers).or_else(|| any_stuck(&[behind]));
+        assert!(found.is_none(), "{found:?}");
+    }
+    drop((end, held));
+    thread.join().expect("no panic");
+    greedy.goroutine().unpark();
+    greedy.join().expect("no panic");
+}
+
+/// A guard that is forgotten is never dropped: by a goroutine that lives in a deadlock it counts.
+#[rt0::test]
+fn a_writer_that_may_give_up_lets_readers_in() {
+    let (lock, lost) = (forever(RwLock::new(())), forever(Mutex::new(())));
+    let reader = rt0::go(|| {
+        let _reads = lock.read();
+        let _lost = lost.lock();
+        drop(lost.lock());
+    });
+    deadlock_of(id(&reader));
+    let writer = id(&rt0::go(|| assert!(lock.try_write_for(LONG).is_err())));
+    until_waits(writer, WRITES);
+    let behind = [id(&rt0::go(|| drop(lock.read()))), id(&rt0::go(|| drop(lock.write())))];
+    until_waits(behind[0], READS);
+    until_waits(behind[1], WRITES);
+    for _ in 0..50 {
+        assert!(any_stuck(&[writer, behind[0], behind[1]]).is_none(), "the writer gives up");
+    }
+}
+
 /// None of these is in a deadlock, however long one looks, while rings come and go beside them.
 #[rt0::test]
 fn what_can_go_on_is_not_reported() {
@@ -171,7 +328,22 @@ fn what_can_go_on_is_not_reported() {
             })
         })
         .collect();
-    let parties: Vec<_> = busy.iter().map(id).collect();
+    let read = forever(RwLock::new(0_u64));
+    let readers: Vec<_> = (0..4)
+        .map(|i| {
+            rt0::go(move || {
+                while !*stop.read().expect("not poisoned") {
+                    let outer = read.read().expect("not poisoned");
+                    if i % 2 == 0 {
+                        drop(a.lock());
+                    }
+                    drop(outer);
+                    *read.write().expect("not poisoned") += 1;
+                }
+            })
+        })
+        .collect();
+    let parties: Vec<_> = busy.iter().chain(&readers).map(id).collect();
     let sleeper = rt0::go(|| rt0::time::sleep(LONG));
     let held = forever(Mutex::new(()));
     let holder = rt0::go(|| {
@@ -185,7 +357,7 @@ fn what_can_go_on_is_not_reported() {
         id(&holder),
         id(&rt0::go(|| rt0::chan::never::<()>().recv())),
     ];
-    for _ in 0..2000 {
+    for _ in 0..300 {
         for d in deadlocks() {
             for w in d.circle.iter().chain(&d.behind) {
                 assert!(!parties.contains(&w.party) && !waits.contains(&w.party), "{d:?}");
@@ -194,7 +366,7 @@ fn what_can_go_on_is_not_reported() {
         rt0::gosched();
     }
     *stop.write().expect("not poisoned") = true;
-    busy.into_iter().for_each(|h| h.join().expect("no panic"));
+    busy.into_iter().chain(readers).for_each(|h| h.join().expect("no panic"));
 }
 
 /// A lock that is waited for under a context may be given up: no deadlock before, one after.

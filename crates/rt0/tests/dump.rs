@@ -264,6 +264,45 @@ fn json_has_an_object_for_each() {
 }
 
 #[test]
+fn json_says_what_is_waited_for() {
+    alone(|| {
+        let (tx, rx) = rt0::chan::bounded::<u8>(0);
+        let lock = Arc::new(rt0::sync::RwLock::new(()));
+        let (held, rx2) = (Arc::clone(&lock), rx.clone());
+        let receives = start("receives", move || {
+            let _reads = held.read();
+            let _ = rx2.recv();
+        });
+        let line = |name: &str| {
+            let dump = text(Dump::new().json(true));
+            dump.lines().find(|l| l.contains(name)).unwrap_or_default().to_owned()
+        };
+        wait_until(|| line("receives").contains("\"state\":\"chan receive\""));
+        let writer = Arc::clone(&lock);
+        let writes = start("writes", move || drop(writer.write()));
+        wait_until(|| line("writes").contains("\"state\":\"sync.RWMutex.Lock\""));
+        let last = Arc::clone(&lock);
+        let reads = start("reads", move || drop(last.read()));
+        wait_until(|| line("reads").contains("\"state\":\"sync.RWMutex.RLock\""));
+        let of = |name: &str, part: &str| {
+            let line = line(name);
+            assert!(line.contains(part), "{part} in {line}");
+        };
+        of("receives", "\"waits_for\":{\"kind\":\"chan\",\"on\":[\"0x");
+        of("receives", "\"],\"senders\":[1],\"receivers\":[2]},");
+        of("writes", "\"waits_for\":{\"kind\":\"sync.RWMutex\",\"on\":[\"0x");
+        let reader = receives.goroutine().id();
+        of("writes", &format!("\"],\"readers\":[{{\"goroutine\":{reader}}}]}},"));
+        let writer = writes.goroutine().id();
+        of("reads", &format!("\"],\"holder\":{{\"goroutine\":{writer}}}}},"));
+        drop((tx, rx));
+        for h in [receives, writes, reads] {
+            h.join().expect("no panic");
+        }
+    });
+}
+
+#[test]
 fn equal_stacks_are_counted() {
     alone(|| {
         let lock = Arc::new(Mutex::new(()));

@@ -80,6 +80,34 @@ fn who_dines_for_ever_is_shown() {
     });
 }
 
+/// Also by channels, while main lives: on demand, and in a dump. Not where goroutines are threads.
+#[test]
+fn who_receives_for_ever_is_shown() {
+    for env in [&[][..], &[("GOMAXPROCS", "1")], &[("GODEBUG", "tlsmode=1")]] {
+        let f = testprog("PartialChanDeadlock", env);
+        let end = (f.status.code(), f.stdout.as_str(), f.stderr.as_str());
+        assert_eq!(end, (Some(0), "2 in a circle, 1 behind\n", ""));
+        // Registers that nobody uses may happen to have an old handle: then nothing is said.
+        let quit = || testprog("QuitChanDeadlock", env);
+        let is_shown = |f: &Finished| f.stderr.contains("deadlock: 2 wait for each other:");
+        let f = (0..10).map(|_| quit()).find(is_shown).expect("it is shown most of the time");
+        assert_eq!(f.status.code(), Some(2), "{f:?}");
+        let mut lines =
+            f.stderr.lines().skip_while(|l| *l != "deadlock: 2 wait for each other:").skip(1);
+        for line in lines.by_ref().take(2) {
+            assert!(line.contains(" [chan receive]: waits for chan 0x"), "{line} {f:?}");
+            let handles = " has 1 sender and 1 receiver, also on the stack of goroutine ";
+            assert!(line.contains(handles), "{line} {f:?}");
+        }
+        assert_eq!(lines.next(), Some("behind that, 1 waits:"), "{f:?}");
+        let third = lines.next().expect("a line");
+        assert!(third.contains(" [join]: waits for the end of goroutine "), "{third} {f:?}");
+    }
+    let f = testprog("QuitChanDeadlock", &[("GODEBUG", "tlsmode=3")]);
+    let why = "who has handles of channels is not known: each goroutine is a thread\n";
+    assert!(f.stderr.contains(why), "{f:?}");
+}
+
 #[test]
 fn every_reason_is_named() {
     let states = [

@@ -91,6 +91,7 @@ impl Clocked {
     /// Waits until a message may be due, or the patience over.
     fn wait_once(&self, until: Until<'_>) {
         let why = Why { reason: WaitReason::ChanReceive, on: ptr::from_ref(self) as usize };
+        let why = why.that_may_end(); // whoever sets or stops it, or ends the context
         let mut here = Here::enter();
         let entry = Entry::new(here.begin(), FIRST_OP, ptr::null_mut());
         // SAFETY: QU1: taken out below, or by who claims it

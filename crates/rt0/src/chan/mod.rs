@@ -32,6 +32,7 @@ mod future;
 pub(crate) mod here;
 mod iter;
 mod lock;
+pub(crate) mod place;
 pub(crate) mod queue;
 pub(crate) mod receiver;
 pub(crate) mod select;

@@ -69,7 +69,7 @@ pub(crate) struct Entry<W> {
     queued: Cell<bool>,
     outcome: Cell<Outcome>,
     partner: Cell<*const Entry<W>>,
-    /// The address of the channel, of a select's entry: for reports.
+    /// Of a select's entry: the channel's name, `place::NOBODY`, or 0: for reports.
     pub(crate) on: Cell<usize>,
 }
 

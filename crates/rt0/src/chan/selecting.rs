@@ -147,7 +147,7 @@ impl<T> Shared<T> {
         if ready {
             return false;
         }
-        e.on.set(core::ptr::from_ref(self) as usize);
+        e.on.set(self.name());
         let mut chain = Chain::new();
         match line {
             // SAFETY: QU1: the select unregisters before it returns

@@ -27,6 +27,7 @@ use super::clocked::Clocked;
 use super::core::{Core, Receiving, Sending};
 use super::here::{Here, Until};
 use super::lock::Lock;
+use super::place;
 use super::queue::{Chain, Claimed, Entry, Outcome, Ticket};
 use crate::atomic::{AtomicUsize, Ordering};
 use crate::g::WaitReason;
@@ -35,7 +36,7 @@ use crate::g::ticket::FIRST_OP;
 use crate::sched::wait::{self, Why};
 use crate::sys::nanotime;
 use core::cell::UnsafeCell;
-use core::mem::{ManuallyDrop, MaybeUninit};
+use core::mem::{ManuallyDrop, MaybeUninit, offset_of};
 use core::ops::{Deref, DerefMut};
 use std::time::Instant;
 
@@ -96,6 +97,7 @@ pub(crate) enum Refused {
     Closed,
 }
 
+/// place.rs says where what is in it.
 #[repr(C, align(64))]
 pub(crate) struct Shared<T> {
     lock: Lock,
@@ -156,6 +158,12 @@ pub(crate) unsafe fn move_message<T>(src: *const T, dst: *mut T) {
 
 impl<T> Shared<T> {
     pub(crate) fn new(cap: Option<usize>) -> Self {
+        const {
+            assert!(size_of::<Shared<T>>() == place::BYTES);
+            assert!(offset_of!(Shared<T>, senders) == place::SENDERS_AT);
+            assert!(offset_of!(Shared<T>, receivers) == place::RECEIVERS_AT);
+            assert!(place::RECEIVERS_AT + 8 < place::BYTES, "its name is nothing else's place");
+        }
         let inner = Inner { core: Core::new(cap.unwrap_or(usize::MAX)), buf: Buffer::new(cap) };
         Shared {
             lock: Lock::new(),
@@ -172,7 +180,12 @@ impl<T> Shared<T> {
 
     /// What waits of it are recorded with.
     pub(crate) fn why(&self, reason: WaitReason) -> Why {
-        Why { reason, on: core::ptr::from_ref(self) as usize }
+        Why { reason, on: self.name() }
+    }
+
+    /// What reports call it.
+    pub(crate) fn name(&self) -> usize {
+        place::name(core::ptr::from_ref(self) as usize)
     }
 
     /// Inside [`Here`].

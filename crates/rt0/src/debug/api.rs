@@ -74,7 +74,10 @@ impl Dump {
     /// Its members: `count` and `ids` (of a group: how many, and the first ten) or `id`; `name`,
     /// `state`, `locked`, `minutes` (for how long it has been waiting), `labels`, `created_by`
     /// (`goroutine`, `file`, `line`), `ancestors`, and `frames` (`function`, `file`, `line`, `pc`),
-    /// the innermost first. What is not known is left out.
+    /// the innermost first; of one that waits `waits_for`: the `kind` of thing, `on` which ones
+    /// (text), of channels how many `senders` and `receivers` each has, the `holder` of a lock or
+    /// who is joined (`goroutine` or `thread`, `file`, `line`), and those `readers` of an `RwLock`
+    /// that wait themselves. What is not known is left out.
     pub fn json(mut self, yes: bool) -> Dump {
         self.json = yes;
         self

@@ -10,6 +10,7 @@
 
 use super::dump::{self, Panicked};
 use super::frame::Registers;
+use super::graph::Asker;
 use super::halted;
 use super::print::{self, Detail};
 use super::stacks;
@@ -54,9 +55,11 @@ pub(crate) fn goroutines(at: At<'_>, blame: Blame) {
         return;
     }
     halted::freeze_the_world();
-    let mut report = Report { at, blame, t: traceback() };
+    let mut report = Report { at, blame, t: traceback(), own_stack: None };
+    let stack = crate::sys::mem::reserve(STACK_BYTES);
+    report.own_stack = stack.ok().map(|base| (base, base + STACK_BYTES));
     let arg = (&raw mut report).addr();
-    match crate::sys::mem::reserve(STACK_BYTES) {
+    match stack {
         // SAFETY: a fresh mapping; run_report does not unwind: what panics in it aborts.
         Ok(base) => unsafe { crate::arch::switch::call_on(base + STACK_BYTES, run_report, arg) },
         Err(_) => run_report(arg),
@@ -67,6 +70,8 @@ struct Report<'a> {
     at: At<'a>,
     blame: Blame,
     t: Traceback,
+    /// The stack that it is written on; `None`: that of the code that failed.
+    own_stack: Option<(usize, usize)>,
 }
 
 extern "C" fn run_report(arg: usize) {
@@ -87,7 +92,14 @@ impl Report<'_> {
         let detail = if in_detail { Detail::System } else { Detail::Program };
         if self.blame != Blame::Panic {
             let mut part = Part { out, started: false, held: false };
-            super::graph::Graph::read().write(&mut part)?;
+            let asker = match self.at {
+                At::Nowhere => None, // the whole is reported
+                _ => self.own_stack.map(|own| {
+                    let sp = self.registers().map_or(0, |r| r.sp);
+                    Asker::Last { own, sp }
+                }),
+            };
+            super::graph::Graph::read(asker).write(&mut part)?;
         }
         let Some(mut tool) = stacks::private() else { return Ok(()) };
         let tool = tool.get();

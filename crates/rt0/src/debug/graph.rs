@@ -1,19 +1,23 @@
 //! Who waits for whom, and who therefore waits for ever, also while the rest of the process lives.
 //!
 //! A wait for a lock, a `Once` or the end of a goroutine can be ended by one party only, and that
-//! is known (waits.rs); a scope's by its goroutines, each of which is one. So these waits form a
-//! graph, and a party waits for ever if its way through the graph ends in a circle, or at one that
-//! nobody can wake: a lock whose holder has ended, a channel that never has a message. What waits
-//! with a deadline is not in the graph: it ends by itself.
+//! is known (waits.rs); a scope's by its goroutines, that of a writer by the readers of its lock.
+//! So these waits form a graph, from each to all who might end it. A party may go on if one of
+//! those may; it waits for ever if none of them can: they have ended, or wait for ever themselves,
+//! in a circle or behind one. What waits with a deadline is not in the graph: it ends by itself.
+//!
+//! A wait at channels is in it if all memory can be looked through for their handles: peers.rs.
 //!
 //! # What is not in it, and why
-//! Who may send on a channel is whoever holds a handle, or can get at one; the same goes for
-//! condition variables, semaphores, wait groups and the like. Nobody knows where handles lie
-//! without looking through all memory. So such a wait is never taken to last for ever while
-//! anything in the process lives; if nothing does, sched/deadlock.rs reports the whole. Nor is it
-//! known who the readers of an `RwLock` are.
+//! Condition variables, semaphores, wait groups and the like: whoever can get at one can end its
+//! waits, and references are not told from other words of memory as a channel's address is, which
+//! only handles have. So such a wait is never taken to last for ever while anything in the process
+//! lives; if nothing does, sched/deadlock.rs reports the whole.
 //!
 //! # No false report
+//! With a wait at channels in it, all threads stand still while the graph is made. Without, it is
+//! made while they run, as follows: a process is not stopped for locks alone.
+//!
 //! The graph is read while others run. A wait that is the same one before and after
 //! ([`Seen::lasts`]) has lasted all the time between, so its party has not let go of any lock, and
 //! what was read of holders in between held at every moment of it. All waits that seem to be for
@@ -21,37 +25,42 @@
 //! A party in such a wait that was woken just now is not overlooked: its waker would have to be one
 //! of the parties that have not moved. models/waits.rs.
 //!
+//! The readers of a lock are recorded where they are, not in the lock (sync/readers.rs). While a
+//! writer waits for them nobody else comes in (sync/raw/rwlock.rs RW1), so they only become fewer.
+//! If those found on goroutines that last in the graph are as many as the lock says, they were all
+//! there were, and are all there will be. A record on anybody else, or a reader that is recorded
+//! nowhere, and nothing is said.
+//!
 //! A wait of these kinds that something else can end too, as a context could, has to be recorded as
 //! one with a deadline.
 //!
 //! # Invariants
-//! * `WG1`: `nodes` is sorted by name; `to` is an index into it.
+//! * `WG1`: `nodes` is sorted by name, and edges are indices into it.
+//! * `WG2`: a node that is not alive has an edge from each party that may end its wait.
 //!
 //! Nothing is allocated but maps of pages, for dumps need it too.
 
-use super::waits::{Holder, Party, Seen, Waiting};
+mod peers;
+mod report;
+
+pub(crate) use peers::Asker;
+pub use report::{Deadlock, deadlocks};
+
+use super::memory::Unread;
+use super::still::{Unheld, hold_all};
+use super::waits::{Holder, Party, Seen, Waker};
+use crate::atomic::Ordering;
 use crate::g::{G, Status, WaitReason};
 use crate::malloc::vec::RtVec;
 use crate::sched::thread_parker;
-use core::fmt;
+use crate::sync::raw::rwlock::COMES;
 
-/// Where a wait leads.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-enum To {
-    /// To the party at this place (WG1).
-    Node(usize),
-    /// To nobody: it cannot end.
-    Nobody,
-    /// To somebody who may end it.
-    Alive,
-}
-
+/// Where a node is on the way that the report takes from each to one of its wakers.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 enum State {
     Unknown,
     /// On the way that is being walked.
     Walking,
-    Alive,
     /// For ever. `root`: a party of the circle, or the one that waits for nobody.
     Stuck {
         root: usize,
@@ -62,28 +71,94 @@ enum State {
 #[derive(Clone, Copy)]
 struct Node {
     seen: Seen,
-    holder: Option<Holder>,
-    to: To,
+    waker: Option<Waker>,
+    /// One of its wakers, for the report.
+    to: Option<usize>,
     state: State,
 }
 
-/// A scope that waits, and one of its goroutines.
-#[derive(Clone, Copy)]
-struct Child {
-    scope: usize,
-    child: usize,
+/// Who may end a wait.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+struct Edge {
+    waker: usize,
+    waits: usize,
+}
+
+/// A lock that is read, as a goroutine has recorded it.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+struct Record {
+    lock: usize,
+    /// The reader; `usize::MAX`: one that may go on.
+    by: usize,
 }
 
 /// All who wait for somebody known.
 pub(crate) struct Graph {
     nodes: RtVec<Node>,
-    children: RtVec<Child>,
+    /// WG1; beyond the nodes, others that peers.rs has.
+    edges: RtVec<Edge>,
+    /// Of each node, and of those others: whether it may go on.
+    live: RtVec<bool>,
+    /// The name of a channel, and the node on whose stack a handle of it was found. Sorted.
+    held: RtVec<(usize, usize)>,
+    /// Why waits at channels are not in it.
+    unlooked: Option<Unlooked>,
+}
+
+/// Why it is not known who has handles.
+#[derive(Clone, Copy, Debug)]
+enum Unlooked {
+    /// Each goroutine is a thread, whose stack lies elsewhere.
+    Mode,
+    Unheld(Unheld),
+    Unread(Unread),
 }
 
 impl Graph {
-    /// As it is now. No lock is taken; from anywhere.
-    pub(crate) fn read() -> Graph {
-        let mut graph = Graph { nodes: RtVec::new(), children: RtVec::new() };
+    /// As it is now. No lock is taken; from anywhere. If anybody waits at channels, and `asker` is
+    /// somebody, all threads stand still meanwhile.
+    pub(crate) fn read(asker: Option<Asker>) -> Graph {
+        let is_needed = || {
+            let mut waits = crate::g::allgs().filter_map(Seen::of_g);
+            waits.any(|seen| !seen.timed && seen.is_at_channels())
+        };
+        let Some(asker) = asker.filter(|_| is_needed()) else { return Graph::without(None) };
+        if crate::tls::mode() == crate::tls::Mode::OneToOne {
+            return Graph::without(Some(Unlooked::Mode));
+        }
+        let still = match hold_all() {
+            Ok(still) => still,
+            Err(why) => return Graph::without(Some(Unlooked::Unheld(why))),
+        };
+        let mut graph = Graph::gather();
+        match graph.link_peers(&still, asker) {
+            Ok(()) => graph.end(),
+            Err(why) => {
+                drop(still);
+                Graph::without(Some(Unlooked::Unread(why)))
+            }
+        }
+    }
+
+    /// What is known without the channels: who waits there may go on.
+    fn without(why: Option<Unlooked>) -> Graph {
+        let mut graph = Graph::gather();
+        for (i, node) in graph.nodes.iter().enumerate() {
+            graph.live[i] |= node.seen.is_at_channels();
+        }
+        graph.unlooked = why;
+        graph.end()
+    }
+
+    /// All nodes, and the edges between those that know each other.
+    fn gather() -> Graph {
+        let mut graph = Graph {
+            nodes: RtVec::new(),
+            edges: RtVec::new(),
+            live: RtVec::new(),
+            held: RtVec::new(),
+            unlooked: None,
+        };
         for gp in crate::g::allgs().filter(|gp| !gp.is_system()) {
             if let Some(seen) = Seen::of_g(gp) {
                 graph.add(seen);
@@ -95,227 +170,250 @@ impl Graph {
             graph.add(seen);
         }
         graph.nodes.sort_unstable_by_key(|node| node.seen.party);
-        graph.link();
+        graph.live.fill_to(graph.nodes.len(), false);
+        graph.link_holders();
         graph.link_scopes();
-        graph.resolve();
-        graph.verify();
+        graph.link_readers();
         graph
+    }
+
+    /// Who may go on, and the circles.
+    fn end(mut self) -> Graph {
+        self.edges.sort_unstable();
+        self.spread();
+        self.verify();
+        self.order();
+        self
     }
 
     fn add(&mut self, seen: Seen) {
         use WaitReason as W;
-        let to = match seen.reason {
+        let waker = match seen.reason {
             _ if seen.timed => return,
-            W::ChanReceiveNilChan | W::SelectNoCases | W::Scope => To::Nobody,
-            W::Join | W::MutexLock | W::RwLockRead | W::RwLockWrite | W::OnceDo => To::Alive,
+            W::ChanReceiveNilChan | W::SelectNoCases | W::Scope => None,
+            W::ChanReceive | W::ChanSend | W::Select => None,
+            W::Join | W::MutexLock | W::RwLockRead | W::RwLockWrite | W::OnceDo => {
+                let Some(waker) = seen.waker() else { return };
+                Some(waker)
+            }
             _ => return,
         };
-        let holder = seen.holder();
-        if holder.is_some() || to == To::Nobody {
-            self.nodes.push(Node { seen, holder, to, state: State::Unknown });
-        }
+        let state = State::Unknown;
+        self.nodes.push(Node { seen, waker, to: None, state });
     }
 
     fn find(&self, party: Party) -> Option<usize> {
         self.nodes.binary_search_by_key(&party, |node| node.seen.party).ok()
     }
 
-    /// WG1.
-    fn link(&mut self) {
-        let mut last: Option<(Party, To)> = None;
+    /// WG2 for those that one party can wake.
+    fn link_holders(&mut self) {
+        let mut last: Option<(Party, Option<usize>, bool)> = None;
         for i in 0..self.nodes.len() {
-            let Some(Holder { party, .. }) = self.nodes[i].holder else { continue };
-            let to = match last {
-                Some((known, to)) if known == party => to,
+            let node = &self.nodes[i];
+            let (party, is_lock) = match node.waker {
+                Some(Waker::Holder(Holder { party, .. })) => {
+                    (party, node.seen.reason != WaitReason::Join)
+                }
+                Some(Waker::Writer(party)) => (party, false),
+                _ => continue,
+            };
+            let (at, ended) = match last {
+                Some((known, at, ended)) if known == party => (at, ended),
                 _ => match (self.find(party), party) {
-                    (Some(at), _) => To::Node(at),
-                    // A goroutine that ended with a lock: its guard was forgotten.
-                    (None, Party::Goroutine(id))
-                        if self.nodes[i].seen.reason != WaitReason::Join && has_ended(id) =>
-                    {
-                        To::Nobody
-                    }
-                    _ => To::Alive,
+                    (None, Party::Goroutine(id)) => (None, has_ended(id)),
+                    (at, _) => (at, false),
                 },
             };
-            last = Some((party, to));
-            self.nodes[i].to = to;
+            last = Some((party, at, ended));
+            match at {
+                Some(waker) => self.edges.push(Edge { waker, waits: i }),
+                // A goroutine that ended with a lock: its guard was forgotten.
+                None => self.live[i] = !(ended && is_lock),
+            }
         }
     }
 
-    /// Scopes and their goroutines. One whose goroutines are not all in the graph is alive.
+    /// WG2 for scopes: one whose goroutines are not all in the graph is alive.
     fn link_scopes(&mut self) {
-        let is_scope = |node: &Node| node.seen.reason == WaitReason::Scope;
         let mut scopes: RtVec<(usize, usize)> = RtVec::new();
-        for (i, node) in self.nodes.iter_mut().enumerate().filter(|(_, node)| is_scope(node)) {
-            scopes.push((node.seen.object(), i));
-            node.to = To::Alive;
+        for (i, node) in self.nodes.iter().enumerate() {
+            if node.seen.reason == WaitReason::Scope {
+                scopes.push((node.seen.object(), i));
+                self.live[i] = true; // with none it is about to go on
+            }
         }
-        scopes.sort_unstable();
         if scopes.is_empty() {
             return;
         }
+        scopes.sort_unstable();
+        let mut others: RtVec<usize> = RtVec::new();
         for gp in crate::g::allgs().filter(|gp| is_live(gp) && gp.scope.get() != 0) {
             let of = gp.scope.get() as usize;
             let Ok(at) = scopes.binary_search_by_key(&of, |(object, _)| *object) else { continue };
-            let scope = scopes[at].1;
+            let waits = scopes[at].1;
             match self.find(Party::Goroutine(gp.goid.get())) {
-                Some(child) => {
-                    self.children.push(Child { scope, child });
-                    self.nodes[scope].to = To::Node(child);
+                Some(waker) => {
+                    self.edges.push(Edge { waker, waits });
+                    self.live[waits] = false;
                 }
-                // Alive for good: the marker keeps `disown` from being undone by the next child.
-                None => self.children.push(Child { scope, child: usize::MAX }),
+                None => others.push(waits),
+            }
+        }
+        for waits in others.iter() {
+            self.live[*waits] = true;
+        }
+    }
+
+    /// WG2 for writers that wait for readers.
+    fn link_readers(&mut self) {
+        if !self.nodes.iter().any(|n| matches!(n.waker, Some(Waker::Readers { .. }))) {
+            return;
+        }
+        let records = self.records();
+        for i in 0..self.nodes.len() {
+            let Some(Waker::Readers { count, recorded }) = self.nodes[i].waker else { continue };
+            let lock = self.nodes[i].seen.read_lock();
+            let from = records.partition_point(|r| r.lock < lock);
+            let len = records[from..].partition_point(|r| r.lock == lock);
+            let readers = &records[from..from + len];
+            let known = readers.iter().all(|r| r.by != usize::MAX);
+            if count == 0 || count != len || !recorded || !known {
+                self.live[i] = true;
+                continue;
+            }
+            for reader in readers {
+                self.edges.push(Edge { waker: reader.by, waits: i });
             }
         }
     }
 
-    /// Says of each node whether it waits for ever, as far as `to` is right.
-    fn resolve(&mut self) {
-        loop {
-            for node in self.nodes.iter_mut() {
-                node.state = State::Unknown;
-            }
-            for i in 0..self.nodes.len() {
-                if self.nodes[i].state == State::Unknown {
-                    self.walk(i);
+    /// What all goroutines have recorded, sorted.
+    fn records(&self) -> RtVec<Record> {
+        let mut records = RtVec::new();
+        for gp in crate::g::allgs().filter(|gp| is_live(gp) && !gp.is_system()) {
+            // ORDERING: a report; after the lock's word, which the caller has read
+            for word in gp.reads().map(|word| word.load(Ordering::Relaxed)) {
+                if word == 0 {
+                    continue;
+                }
+                let lock = word & !COMES;
+                let by = self.find(Party::Goroutine(gp.goid.get())).unwrap_or(usize::MAX);
+                // One that waits to come in is no reader; it lasts, or the report is taken back.
+                let waits = |node: &Node| {
+                    node.seen.reason == WaitReason::RwLockRead && node.seen.read_lock() == lock
+                };
+                if word & COMES == 0 {
+                    records.push(Record { lock, by });
+                } else if by == usize::MAX || !waits(&self.nodes[by]) {
+                    records.push(Record { lock, by: usize::MAX });
                 }
             }
-            // Scopes were taken for stuck with one of their goroutines; all have to be.
-            let mut changed = false;
-            for i in 0..self.children.len() {
-                let Child { scope, child } = self.children[i];
-                let alive = self.nodes.get(child).is_none_or(|n| n.state == State::Alive);
-                if alive && self.nodes[scope].to != To::Alive {
-                    self.nodes[scope].to = To::Alive;
-                    changed = true;
+        }
+        records.sort_unstable();
+        records
+    }
+
+    /// Whom somebody alive may wake is alive.
+    fn spread(&mut self) {
+        let mut new: RtVec<usize> = RtVec::new();
+        for (i, live) in self.live.iter().enumerate() {
+            if *live {
+                new.push(i);
+            }
+        }
+        while let Some(waker) = new.pop() {
+            let from = self.edges.partition_point(|e| e.waker < waker);
+            for edge in self.edges[from..].iter().take_while(|e| e.waker == waker) {
+                if !core::mem::replace(&mut self.live[edge.waits], true) {
+                    new.push(edge.waits);
                 }
             }
-            if !changed {
-                return;
+        }
+    }
+
+    /// Takes out what has not lasted.
+    fn verify(&mut self) {
+        let mut new: RtVec<usize> = RtVec::new();
+        for (i, node) in self.nodes.iter().enumerate().filter(|(i, _)| !self.live[*i]) {
+            let same = match node.waker {
+                None => true,
+                // Readers that were forgotten by a goroutine that ended stay in the number.
+                Some(waker) => node.seen.waker() == Some(waker),
+            };
+            if !(node.seen.lasts() && same) {
+                new.push(i);
+            }
+        }
+        // A reader that waits to come in was not counted as one.
+        for i in 0..self.nodes.len() {
+            if let Some(Waker::Readers { .. }) = self.nodes[i].waker
+                && !self.live[i]
+                && !self.queue_lasts(i)
+            {
+                new.push(i);
+            }
+        }
+        for i in new.iter() {
+            self.live[*i] = true;
+        }
+        if !new.is_empty() {
+            self.spread();
+        }
+    }
+
+    /// Whether all who wait to read what this one waits to write still do.
+    fn queue_lasts(&self, i: usize) -> bool {
+        let lock = self.nodes[i].seen.read_lock();
+        let waits =
+            |n: &&Node| n.seen.reason == WaitReason::RwLockRead && n.seen.read_lock() == lock;
+        self.nodes.iter().filter(waits).all(|n| n.seen.lasts())
+    }
+
+    /// Finds the circles: a way from each node to one of its wakers, and on.
+    fn order(&mut self) {
+        let n = self.nodes.len();
+        for edge in self.edges.iter().filter(|e| e.waker < n && e.waits < n) {
+            if !self.live[edge.waits] && self.nodes[edge.waits].to.is_none() {
+                self.nodes[edge.waits].to = Some(edge.waker);
+            }
+        }
+        for i in 0..n {
+            if !self.live[i] && self.nodes[i].seen.is_at_channels() {
+                self.nodes[i].to = self.peer(i);
+            }
+        }
+        for i in 0..n {
+            if !self.live[i] && self.nodes[i].state == State::Unknown {
+                self.walk(i);
             }
         }
     }
 
     fn walk(&mut self, from: usize) {
         let mut at = from;
-        let (end, circle) = loop {
+        let (root, circle) = loop {
             self.nodes[at].state = State::Walking;
-            match self.nodes[at].to {
-                To::Alive => break (State::Alive, None),
-                To::Nobody => break (State::Stuck { root: at, in_circle: false }, None),
-                To::Node(next) => match self.nodes[next].state {
-                    State::Unknown => at = next,
-                    State::Walking => {
-                        break (State::Stuck { root: next, in_circle: false }, Some(next));
-                    }
-                    State::Alive => break (State::Alive, None),
-                    State::Stuck { root, .. } => {
-                        break (State::Stuck { root, in_circle: false }, None);
-                    }
-                },
+            let Some(next) = self.nodes[at].to else { break (at, None) };
+            match self.nodes[next].state {
+                State::Unknown => at = next,
+                State::Walking => break (next, Some(next)),
+                State::Stuck { root, .. } => break (root, None),
             }
         };
         let mut at = Some(from);
         let mut in_circle = false;
         while let Some(i) = at.filter(|i| self.nodes[*i].state == State::Walking) {
             in_circle |= circle == Some(i);
-            self.nodes[i].state = match end {
-                State::Stuck { root, .. } => State::Stuck { root, in_circle },
-                other => other,
-            };
-            at = self.next(i);
+            self.nodes[i].state = State::Stuck { root, in_circle };
+            at = self.nodes[i].to;
         }
-    }
-
-    fn next(&self, i: usize) -> Option<usize> {
-        match self.nodes[i].to {
-            To::Node(next) => Some(next),
-            _ => None,
-        }
-    }
-
-    /// Takes out what has not lasted.
-    fn verify(&mut self) {
-        let mut changed = false;
-        for i in 0..self.nodes.len() {
-            let node = &self.nodes[i];
-            let stuck = matches!(node.state, State::Stuck { .. });
-            if stuck && !(node.seen.lasts() && node.seen.holder() == node.holder) {
-                self.nodes[i].to = To::Alive;
-                changed = true;
-            }
-        }
-        if changed {
-            self.resolve();
-        }
-    }
-
-    /// Those at the end of all that leads there, each with whether it is a circle. Who waits for
-    /// nobody and is waited for by nobody is none: it may be meant so.
-    fn roots(&self) -> impl Iterator<Item = (usize, bool)> + '_ {
-        (0..self.nodes.len()).filter_map(|i| match self.nodes[i].state {
-            State::Stuck { root, in_circle } if root == i => {
-                let is_met = in_circle || self.nodes[i].holder.is_some() || self.is_waited_for(i);
-                is_met.then_some((i, in_circle))
-            }
-            _ => None,
-        })
-    }
-
-    fn is_waited_for(&self, root: usize) -> bool {
-        self.behind(root).next().is_some()
-    }
-
-    /// The circle of a root, in order: each waits for the next.
-    fn circle(&self, root: usize) -> impl Iterator<Item = &Node> + '_ {
-        let after = move |i: &usize| self.next(*i).filter(|next| *next != root);
-        core::iter::successors(Some(root), after).map(|i| &self.nodes[i])
-    }
-
-    /// Who waits for a root, or for one that does; not those of its circle.
-    fn behind(&self, root: usize) -> impl Iterator<Item = &Node> + '_ {
-        let others = self.nodes.iter().enumerate().filter(move |(i, node)| {
-            *i != root && node.state == State::Stuck { root, in_circle: false }
-        });
-        others.map(|(_, node)| node)
-    }
-
-    /// What heads a dump: the circles, and who waits behind them. Nothing if there is none.
-    pub(crate) fn write(&self, out: &mut impl fmt::Write) -> fmt::Result {
-        /// Of those who wait behind others.
-        const MOST: usize = 20;
-        for (root, is_circle) in self.roots() {
-            if is_circle {
-                match self.circle(root).count() {
-                    1 => writeln!(out, "deadlock: one waits for itself:")?,
-                    n => writeln!(out, "deadlock: {n} wait for each other:")?,
-                }
-                self.circle(root).try_for_each(|node| write_node(out, node))?;
-            } else {
-                writeln!(out, "deadlock: nobody can wake one:")?;
-                write_node(out, &self.nodes[root])?;
-            }
-            let n = self.behind(root).count();
-            if n > 0 {
-                writeln!(out, "behind that, {n} {}:", if n == 1 { "waits" } else { "wait" })?;
-                self.behind(root).take(MOST).try_for_each(|node| write_node(out, node))?;
-            }
-            if n > MOST {
-                writeln!(out, "\t...{} more", n - MOST)?;
-            }
-            writeln!(out)?;
-        }
-        Ok(())
     }
 }
 
-fn write_node(out: &mut impl fmt::Write, node: &Node) -> fmt::Result {
-    write!(out, "\t{}", node.seen.party)?;
-    if let Some(name) = node.seen.name() {
-        write!(out, " {name:?}")?;
-    }
-    writeln!(out, " [{}]: {}", node.seen.reason.text(), node.seen)
+/// Whether the process is about to end.
+fn is_last() -> bool {
+    crate::debug::halted::is_frozen()
 }
 
 fn is_live(gp: &&'static G) -> bool {
@@ -324,38 +422,4 @@ fn is_live(gp: &&'static G) -> bool {
 
 fn has_ended(id: u64) -> bool {
     !crate::g::allgs().filter(is_live).any(|gp| gp.goid.get() == id)
-}
-
-/// Goroutines and threads that wait for ever. See [`deadlocks`].
-#[derive(Clone, Debug)]
-#[non_exhaustive]
-pub struct Deadlock {
-    /// They wait for each other: each for the next, the last for the first. Empty if what the
-    /// others wait for can be given by nobody: a lock whose holder has ended, a channel that never
-    /// has a message.
-    pub circle: Vec<Waiting>,
-    /// Those that wait for one of the circle, or for one that does, or for nobody.
-    pub behind: Vec<Waiting>,
-}
-
-/// The deadlocks there are now: goroutines, and plain threads in locks of rt0's, that nobody can
-/// wake any more, because the only ones who could wait for ever too. Empty if there is none.
-///
-/// It sees waits for a [`Mutex`](crate::sync::Mutex), for an [`RwLock`](crate::sync::RwLock) that
-/// is written, for a [`Once`](crate::sync::Once) that runs, for a goroutine's end and for a scope,
-/// if they have no deadline. Who may send on a channel is not known, so a wait for a message counts
-/// only where the whole process stands still, and then it is reported unasked.
-///
-/// Never blocks; from any thread, while others run. What it reports is so: nothing in it can ever
-/// go on.
-pub fn deadlocks() -> Vec<Deadlock> {
-    let graph = Graph::read();
-    let waiting = |node: &Node| node.seen.in_words();
-    let deadlocks = graph.roots().map(|(root, is_circle)| {
-        let circle = graph.circle(root).filter(|_| is_circle).filter_map(waiting).collect();
-        let end = (!is_circle).then_some(&graph.nodes[root]);
-        let behind = end.into_iter().chain(graph.behind(root)).filter_map(waiting).collect();
-        Deadlock { circle, behind }
-    });
-    deadlocks.collect()
 }

@@ -4,8 +4,10 @@ use super::dump::Snapshot;
 use super::frame::{Frame, Registers, Symbolised};
 use super::print::{self, Detail, Lossy, Name, Path, Sink};
 use super::stacks::{Outcome, Patience, Tool};
-use crate::g::G;
+use super::waits::{Holder, Party, Seen, handles, kind};
+use crate::g::{G, Status};
 use core::fmt::{self, Display, Result, Write};
+use core::mem::replace;
 
 /// Every goroutine, the running one first.
 pub(super) fn all(out: &mut dyn Write, at: Registers, detail: Detail) -> Result {
@@ -20,16 +22,76 @@ pub(super) fn all(out: &mut dyn Write, at: Registers, detail: Detail) -> Result 
     let mut patience = Patience::new();
     let is_own = |gp: &&'static G| own.is_some_and(|own| core::ptr::eq(own, *gp));
     for gp in super::dump::shown(detail).filter(|gp| !is_own(gp)) {
-        let mut snapshot = None;
+        let (mut snapshot, mut wait) = (None, None);
         let outcome = tool.goroutine(gp, &mut patience, |gp, status| {
             snapshot = Some(Snapshot::of(gp, status));
+            wait = Seen::of_g(gp).filter(|_| status == Status::Waiting as u32);
         });
         if let Some(snapshot) = snapshot.filter(|_| outcome != Outcome::Gone) {
             write!(out, "{{\"id\":{},", snapshot.id)?;
+            if let Some(seen) = wait {
+                waits_for(out, &seen)?;
+            }
             goroutine(out, tool, &snapshot, detail)?;
         }
     }
     Ok(())
+}
+
+/// What it waits for; nothing if that has no address.
+fn waits_for(out: &mut dyn Write, seen: &Seen) -> Result {
+    let (mut any, mut result) = (false, Ok(()));
+    seen.each_object(|object| {
+        let head = format_args!("\"waits_for\":{{\"kind\":{},\"on\":[", Text(kind(seen.reason)));
+        let r = if replace(&mut any, true) { out.write_str(",") } else { out.write_fmt(head) };
+        result = result.and(r).and_then(|()| write!(out, "\"{object:#x}\""));
+    });
+    result?;
+    if !any {
+        return Ok(());
+    }
+    out.write_str("]")?;
+    if seen.is_at_channels() {
+        handles_of_each(out, seen)?;
+    }
+    if let Some(Holder { party, at }) = seen.holder() {
+        out.write_str(",\"holder\":{")?;
+        party_as_member(out, party)?;
+        if let Some(at) = at {
+            write!(out, ",\"file\":{},\"line\":{}", Text(at.file()), at.line())?;
+        }
+        out.write_str("}")?;
+    }
+    let (mut any, mut result) = (false, Ok(()));
+    seen.each_reader(|party| {
+        let head = if replace(&mut any, true) { ",{" } else { ",\"readers\":[{" };
+        let r = out.write_str(head).and_then(|()| party_as_member(out, party));
+        result = result.and(r).and_then(|()| out.write_str("}"));
+    });
+    result?;
+    out.write_str(if any { "]}," } else { "}," })
+}
+
+/// How many senders and receivers each of its channels has.
+fn handles_of_each(out: &mut dyn Write, seen: &Seen) -> Result {
+    for (i, side) in ["senders", "receivers"].into_iter().enumerate() {
+        let (mut comma, mut result) = ("", Ok(()));
+        write!(out, ",\"{side}\":[")?;
+        seen.each_channel(|name| {
+            let n = handles(name).map_or(0, |both| both[i]);
+            result = result.and(write!(out, "{}{n}", replace(&mut comma, ",")));
+        });
+        result?;
+        out.write_str("]")?;
+    }
+    Ok(())
+}
+
+fn party_as_member(out: &mut dyn Write, party: Party) -> Result {
+    match party {
+        Party::Goroutine(id) => write!(out, "\"goroutine\":{id}"),
+        Party::Thread(tid) => write!(out, "\"thread\":{tid}"),
+    }
 }
 
 /// The rest of an object, behind what identifies it.

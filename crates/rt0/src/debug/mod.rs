@@ -13,6 +13,7 @@ pub(crate) mod halted;
 pub(crate) mod images;
 mod json;
 mod labels;
+mod memory;
 pub(crate) mod ms;
 #[cfg_attr(not(feature = "backtrace"), allow(dead_code, reason = "stacks use the rest"))]
 mod print;
@@ -20,6 +21,7 @@ pub(crate) mod process;
 pub(crate) mod signals;
 pub(crate) mod slow;
 mod stacks;
+pub(crate) mod still;
 #[cfg(feature = "backtrace")]
 mod symbols;
 pub(crate) mod uncaught;

@@ -117,6 +117,12 @@ pub(super) fn tool() -> Option<Taken> {
     Some(Taken { tool, is_shared })
 }
 
+/// Where the shared one is.
+pub(super) fn shared() -> Option<core::ops::Range<usize>> {
+    let at = SHARED.load(Ordering::Relaxed).addr(); // ORDERING: an address, nothing is read there
+    (at != 0).then(|| at..at + size_of::<Tool>())
+}
+
 /// One of its own for the last report: whoever had the shared one may be held.
 pub(super) fn private() -> Option<Taken> {
     let tool = mem::fresh::<Tool>()?.as_mut_ptr();

@@ -13,10 +13,13 @@
 
 #![allow(unsafe_code, reason = "a location that a lock had when its waiter waited")]
 
+use crate::atomic::Ordering;
+use crate::chan::place::{NOBODY, RECEIVERS_AT, SENDERS_AT, at as chan_at};
 use crate::g::parker::Parker;
 use crate::g::{G, Status, WaitReason};
 use crate::sched::thread_parker::{self, ThreadParker, tid_of};
 use crate::sched::wait::Several;
+use crate::sync::raw::rwlock::{RwWord, WORD_AT};
 use crate::sys::raw::peek;
 use core::fmt;
 use core::panic::Location;
@@ -50,6 +53,25 @@ pub struct Holder {
     pub at: Option<&'static Location<'static>>,
 }
 
+/// Who can end a wait.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Waker {
+    /// The one that has what is waited for.
+    Holder(Holder),
+    /// The writer that waits for the lock's readers, and comes first.
+    Writer(Party),
+    /// All of a lock's readers. `recorded`: each is on its goroutine's list (sync/readers.rs RR2).
+    Readers { count: usize, recorded: bool },
+}
+
+/// Who has this name among those who hold locks.
+fn named(who: usize) -> Party {
+    match tid_of(who as u64) {
+        Some(tid) => Party::Thread(tid),
+        None => Party::Goroutine(who as u64),
+    }
+}
+
 /// A wait that goes on. See [`waits`].
 #[derive(Clone, Debug)]
 #[non_exhaustive]
@@ -64,8 +86,12 @@ pub struct Waiting {
     /// Whether the wait ends by itself at some time.
     pub timed: bool,
     /// The only one that can end it, where that is known: the holder of a mutex, the writer of an
-    /// `RwLock`, the one that runs a `Once`, the goroutine to be joined.
+    /// `RwLock` or the one that waits for its readers and comes first, the one that runs a `Once`,
+    /// the goroutine to be joined.
     pub holder: Option<Holder>,
+    /// Of a wait for the readers of an `RwLock`: the goroutines that read it and wait themselves.
+    /// There may be more.
+    pub readers: Vec<Party>,
 }
 
 /// What all goroutines wait for that wait now, and all plain threads that wait in a function of
@@ -79,6 +105,7 @@ pub fn waits() -> Vec<Waiting> {
                 on: Vec::new(),
                 timed: false,
                 holder: None,
+                readers: Vec::new(),
             });
         }
         Seen::of_g(gp)?.in_words()
@@ -101,7 +128,8 @@ pub(crate) struct Seen {
     pub(crate) party: Party,
     ticket: usize,
     pub(crate) reason: WaitReason,
-    on: usize,
+    /// All bits turned, so that it is no address for those who look through memory.
+    not_on: usize,
     pub(crate) timed: bool,
 }
 
@@ -128,7 +156,7 @@ impl Seen {
     ) -> Option<Seen> {
         let ticket = parker.ticket.unclaimed()?;
         let (on, timed) = parker.waits_on();
-        let seen = Seen { waiter, party, ticket, reason: reason(), on, timed };
+        let seen = Seen { waiter, party, ticket, reason: reason(), not_on: !on, timed };
         (seen.reason != WaitReason::None && seen.lasts()).then_some(seen)
     }
 
@@ -144,63 +172,145 @@ impl Seen {
     }
 
     /// Whom it waits for, if that is known and it still waits.
-    pub(crate) fn holder(&self) -> Option<Holder> {
-        let holder = match self.reason {
-            WaitReason::Join => Holder { party: Party::Goroutine(self.joined()?), at: None },
-            WaitReason::MutexLock
-            | WaitReason::RwLockRead
-            | WaitReason::RwLockWrite
-            | WaitReason::OnceDo => {
-                // sync/owner.rs OW2
-                let [who, at] = peek::<2>(self.on).filter(|words| words[0] != 0)?;
-                if !self.lasts() {
-                    return None;
-                }
-                let party = match tid_of(who as u64) {
-                    Some(tid) => Party::Thread(tid),
-                    None => Party::Goroutine(who as u64),
-                };
-                // SAFETY: the wait lasted beyond the reading, so this was the lock's word: null, or
-                // of a `'static` location.
-                Holder { party, at: unsafe { (at as *const Location<'static>).as_ref() } }
+    pub(crate) fn waker(&self) -> Option<Waker> {
+        let waker = match self.reason {
+            WaitReason::Join => {
+                Waker::Holder(Holder { party: Party::Goroutine(self.joined()?), at: None })
             }
+            WaitReason::MutexLock | WaitReason::OnceDo => {
+                Waker::Holder(self.held_by(peek::<2>(self.object())?)?)
+            }
+            WaitReason::RwLockRead | WaitReason::RwLockWrite => self.waker_of_rwlock()?,
             _ => return None,
         };
-        self.lasts().then_some(holder)
+        self.lasts().then_some(waker)
+    }
+
+    /// The first two words of a lock (sync/owner.rs OW2).
+    fn held_by(&self, [who, at]: [usize; 2]) -> Option<Holder> {
+        if who == 0 || !self.lasts() {
+            return None;
+        }
+        // SAFETY: the wait lasted beyond the reading, so this was the lock's word: null, or of a
+        // `'static` location.
+        Some(Holder { party: named(who), at: unsafe { (at as *const Location<'static>).as_ref() } })
+    }
+
+    fn waker_of_rwlock(&self) -> Option<Waker> {
+        const WORDS: usize = WORD_AT / size_of::<usize>() + 1;
+        let [who, at, drains, word] = peek::<WORDS>(self.object())?;
+        if who != 0 {
+            return self.held_by([who, at]).map(Waker::Holder);
+        }
+        // RL2 of sync/rwlock.rs; then the word itself, the flag of poison, and that of strangers.
+        match drains {
+            0 => None,
+            _ if named(drains) != self.party => Some(Waker::Writer(named(drains))),
+            _ => Some(Waker::Readers {
+                count: RwWord::readers(word as u32),
+                recorded: word.to_le_bytes()[5] == 0,
+            }),
+        }
+    }
+
+    /// Who alone can end the wait.
+    pub(super) fn holder(&self) -> Option<Holder> {
+        match self.waker()? {
+            Waker::Holder(holder) => Some(holder),
+            Waker::Writer(party) => Some(Holder { party, at: None }),
+            Waker::Readers { .. } => None,
+        }
+    }
+
+    /// What readers of the lock are recorded by (sync/readers.rs).
+    pub(super) fn read_lock(&self) -> usize {
+        self.object() + WORD_AT
     }
 
     /// The number of the goroutine whose end is waited for.
     fn joined(&self) -> Option<u64> {
         // SAFETY: join.rs waits for a G, which is never freed; 0 at a wait's beginning.
-        let gp = unsafe { (self.on as *const G).as_ref() };
+        let gp = unsafe { (self.object() as *const G).as_ref() };
         gp.map(|gp| gp.goid.get())
     }
 
     /// Calls `f` for each object, while it waits.
-    fn each_object(&self, mut f: impl FnMut(usize)) {
+    pub(super) fn each_object(&self, mut f: impl FnMut(usize)) {
+        if self.reason != WaitReason::Join {
+            self.each_word(|on| {
+                if on > NOBODY {
+                    f(on);
+                }
+            });
+        }
+    }
+
+    /// The same for each word that may have an object; false if the wait ended meanwhile.
+    fn each_word(&self, mut f: impl FnMut(usize)) -> bool {
         if self.reason != WaitReason::Select {
-            return if self.on != 0 && self.reason != WaitReason::Join {
-                f(self.on)
-            };
+            f(self.object());
+            return true;
         }
         const WORDS: usize = size_of::<Several>() / size_of::<usize>();
-        let Some([first, stride_bytes, count]) = peek::<WORDS>(self.on) else { return };
+        let Some([first, stride_bytes, count]) = peek::<WORDS>(self.object()) else { return false };
         if !self.lasts() {
-            return;
+            return false;
         }
         for i in 0..count {
             let at = first.wrapping_add(i * stride_bytes);
             match peek::<1>(at).filter(|_| self.lasts()) {
-                Some([on]) if on != 0 => f(on),
-                Some(_) => {}
-                None => return,
+                Some([on]) => f(on),
+                None => return false,
+            }
+        }
+        true
+    }
+
+    /// Calls `f` for those who read the lock that it waits to be read no more, if they wait.
+    pub(super) fn each_reader(&self, mut f: impl FnMut(Party)) {
+        if !matches!(self.waker(), Some(Waker::Readers { .. })) {
+            return;
+        }
+        for gp in crate::g::allgs().filter(|gp| gp.status() == Status::Waiting as u32) {
+            // ORDERING: a report
+            let reads = gp.reads().map(|word| word.load(Ordering::Relaxed));
+            if reads.contains(&self.read_lock()) {
+                f(Party::Goroutine(gp.goid.get()));
             }
         }
     }
 
     /// The address of what is waited for, if that is one thing.
     pub(super) fn object(&self) -> usize {
-        self.on
+        !self.not_on
+    }
+
+    /// The goroutine.
+    pub(super) fn g(&self) -> Option<&'static G> {
+        match self.waiter {
+            Waiter::G(gp) => Some(gp),
+            Waiter::Thread(_) => None,
+        }
+    }
+
+    /// Whether it waits at channels.
+    pub(super) fn is_at_channels(&self) -> bool {
+        matches!(self.reason, WaitReason::ChanReceive | WaitReason::ChanSend | WaitReason::Select)
+    }
+
+    /// Calls `f` with the name of each channel that it waits at; false if there is more.
+    pub(super) fn each_channel(&self, mut f: impl FnMut(usize)) -> bool {
+        let (mut all, mut any) = (true, false);
+        let complete = self.is_at_channels()
+            && self.each_word(|on| match on {
+                0 => all = false,
+                NOBODY => any = true,
+                name => {
+                    any = true;
+                    f(name);
+                }
+            });
+        complete && all && any
     }
 
     /// The goroutine's name.
@@ -215,13 +325,21 @@ impl Seen {
         let mut on = Vec::new();
         self.each_object(|object| on.push(object));
         let (party, timed, holder) = (self.party, self.timed, self.holder());
-        let waiting = Waiting { party, reason: self.reason.text(), on, timed, holder };
+        let mut readers = Vec::new();
+        self.each_reader(|party| readers.push(party));
+        let waiting = Waiting { party, reason: self.reason.text(), on, timed, holder, readers };
         self.lasts().then_some(waiting)
     }
 }
 
+/// Handles of a channel that are alive: senders, receivers.
+pub(super) fn handles(name: usize) -> Option<[usize; 2]> {
+    const { assert!(SENDERS_AT + size_of::<usize>() == RECEIVERS_AT) };
+    peek(chan_at(name) + SENDERS_AT)
+}
+
 /// What kind of thing a wait with this reason is for.
-fn kind(reason: WaitReason) -> &'static str {
+pub(super) fn kind(reason: WaitReason) -> &'static str {
     use WaitReason as W;
     match reason {
         W::MutexLock => "sync.Mutex",
@@ -255,7 +373,20 @@ impl fmt::Display for Seen {
             result = result.and(r);
         });
         result?;
-        let Some(holder) = self.holder() else { return Ok(()) };
+        let holder = match self.waker() {
+            None => return Ok(()),
+            Some(Waker::Holder(holder)) => holder,
+            Some(Waker::Writer(party)) => return write!(f, ", which {party} waits to write"),
+            Some(Waker::Readers { count, .. }) => {
+                write!(f, ", read by {count}")?;
+                let (mut before, mut result) = (": ", Ok(()));
+                self.each_reader(|party| {
+                    let r = write!(f, "{}{party}", core::mem::replace(&mut before, ", "));
+                    result = result.and(r);
+                });
+                return result;
+            }
+        };
         match self.reason {
             WaitReason::Join => return write!(f, "waits for the end of {}", holder.party),
             WaitReason::OnceDo => write!(f, ", which {} runs", holder.party)?,
@@ -272,7 +403,7 @@ impl fmt::Display for Seen {
 /// no such thing.
 pub(crate) fn line(out: &mut impl fmt::Write, seen: Option<Seen>) -> fmt::Result {
     match seen {
-        Some(seen) if seen.on != 0 => writeln!(out, "{seen}"),
+        Some(seen) if seen.object() != 0 => writeln!(out, "{seen}"),
         _ => Ok(()),
     }
 }

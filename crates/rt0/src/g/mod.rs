@@ -185,6 +185,8 @@ pub(crate) struct G {
     /// Counts the contexts it was in: bumped when it is continued, and on the way into a call. A
     /// dump that saw the same number before and after saw one context (debug/stacks.rs).
     pub(crate) contexts: AtomicU32,
+    /// Of the stack's top, where newproc put the closure: unused once it runs.
+    pub(crate) top_bytes: AtomicU32,
     /// Token of `rt0::park` (park_state.rs).
     pub(crate) park: ParkState,
     /// Set for the runtime's own goroutines.
@@ -200,7 +202,8 @@ pub(crate) struct G {
     pub(crate) parker: Parker,
 
     // Written by newproc1 while it owns the dead G.
-    /// Runs the closure that newproc put on the stack: `fn(*mut u8)`.
+    /// Runs the closure that newproc put on the stack: `fn(*mut u8)`. Once it runs, this word and
+    /// the next are [`reads`](G::reads).
     pub(crate) startpc: AtomicUsize,
     pub(crate) start_arg: AtomicUsize,
     pub(crate) parent_goid: Word,
@@ -238,6 +241,7 @@ impl G {
             waitreason: AtomicU32::new(0),
             goid: Word::new(0),
             contexts: AtomicU32::new(0),
+            top_bytes: AtomicU32::new(0),
             park: ParkState::new(),
             system: AtomicU32::new(0),
             held: AtomicU32::new(0),
@@ -328,6 +332,12 @@ impl G {
         self.next_context();
         // ORDERING: owner-only; exposed, so that the place is kept
         self.sched.store((&raw const *at).expose_provenance(), Ordering::Relaxed);
+    }
+
+    /// The locks that it reads (sync/readers.rs), once it runs.
+    #[inline(always)]
+    pub(crate) fn reads(&self) -> [&AtomicUsize; 2] {
+        [&self.startpc, &self.start_arg]
     }
 
     /// The number of the call it is in, while its status is Syscall.

@@ -11,6 +11,7 @@
 pub(crate) mod halt;
 pub(crate) mod minit;
 pub(crate) mod request;
+pub(crate) mod still;
 
 use crate::atomic::{AtomicRef, AtomicU32, AtomicUsize, Ordering, Word};
 use crate::g::G;

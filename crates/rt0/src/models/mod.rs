@@ -51,6 +51,7 @@ mod scope;
 mod sema;
 mod sigqueue;
 mod spinning;
+mod still;
 mod stop;
 mod task;
 mod ticket;

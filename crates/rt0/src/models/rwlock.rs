@@ -34,7 +34,7 @@ impl World {
     }
 
     fn write(&self, deadline: Option<i64>) {
-        if self.word.try_write_fast() || self.word.write_slow(&self.table, (), deadline) {
+        if self.word.try_write_fast() || self.word.write_slow(&self.table, (), deadline, |_| ()) {
             self.data.use_alone();
             self.shared.with_mut(|_| ());
             self.word.unlock_write(&self.table);
@@ -78,7 +78,7 @@ fn writer_gives_up() {
 
 fn downgrading() {
     with(0, &[|w| w.read(None), |w| w.write(None)], |w| {
-        if w.word.try_write_fast() || w.word.write_slow(&w.table, (), None) {
+        if w.word.try_write_fast() || w.word.write_slow(&w.table, (), None, |_| ()) {
             w.shared.with_mut(|_| ());
             w.word.downgrade(&w.table);
             w.shared.with(|_| ());

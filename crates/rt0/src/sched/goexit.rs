@@ -36,6 +36,9 @@ pub(super) fn call_fn(gp: &'static G) {
     // ORDERING: GS2
     let (f, arg) =
         (gp.startpc.load(Ordering::Relaxed), gp.start_arg.load(Ordering::Relaxed) as *mut u8);
+    for word in gp.reads() {
+        word.store(0, Ordering::Relaxed); // ORDERING: GS2
+    }
     // SAFETY: newproc.rs gostartcallfn stored `start::<F>` and its argument.
     let f = unsafe { core::mem::transmute::<usize, unsafe fn(*mut u8)>(f) };
     // SAFETY: newproc.rs gostartcallfn stored `start::<F>` and its argument.; called once for each

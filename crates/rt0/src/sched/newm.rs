@@ -158,7 +158,8 @@ extern "C" fn mstart_thread(arg: *mut c_void) -> *mut c_void {
     core::ptr::null_mut()
 }
 
-/// Starts a detached thread with every signal blocked; minit sets its mask. Go: newosproc.
+/// Starts a detached thread with every signal blocked but the one that holds threads still
+/// (debug/still.rs); minit sets its mask. Go: newosproc.
 #[allow(unsafe_code, reason = "pthread_create and its attributes")]
 fn newosproc(f: extern "C" fn(*mut c_void) -> *mut c_void, arg: *mut c_void) {
     let mut attr = core::mem::MaybeUninit::<libc::pthread_attr_t>::zeroed();
@@ -169,7 +170,7 @@ fn newosproc(f: extern "C" fn(*mut c_void) -> *mut c_void, arg: *mut c_void) {
     unsafe { libc::pthread_attr_setstacksize(a, G0_STACK_BYTES) };
     // SAFETY: `a` is initialised here and destroyed below.
     unsafe { libc::pthread_attr_setdetachstate(a, libc::PTHREAD_CREATE_DETACHED) };
-    let old = crate::sys::signal::block_all();
+    let old = crate::sys::signal::block_all_but(libc::SIGURG);
     let mut thread: libc::pthread_t = 0;
     // SAFETY: `f` takes `arg`.
     let r = unsafe { libc::pthread_create(&mut thread, a, f, arg) };

@@ -195,6 +195,7 @@ fn place<F: FnOnce() -> E + Send, E: Ending>(newg: &'static G, f: F) {
     // SAFETY: GS2: the dead goroutine's stack is free; the closure fits (checked above).
     unsafe { (at as *mut F).write(f) };
     newg.start_arg.store(at, Ordering::Relaxed); // ORDERING: GS2
+    newg.top_bytes.store((hi - at) as u32, Ordering::Relaxed); // ORDERING: GS2
     newg.startpc.store(start::<F, E> as *const () as usize, Ordering::Relaxed); // ORDERING: GS2
     // SAFETY: GS2: below the closure, at least three quarters of the stack.
     let sp = unsafe { crate::arch::switch::prepare(at, newg) };

@@ -242,11 +242,12 @@ pub(super) fn handler() -> usize {
 extern "C" fn on_sigurg(sig: i32, info: *mut libc::siginfo_t, ctx: *mut c_void) {
     let told = !is_sent_by_us(info) && super::sigqueue::send(sig);
     let tid = crate::sys::gettid();
+    let for_look = crate::debug::still::on_signal(tid as u32, ctx);
     let for_dump =
         crate::m::find_by_tid(tid).is_some_and(|m| crate::debug::halted::on_signal(m, ctx));
     // By the request: the M may have gone on to another thread (one_to_one.rs).
     let Some(mp) = crate::m::allm().find(|m| m.preempt.take(tid as u32)) else {
-        if !for_dump && !told {
+        if !for_look && !for_dump && !told {
             pass_on(sig, info, ctx);
         }
         return;

@@ -5,28 +5,45 @@
 
 use super::park::{gopark, goready};
 use super::wait::Why;
+use crate::atomic::{AtomicUsize, Ordering};
 use crate::g::key::Key;
 use crate::g::park_state::ParkState;
 use crate::g::parker::Parker;
 use crate::g::{G, WaitReason};
 use crate::m::M;
+use core::mem::offset_of;
 
 pub(crate) struct Waiter {
     gp: Option<&'static G>,
+    /// While it waits: its own address, and [`MARK`].
+    mark: AtomicUsize,
     park: ParkState,
     key: Key,
+}
+
+const MARK: usize = 0x9e37_79b9_7f4a_7c15;
+
+/// Whether a goroutine waits with a [`Waiter`] at this address, which is on its stack. While nobody
+/// runs.
+pub(crate) fn is_waiter(at: usize) -> bool {
+    let mark = crate::sys::raw::peek::<1>(at.wrapping_add(offset_of!(Waiter, mark)));
+    mark == Some([at ^ MARK])
 }
 
 impl Waiter {
     /// For the code that runs now.
     pub(crate) fn new() -> Waiter {
-        Waiter { gp: crate::tls::getg(), park: ParkState::new(), key: Key::new() }
+        let (park, key) = (ParkState::new(), Key::new());
+        Waiter { gp: crate::tls::getg(), mark: AtomicUsize::new(0), park, key }
     }
 
     /// Waits for one `wake`; one that came before makes it return at once.
     pub(crate) fn wait(&self, why: Why) {
         if self.gp.is_some() {
-            return park_with(&self.park, why);
+            let own = core::ptr::from_ref(self).addr();
+            self.mark.store(own ^ MARK, Ordering::Relaxed); // ORDERING: a report
+            park_with(&self.park, why);
+            return self.mark.store(0, Ordering::Relaxed); // ORDERING: a report
         }
         let own = super::thread_parker::own();
         own.set_reason(why.reason);

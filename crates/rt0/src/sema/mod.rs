@@ -27,6 +27,12 @@ struct Bucket(RtMutex<Queue<Wait>>);
 static TABLE: [Bucket; BUCKETS] =
     [const { Bucket(RtMutex::new(Rank::Sema, Queue::new())) }; BUCKETS];
 
+/// Where the table is.
+pub(crate) fn table() -> core::ops::Range<usize> {
+    let range = TABLE.as_ptr_range();
+    range.start.addr()..range.end.addr()
+}
+
 /// The table's own key: plain threads may wait before boot draws those of sys/hash.rs, and a
 /// waiter's bucket must not change.
 static KEY: AtomicU64 = AtomicU64::new(0);

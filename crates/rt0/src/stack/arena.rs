@@ -304,6 +304,17 @@ fn count_mprotect() -> Result<(), NoSlot> {
     Ok(())
 }
 
+/// Calls `f` with each arena: where it is and how long. Async-signal-safe.
+pub(crate) fn each(mut f: impl FnMut(usize, usize)) {
+    for arena in &ARENAS {
+        // ORDERING: pairs with reserve
+        match arena.base.load(Ordering::Acquire) {
+            0 => return,
+            base => f(base, arena.bytes.load(Ordering::Relaxed)), // ORDERING: published by base
+        }
+    }
+}
+
 /// What a slot is, for whoever has an address in it.
 pub(crate) struct Found {
     pub(crate) base: usize,

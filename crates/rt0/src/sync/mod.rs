@@ -17,6 +17,7 @@ pub mod oneshot;
 mod owner;
 pub(crate) mod poison;
 pub(crate) mod raw;
+mod readers;
 mod rwlock;
 mod semaphore;
 mod wait_group;

@@ -14,10 +14,19 @@ use core::panic::Location;
 
 #[repr(C)]
 pub(crate) struct Owner {
-    /// OW1. The number of a goroutine, or `thread_parker::me` of a plain thread; 0: nobody's.
+    /// OW1: by [`me`]; 0: nobody's.
     who: Word,
     /// A `&'static Location`, or 0 before the first holder.
     at: AtomicUsize,
+}
+
+/// The name of who runs this: the number of a goroutine, or `thread_parker::me` of a plain thread.
+#[inline(always)]
+pub(super) fn me() -> u64 {
+    match crate::tls::getg() {
+        Some(gp) => gp.goid.get(),
+        None => crate::sched::thread_parker::me(),
+    }
 }
 
 impl Owner {
@@ -30,10 +39,7 @@ impl Owner {
     pub(crate) fn set(&self, at: &'static Location<'static>) {
         // ORDERING: a report
         self.at.store(core::ptr::from_ref(at) as usize, Ordering::Relaxed);
-        self.who.set(match crate::tls::getg() {
-            Some(gp) => gp.goid.get(),
-            None => crate::sched::thread_parker::me(),
-        });
+        self.who.set(me());
     }
 
     /// OW1: the caller is about to give the lock up; its release follows.

@@ -5,6 +5,10 @@
 //! # Invariants
 //! * `RL1`: the data is reached through one write guard, or any number of read guards, or by
 //!   `&mut RwLock`.
+//! * `RL2`: while `drains` is a writer's name, that one has the writers' mutex and waits for the
+//!   readers to leave; it alone can let in whoever else waits.
+//!
+//! For reports: debug/waits.rs reads the first four words (OW2, RL2, readers.rs).
 //!
 //! # Safety
 //! RL1 makes the write guard's `&mut` exclusive. Readers share the data, so sharing the lock needs
@@ -15,6 +19,8 @@
 use super::owner::Owner;
 use super::poison::{Flag, Since};
 use super::raw::rwlock::RwWord;
+use super::readers;
+use crate::atomic::{AtomicBool, Word};
 use crate::g::WaitReason;
 use crate::sched::wait::{self, Why};
 use crate::sema::Sema;
@@ -39,10 +45,21 @@ use std::time::Duration;
 pub struct RwLock<T: ?Sized> {
     /// The writer. OW2
     owner: Owner,
+    drains: Word, // RL2
     word: RwWord,
     poison: Flag,
+    /// Somebody has read it who is not recorded (readers.rs RR2).
+    strangers: AtomicBool,
     data: UnsafeCell<T>, // RL1
 }
+
+/// Where debug/waits.rs looks for them.
+const _: () = {
+    use core::mem::offset_of;
+    assert!(offset_of!(RwLock<()>, drains) == 16);
+    assert!(offset_of!(RwLock<()>, word) == super::raw::rwlock::WORD_AT);
+    assert!(offset_of!(RwLock<()>, strangers) == super::raw::rwlock::WORD_AT + 5);
+};
 
 // SAFETY: RL1: the data moves with the lock.
 unsafe impl<T: ?Sized + Send> Send for RwLock<T> {}
@@ -56,8 +73,10 @@ impl<T> RwLock<T> {
     pub const fn new(t: T) -> RwLock<T> {
         RwLock {
             owner: Owner::new(),
+            drains: Word::new(0),
             word: RwWord::new(),
             poison: Flag::new(),
+            strangers: AtomicBool::new(false),
             data: UnsafeCell::new(t),
         }
     }
@@ -83,10 +102,17 @@ impl<T: ?Sized> RwLock<T> {
     /// If there are 67,108,863 readers.
     #[inline]
     pub fn read(&self) -> LockResult<RwLockReadGuard<'_, T>> {
-        if !self.word.try_read() {
-            self.read_slow(None);
-        }
+        self.come_in(|| self.word.try_read() || self.read_slow(None));
         self.read_guard()
+    }
+
+    /// Reads by `get`, and records it if that says so.
+    #[inline(always)]
+    fn come_in(&self, get: impl FnOnce() -> bool) -> bool {
+        let comes = readers::come(self.word.address(), &self.strangers);
+        let got = get();
+        comes.done(self.word.address(), got);
+        got
     }
 
     #[cold]
@@ -96,8 +122,15 @@ impl<T: ?Sized> RwLock<T> {
 
     fn read_slow_under<E: Env<Why = Why>>(&self, env: &E, until: Option<i64>) -> bool {
         let got = self.word.read_slow(env, self.why(WaitReason::RwLockRead), until);
-        assert!(got || !self.word.is_full(), "too many active read locks on RwLock");
+        if !got && self.word.is_full() {
+            self.too_many();
+        }
         got
+    }
+
+    fn too_many(&self) -> ! {
+        readers::leave(self.word.address() | readers::COMES);
+        panic!("too many active read locks on RwLock");
     }
 
     /// Waits to read in another way; `None`: it was given up.
@@ -105,7 +138,7 @@ impl<T: ?Sized> RwLock<T> {
         &self,
         env: &E,
     ) -> Option<LockResult<RwLockReadGuard<'_, T>>> {
-        let got = self.word.try_read() || self.read_slow_under(env, None);
+        let got = self.come_in(|| self.word.try_read() || self.read_slow_under(env, None));
         got.then(|| self.read_guard())
     }
 
@@ -114,8 +147,7 @@ impl<T: ?Sized> RwLock<T> {
         &self,
         env: &E,
     ) -> Option<LockResult<RwLockWriteGuard<'_, T>>> {
-        let got = self.word.try_write_fast()
-            || self.word.write_slow(env, self.why(WaitReason::RwLockWrite), None);
+        let got = self.word.try_write_fast() || self.write_slow_under(env, None);
         got.then(|| self.write_guard())
     }
 
@@ -128,7 +160,7 @@ impl<T: ?Sized> RwLock<T> {
     /// # Errors
     /// `WouldBlock` if one does, `Poisoned` if a writer panicked.
     pub fn try_read(&self) -> TryLockResult<RwLockReadGuard<'_, T>> {
-        if !self.word.try_read() {
+        if !self.come_in(|| self.word.try_read()) {
             return Err(TryLockError::WouldBlock);
         }
         Ok(self.read_guard()?)
@@ -142,7 +174,8 @@ impl<T: ?Sized> RwLock<T> {
     /// # Panics
     /// As [`read`](RwLock::read).
     pub fn try_read_for(&self, timeout: Duration) -> TryLockResult<RwLockReadGuard<'_, T>> {
-        if !self.word.try_read() && (timeout.is_zero() || !self.read_slow(wait::after(timeout))) {
+        let slow = || !timeout.is_zero() && self.read_slow(wait::after(timeout));
+        if !self.come_in(|| self.word.try_read() || slow()) {
             return Err(TryLockError::WouldBlock);
         }
         Ok(self.read_guard()?)
@@ -168,7 +201,12 @@ impl<T: ?Sized> RwLock<T> {
 
     #[cold]
     fn write_slow(&self, until: Option<i64>) -> bool {
-        self.word.write_slow(&Sema, self.why(WaitReason::RwLockWrite), until)
+        self.write_slow_under(&Sema, until)
+    }
+
+    fn write_slow_under<E: Env<Why = Why>>(&self, env: &E, until: Option<i64>) -> bool {
+        let drains = |yes: bool| self.drains.set(if yes { super::owner::me() } else { 0 });
+        self.word.write_slow(env, self.why(WaitReason::RwLockWrite), until, drains)
     }
 
     /// Writes if nobody has the lock. Never blocks.
@@ -287,6 +325,7 @@ impl<T: ?Sized> Deref for RwLockReadGuard<'_, T> {
 impl<T: ?Sized> Drop for RwLockReadGuard<'_, T> {
     #[inline]
     fn drop(&mut self) {
+        readers::leave(self.word.address());
         self.word.unlock_read(&Sema);
     }
 }
@@ -310,7 +349,8 @@ impl<'a, T: ?Sized> RwLockWriteGuard<'a, T> {
         let s = ManuallyDrop::new(s);
         s.lock.poison.done(s.since);
         s.lock.owner.clear();
-        s.lock.word.downgrade(&Sema);
+        let word = &s.lock.word;
+        readers::downgraded(word.address(), &s.lock.strangers, || word.downgrade(&Sema));
         RwLockReadGuard::new(s.lock)
     }
 }

@@ -61,6 +61,13 @@ pub(crate) fn block_all() -> u64 {
     old
 }
 
+/// The same for every signal but `sig`.
+pub(crate) fn block_all_but(sig: i32) -> u64 {
+    let old = current_mask();
+    set_mask(!(1 << (sig - 1)));
+    old
+}
+
 /// Sets this thread's mask. Go: msigrestore.
 pub(crate) fn set_mask(mask: u64) {
     let mut set = MaybeUninit::<libc::sigset_t>::zeroed();

@@ -23,6 +23,8 @@ pub(crate) const SCENARIOS: &[Entry] = &[
     ("MultiDeadlock", Main(multi_deadlock)),
     ("DiningDeadlock", Main(dining_deadlock)),
     ("PartialDeadlock", Main(partial_deadlock)),
+    ("PartialChanDeadlock", Main(partial_chan_deadlock)),
+    ("QuitChanDeadlock", Main(quit_chan_deadlock)),
     ("TimerStopped", Main(timer_stopped)),
     ("NochanTimer", Main(nochan_timer)),
     ("SleepThen", Main(sleep_then)),
@@ -137,6 +139,57 @@ fn partial_deadlock() -> ExitCode {
     };
     drop(philosophers);
     println!("{} in a circle, {} behind", found.circle.len(), found.behind.len());
+    DONE
+}
+
+/// Two receive, each from the one that the other would send to, and a third joins one of them. It
+/// has returned when somebody looks: what it had on its stack is no handle any more.
+#[inline(never)]
+fn receive_from_each_other() {
+    let [(tx, rx), (tx2, rx2)] = [(); 2].map(|()| bounded::<()>(0));
+    let first = rt0::go(move || {
+        let _ = rx.recv();
+        drop(tx2);
+    });
+    drop(rt0::go(move || {
+        let _ = rx2.recv();
+        drop(tx);
+    }));
+    drop(rt0::go(move || first.join().is_ok()));
+}
+
+/// Leaves nothing of it on the stack.
+#[inline(never)]
+fn in_a_function_that_returns(f: fn()) {
+    f();
+    overwrite_stack();
+}
+
+#[inline(never)]
+fn overwrite_stack() {
+    std::hint::black_box(&mut [0_u8; 16 << 10]);
+}
+
+fn partial_chan_deadlock() -> ExitCode {
+    in_a_function_that_returns(receive_from_each_other);
+    let found = loop {
+        rt0::time::sleep(Duration::from_millis(1));
+        let found = rt0::debug::deadlocks().pop();
+        if let Some(found) = found.filter(|d| !d.behind.is_empty()) {
+            break found;
+        }
+    };
+    println!("{} in a circle, {} behind", found.circle.len(), found.behind.len());
+    DONE
+}
+
+fn quit_chan_deadlock() -> ExitCode {
+    in_a_function_that_returns(receive_from_each_other);
+    while rt0::debug::waits().len() < 3 {
+        rt0::time::sleep(Duration::from_millis(1));
+    }
+    // SAFETY: a number.
+    unsafe { libc::raise(libc::SIGQUIT) };
     DONE
 }
 

@@ -9,6 +9,7 @@
 use super::storage::Storage;
 use crate::chan::core::Core;
 use crate::chan::here::Here;
+use crate::chan::place::NOBODY;
 use crate::chan::queue::Entry;
 use crate::chan::receiver::Flavor;
 use crate::chan::selecting::{Chosen, Line};
@@ -118,7 +119,10 @@ impl<T> Handle for Receiver<T> {
         match &self.flavor {
             Flavor::Chan(shared) => shared.register(here, e, recv_line(purpose)),
             Flavor::Clocked(clocked, _) => clocked.register(here, e),
-            Flavor::Never => true,
+            Flavor::Never => {
+                e.on.set(NOBODY);
+                true
+            }
         }
     }
 

@@ -34,6 +34,12 @@ const READER: u32 = 32;
 /// As many readers as are let in; those who come in at once beside them find room above.
 const MOST: u32 = (u32::MAX / READER) / 2;
 
+/// Where the word lies in a lock, for those who know the lock's address only: behind the words of
+/// its owner and of the writer that drains it.
+pub(crate) const WORD_AT: usize = 24;
+/// Mark of a reader's record (sync/readers.rs): it is not known yet whether it came in.
+pub(crate) const COMES: usize = 1;
+
 pub(crate) struct RwWord(MutexWord);
 
 impl RwWord {
@@ -43,8 +49,19 @@ impl RwWord {
         }
     }
 
+    /// What it is recorded by.
+    #[inline(always)]
+    pub(crate) fn address(&self) -> usize {
+        core::ptr::from_ref(self) as usize
+    }
+
+    /// How many readers a lock's word says there are.
+    pub(crate) fn readers(word: u32) -> usize {
+        (word / READER) as usize
+    }
+
     fn key(&self, which: usize) -> usize {
-        core::ptr::from_ref(self) as usize + which
+        self.address() + which
     }
 
     fn load(&self) -> u32 {
@@ -143,12 +160,29 @@ impl RwWord {
         false
     }
 
-    /// Waits until nobody is there; false when the deadline came first.
+    /// Waits until nobody is there; false when the deadline came first. `drains` is told when the
+    /// readers alone are to be waited for, and when that is over.
     #[cold]
-    pub(crate) fn write_slow<E: Env>(&self, env: &E, why: E::Why, until: Option<i64>) -> bool {
+    pub(crate) fn write_slow<E: Env>(
+        &self,
+        env: &E,
+        why: E::Why,
+        until: Option<i64>,
+        drains: impl Fn(bool),
+    ) -> bool {
         if !self.0.lock_slow(env, why, until) {
             return false;
         }
+        drains(true);
+        let drained = self.drain(env, why, until);
+        drains(false);
+        if !drained {
+            self.unlock_write(env);
+        }
+        drained
+    }
+
+    fn drain<E: Env>(&self, env: &E, why: E::Why, until: Option<i64>) -> bool {
         let mut round = 0;
         // ORDERING: pairs with unlock_read
         while self.0.0.load(Ordering::Acquire) >= READER {
@@ -160,7 +194,6 @@ impl RwWord {
             let inside = || mutated("rwlock.drain") || self.load() >= READER;
             let (request, nothing) = (self.request(2, why, until), |_| ());
             if park_after(env, request, inside, || (), nothing) == Outcome::GaveUp {
-                self.unlock_write(env);
                 return false;
             }
         }
