@@ -79,7 +79,7 @@ fn real_cancel() -> Option<Cancel> {
     unsafe { core::mem::transmute::<usize, Option<Cancel>>(p) }
 }
 
-/// In libc.a the public names are weak aliases of these.
+// In libc.a the public names are weak aliases of these.
 #[cfg(target_feature = "crt-static")]
 unsafe extern "C-unwind" {
     fn __pthread_exit(value: *mut c_void) -> !;
