@@ -195,8 +195,8 @@ fn readers_beside_a_queue() {
     askers.into_iter().for_each(|asker| asker.join().expect("no panic"));
 }
 
-/// Who starts many goroutines lets them run before they are all there, mostly, and each runs; also
-/// if they want a lock that the starter holds, whichever lock that is.
+/// Who starts many goroutines lets some of them run meanwhile, and each runs once; also if they
+/// want a lock that the starter holds, whichever lock that is.
 #[test]
 fn who_starts_many_lets_them_run() {
     const NAME: &str = "who_starts_many_lets_them_run";
@@ -206,20 +206,16 @@ fn who_starts_many_lets_them_run() {
     let text = again::again(NAME, &[("GOMAXPROCS", "1")]);
     let most = text.lines().find_map(|l| l.strip_prefix("most at once: "));
     let most: u64 = most.and_then(|n| n.parse().ok()).expect("the child counts");
-    assert!(most <= 256, "{most} goroutines were there and had not run");
+    // How many depends on how long they take (let_run.rs); never are all there before one has run.
+    // Where each goroutine is a thread, nobody is made to wait for that.
+    let are_threads = std::env::var("GODEBUG").is_ok_and(|v| v.contains("tlsmode=3"));
+    assert!(are_threads || most < MANY, "{most} goroutines were there and had not run");
 }
 
 const MANY: u64 = 800;
 
 fn start_many() {
-    // Not where they take long, as they may on a busy machine: then another time.
-    let until = Instant::now() + Duration::from_secs(30);
-    let mut most = most_at_once();
-    while most > 256 && Instant::now() < until {
-        rt0::time::sleep(Duration::from_millis(10));
-        most = most.min(most_at_once());
-    }
-    println!("most at once: {most}");
+    println!("most at once: {}", most_at_once());
     let lock = Arc::new((rt0::sync::Mutex::new(0), std::sync::Mutex::new(0)));
     let held = (lock.0.lock().expect("not poisoned"), lock.1.lock().expect("not poisoned"));
     let all: Vec<_> = (0..MANY)

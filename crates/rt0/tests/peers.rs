@@ -1,12 +1,9 @@
-//! `rt0::debug::deadlocks` and channels: who waits for messages that nobody can send.
-//!
-//! Handles are made and handed out in functions of their own, which have returned when somebody
-//! looks: what a function leaves behind of a handle that it has moved counts as one.
+//! `rt0::debug::deadlocks` and channels: who waits, and may go on. peers_alone.rs has those that
+//! may not.
 
-use rt0::chan::{Receiver, Sender, bounded, unbounded};
+use rt0::chan::{Sender, bounded, unbounded};
 use rt0::debug::{Deadlock, Party, deadlocks};
 use rt0::sync::{Mutex, OnceLock};
-use std::hint::black_box;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
@@ -19,30 +16,9 @@ static ALONE: Mutex<()> = Mutex::new(());
 fn id<T>(h: &rt0::JoinHandle<T>) -> Party {
     Party::Goroutine(h.goroutine().id())
 }
-
-fn forever<T>(t: T) -> &'static T {
-    Box::leak(Box::new(t))
-}
-
-fn met_in(d: &Deadlock) -> Vec<Party> {
-    d.circle.iter().chain(&d.behind).map(|w| w.party).collect()
-}
-
 fn deadlock_of(party: Party) -> Option<Deadlock> {
-    deadlocks().into_iter().find(|d| met_in(d).contains(&party))
-}
-
-/// Waits for the deadlock that `party` is in.
-#[track_caller]
-fn is_stuck(party: Party) -> Deadlock {
-    for _ in 0..500 {
-        if let Some(found) = deadlock_of(party) {
-            return found;
-        }
-        rt0::time::sleep(Duration::from_millis(2));
-    }
-    rt0::debug::dump_all(&mut std::io::stderr()).expect("stderr");
-    panic!("{party} waits for ever, and nobody says so");
+    let met = |d: &Deadlock| d.circle.iter().chain(&d.behind).any(|w| w.party == party);
+    deadlocks().into_iter().find(met)
 }
 
 /// Looks again and again while `party` waits for channels.
@@ -60,84 +36,6 @@ fn may_go_on(party: Party) {
         }
     }
 }
-
-/// Nothing is left below the caller's frame of what other functions had there.
-#[inline(never)]
-fn overwrite() {
-    black_box(&mut [0_u8; 16 << 10]);
-}
-
-/// Calls `f`, and leaves nothing of it on the stack.
-#[inline(never)]
-fn clean<T>(f: impl FnOnce() -> T) -> T {
-    let result = f();
-    overwrite();
-    result
-}
-
-/// Goroutines of a circle, each with the sender that the next receives from.
-#[inline(never)]
-fn circle(n: usize) -> Vec<Party> {
-    let start = |rx: Receiver<u32>, tx: Sender<u32>| {
-        id(&rt0::go(move || {
-            let n = rx.recv();
-            tx.send(n.unwrap_or(0)).is_ok()
-        }))
-    };
-    // Not by way of a Vec: what is left in freed memory counts, too.
-    let (last, mut rx) = bounded::<u32>(0);
-    let mut parties = Vec::new();
-    for _ in 1..n {
-        let (tx, next) = bounded::<u32>(0);
-        parties.push(start(rx, tx));
-        rx = next;
-    }
-    parties.push(start(rx, last));
-    parties
-}
-
-#[rt0::test]
-fn circles_are_found_while_main_lives() {
-    let _alone = ALONE.lock();
-    for n in [2, 3, 20] {
-        let mut parties = clean(|| circle(n));
-        let d = is_stuck(parties[0]);
-        let mut found: Vec<_> = d.circle.iter().map(|w| w.party).collect();
-        found.sort();
-        parties.sort();
-        assert_eq!(found, parties, "{d:?}");
-    }
-}
-
-/// One has a lock and waits for a message; the other has the sender and waits for the lock.
-#[inline(never)]
-fn lock_and_channel(lock: &'static Mutex<()>) -> [Party; 2] {
-    let (tx, rx) = bounded::<u32>(0);
-    let (has, had) = bounded::<()>(0);
-    let first = rt0::go(move || {
-        let _held = lock.lock();
-        drop(has);
-        rx.recv().is_ok()
-    });
-    let _ = had.recv();
-    let second = rt0::go(move || {
-        drop(lock.lock());
-        tx.send(1).is_ok()
-    });
-    [id(&first), id(&second)]
-}
-
-#[rt0::test]
-fn circles_of_locks_and_channels_are_found() {
-    let _alone = ALONE.lock();
-    let mut parties = clean(|| lock_and_channel(forever(Mutex::new(()))));
-    let d = is_stuck(parties[0]);
-    let mut found: Vec<_> = d.circle.iter().map(|w| w.party).collect();
-    found.sort();
-    parties.sort();
-    assert_eq!(found, parties, "{d:?}");
-}
-
 /// Who waits for a message of the sender that `keep` is given.
 #[inline(never)]
 fn receiver_of(keep: impl FnOnce(Sender<u32>)) -> Party {

@@ -49,6 +49,8 @@ use core::ops::Range;
 const MOST_LIVE: usize = 1 << 30;
 /// Of the stack below the caller's, which this look uses itself.
 const OWN_BYTES: usize = 32 << 10;
+/// So far above a thread's stack pointer its stack may go, where it is not known where it ends.
+const MOST_STACK: usize = 64 << 20;
 /// The part of a stack below its pointer that a function may use.
 const RED_ZONE: usize = 128;
 
@@ -87,6 +89,8 @@ struct Found {
     held: RtVec<(usize, usize)>,
     /// Whose stack has an address in whose.
     reaches: RtVec<(usize, usize)>,
+    /// Where the stacks of threads begin that are in use, sorted.
+    sps: RtVec<usize>,
 }
 
 /// What an address is.
@@ -133,6 +137,23 @@ impl Found {
             Thing::Stack(i) if !self.reached[i] && !self.is_own(at, word) => self.reached[i] = true,
             _ => {}
         }
+    }
+
+    /// The same in memory that may be a thread's stack, and may be anything else. Code that runs
+    /// may have nothing left of a handle but an address in the channel; all others have the handle.
+    fn in_memory(&mut self, at: usize, word: usize) {
+        let i = self.sps.partition_point(|sp| sp.saturating_sub(RED_ZONE) <= at);
+        let is_stack = i > 0 && at + RED_ZONE - self.sps[i - 1] < MOST_STACK;
+        let inside = |thing| matches!(thing, Thing::Chan(i) if !self.is_handle(i, word));
+        if is_stack || !inside(self.thing(word)) {
+            self.in_root(at, word);
+        }
+    }
+
+    /// What a handle has, or an `Arc` or a reference of the runtime's.
+    fn is_handle(&self, chan: usize, word: usize) -> bool {
+        let name = self.chans[chan].name;
+        word == place::first(name) || word == place::at(name)
     }
 
     /// On the stack of the node that has this place in `stacks`.
@@ -182,6 +203,16 @@ fn heads(still: &AllStill) -> Heads {
     }
     heads.sort_unstable();
     heads
+}
+
+/// Where the stacks of threads begin that are in use, sorted.
+fn sps(still: &AllStill, asker: Asker) -> RtVec<usize> {
+    let mut sps = RtVec::new();
+    still.threads.iter().for_each(|thread| sps.push(thread.at.sp));
+    let (Asker::At(own) | Asker::Last { sp: own, .. }) = asker;
+    sps.push(own);
+    sps.sort_unstable();
+    sps
 }
 
 /// The part of the goroutine's stack that is used; `false`: it is not parked, and a root.
@@ -295,7 +326,8 @@ impl Graph {
         let (mut used, mut reached) = (RtVec::new(), RtVec::new());
         used.fill_to(chans.len(), false);
         reached.fill_to(stacks.len(), false);
-        Found { chans, stacks, used, reached, held: RtVec::new(), reaches: RtVec::new() }
+        let (held, reaches) = (RtVec::new(), RtVec::new());
+        Found { chans, stacks, used, reached, held, reaches, sps: sps(still, asker) }
     }
 
     fn look_at_roots(
@@ -325,7 +357,7 @@ impl Graph {
         for (lo, hi) in but.iter().filter(|(lo, hi)| lo < hi) {
             ranges.push((*lo, *hi));
         }
-        memory.everywhere(&ranges, |at, word| found.in_root(at, word))?;
+        memory.everywhere(&ranges, |at, word| found.in_memory(at, word))?;
         self.look_at_signal_stacks(memory, found, still)?;
         let heads = heads(still);
         for gp in crate::g::allgs() {
