@@ -357,7 +357,7 @@ fn what_can_go_on_is_not_reported() {
         id(&holder),
         id(&rt0::go(|| rt0::chan::never::<()>().recv())),
     ];
-    for _ in 0..300 {
+    for _ in 0..2000 {
         for d in deadlocks() {
             for w in d.circle.iter().chain(&d.behind) {
                 assert!(!parties.contains(&w.party) && !waits.contains(&w.party), "{d:?}");

@@ -335,8 +335,7 @@ fn detail_shows_the_runtime() {
         sleep(Duration::from_millis(20));
         let dump = text(Dump::new().system(true));
         assert!(dump.contains("GC sweep wait"), "{dump}");
-        // With line tables only, an inlined function has no path.
-        assert!(dump.contains("switch_away(...)\n"), "{dump}");
+        assert!(dump.contains("\nrt0::sched::park::switch_away(...)\n"), "{dump}");
         assert!(dump.contains(" fp=0x") && dump.contains(" gp=0x"), "{dump}");
         stop.store(true, SeqCst);
         h.join().expect("no panic");

@@ -5,6 +5,7 @@ use rt0::sync::{
     Barrier, Condvar, Mutex, Notify, Once, OnceLock, RwLock, Semaphore, WaitGroup, broadcast,
     oneshot, watch,
 };
+use std::cell::Cell;
 use std::sync::mpsc::channel;
 use std::thread;
 use std::time::Duration;
@@ -124,13 +125,15 @@ fn locks_say_who_has_them_and_since_where() {
     drop(guard);
     let unheld = forever(RwLock::new(0));
     let _readers = unheld.read();
+    let first = Cell::new(None);
     on_both(
         "sync.RWMutex.Lock",
         || drop(unheld.write()),
         |w| {
             // The second one waits for the first, which waits for the readers.
-            assert_eq!(w.on, [address(unheld)]);
-            assert!(w.holder.is_none_or(|first| first.at.is_none()), "{w:?}");
+            let holder = w.holder.map(|h| (h.party, h.at));
+            assert_eq!((w.on.as_slice(), holder), (&[address(unheld)][..], first.get()), "{w:?}");
+            first.set(Some((w.party, None)));
         },
     );
 }
