@@ -10,8 +10,8 @@ use std::time::Duration;
 use support::TempDir;
 
 const LIMIT: Duration = Duration::from_secs(30);
-/// Cold builds of rt0 and its dependencies, one after the other, on a slow machine.
-const BUILD_LIMIT: Duration = Duration::from_secs(480);
+/// A cold build of rt0 and its dependencies, on a slow machine.
+const BUILD_LIMIT: Duration = Duration::from_secs(240);
 
 #[test]
 fn a_dynamic_program_starts_at_rt0() {
@@ -24,9 +24,21 @@ fn a_program_without_rt0_starts_at_start() {
     assert_eq!(entry_symbol(Path::new(env!("CARGO_BIN_EXE_stdprobe"))), "_start");
 }
 
+/// Into a target directory of its own: the flags are others than those of the build that runs this
+/// test. With a target triple they leave build scripts and macros alone.
 #[test]
 fn a_static_program_starts_at_rt0() {
-    let hello = example("hello", "-Ctarget-feature=+crt-static");
+    let target = "x86_64-unknown-linux-gnu";
+    let directory = target_directory().join("entry-test");
+    cargo(
+        &["build", "--offline", "-p", "rt0", "--example", "hello", "--target", target],
+        |cargo| {
+            cargo
+                .env("CARGO_TARGET_DIR", &directory)
+                .env("RUSTFLAGS", "-Ctarget-feature=+crt-static");
+        },
+    );
+    let hello = directory.join(target).join("debug/examples/hello");
     assert_eq!(entry_symbol(&hello), "_rt0_amd64_linux");
     let headers = output(Command::new("readelf").arg("-lW").arg(&hello));
     assert!(!headers.contains("INTERP"), "not a static program: {headers}");
@@ -36,7 +48,15 @@ fn a_static_program_starts_at_rt0() {
 /// Nothing in rt0 needs to unwind, but goexit.
 #[test]
 fn a_program_that_aborts_on_panic_runs_goroutines() {
-    let program = example("aborting", "-Cpanic=abort");
+    let directory = target_directory().join("entry-test-abort");
+    let target = "x86_64-unknown-linux-gnu";
+    cargo(
+        &["build", "--offline", "-p", "rt0", "--example", "aborting", "--target", target],
+        |cargo| {
+            cargo.env("CARGO_TARGET_DIR", &directory).env("RUSTFLAGS", "-Cpanic=abort");
+        },
+    );
+    let program = directory.join(target).join("debug/examples/aborting");
     let run = |argument| {
         let mut command = support::with_default_signals(program.to_str().expect("a plain path"));
         support::run(command.arg(argument).env("RUST_BACKTRACE", "0"), b"", LIMIT)
@@ -121,16 +141,23 @@ fn python_can_use_a_library_with_rt0_in_it() {
     assert_eq!(output(&mut command), "285\n[328350, 328350, 328350, 328350]\n");
 }
 
-/// The example `library`, which `cargo test` builds next to this test; `cargo test --test entry`
-/// alone does not.
+/// The example `library`, built as this test was.
 fn library() -> Option<PathBuf> {
     if cfg!(target_feature = "crt-static") {
         println!("skipped: a library cannot have a libc of its own");
         return None;
     }
-    let library = profile_directory().join("examples/liblibrary.so");
-    assert!(library.exists(), "cargo build -p testprog --example library makes {library:?}");
-    Some(library)
+    let profile = profile_directory();
+    let profile_name = match profile.file_name().and_then(|name| name.to_str()) {
+        Some("debug") => "dev",
+        Some(name) => name,
+        None => panic!("no profile in {}", profile.display()),
+    };
+    let arguments = ["build", "--offline", "-p", "testprog", "--example", "library", "--profile"];
+    cargo(&[&arguments[..], &[profile_name]].concat(), |cargo| {
+        cargo.env("CARGO_TARGET_DIR", target_directory());
+    });
+    Some(profile.join("examples/liblibrary.so"))
 }
 
 /// `<target directory>/<profile>`: this test is in its `deps`.
@@ -139,19 +166,18 @@ fn profile_directory() -> PathBuf {
     this.ancestors().nth(2).expect("target/<profile>/deps/<test>").to_owned()
 }
 
-/// An example of rt0's, built with these flags. With a target triple they leave build scripts and
-/// macros alone, and what this test was built with stays where it is. With the features of the
-/// whole workspace, so that others that build with these flags share what it takes.
-fn example(name: &str, flags: &str) -> PathBuf {
-    let triple = "x86_64-unknown-linux-gnu";
-    let target = profile_directory().parent().expect("target/<profile>").to_owned();
+fn target_directory() -> PathBuf {
+    profile_directory().parent().expect("target/<profile>").to_owned()
+}
+
+fn cargo(arguments: &[&str], setup: impl FnOnce(&mut Command)) {
     let mut cargo = Command::new(env!("CARGO"));
-    cargo.args(["build", "--offline", "--workspace", "--example", name, "--target", triple]);
-    cargo.args(["--manifest-path", concat!(env!("CARGO_MANIFEST_DIR"), "/Cargo.toml")]);
-    cargo.env("CARGO_TARGET_DIR", &target).env("RUSTFLAGS", flags);
+    cargo
+        .args(arguments)
+        .args(["--manifest-path", concat!(env!("CARGO_MANIFEST_DIR"), "/Cargo.toml")]);
+    setup(&mut cargo);
     let finished = support::run(&mut cargo, b"", BUILD_LIMIT);
     assert!(finished.status.success(), "{cargo:?}: {}", finished.stderr);
-    target.join(triple).join("debug/examples").join(name)
 }
 
 /// What a program that must succeed prints.

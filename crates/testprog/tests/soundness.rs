@@ -2,7 +2,7 @@
 //! switched by `arch_prctl` and in the fallback in which each goroutine is a thread, the mix also
 //! where goroutines are not preempted by signal.
 //!
-//! RT0_SOUNDNESS_SECS (1) is how long each run goes on. `soundness-matrix.sh` has the builds that a
+//! RT0_SOUNDNESS_SECS (4) is how long each run goes on. `soundness-matrix.sh` has the builds that a
 //! test cannot make of itself: release, static, and the control, which must fail.
 
 mod support;
@@ -85,7 +85,7 @@ static ONE_AT_A_TIME: Mutex<()> = Mutex::new(());
 /// How many lines say that all is well.
 fn run(args: &[&str], gomaxprocs: &str, godebug: &str) -> usize {
     let _one = ONE_AT_A_TIME.lock().unwrap_or_else(PoisonError::into_inner);
-    let secs = std::env::var("RT0_SOUNDNESS_SECS").unwrap_or_else(|_| "1".to_owned());
+    let secs = std::env::var("RT0_SOUNDNESS_SECS").unwrap_or_else(|_| "4".to_owned());
     let limit = LIMIT + Duration::from_secs(secs.parse().expect("RT0_SOUNDNESS_SECS is a number"));
     let mut command = Command::new(env!("CARGO_BIN_EXE_soundness"));
     command.args(args).args(["--secs", &secs]);
