@@ -1,9 +1,12 @@
 //! `rt0::debug::deadlocks` and channels: who waits, and may go on. peers_alone.rs has those that
 //! may not.
 
+#![allow(unsafe_code, reason = "a handle that lies in a register only")]
+
 use rt0::chan::{Sender, bounded, unbounded};
 use rt0::debug::{Deadlock, Party, deadlocks};
 use rt0::sync::{Mutex, OnceLock};
+use std::os::fd::AsRawFd;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
@@ -127,6 +130,69 @@ fn handles_of_others_count() {
     drop(own);
 }
 
+/// A sender that is in a register only, of a thread or goroutine that is in a system call.
+#[inline(never)]
+fn in_a_register(tx: Sender<u32>, pipe: &std::io::PipeReader) {
+    let (fd, mut byte) = (pipe.as_raw_fd() as usize, 0_u8);
+    // SAFETY: a handle is one word, and goes back to what it was below.
+    let mut word: usize = unsafe { std::mem::transmute(tx) };
+    // SAFETY: read(2) of one byte, which preserves all but rax, rcx and r11.
+    unsafe {
+        std::arch::asm!("syscall",
+            inout("rax") 0_usize => _, in("rdi") fd, in("rsi") &raw mut byte, in("rdx") 1_usize,
+            out("rcx") _, out("r11") _, inout("r12") word);
+    }
+    // SAFETY: the word that a handle was made into.
+    drop(unsafe { std::mem::transmute::<usize, Sender<u32>>(word) });
+}
+
+#[rt0::test]
+fn handles_in_registers_count() {
+    let _alone = ALONE.lock();
+    for plain in [true, false] {
+        let (pipe, end) = std::io::pipe().expect("two descriptors");
+        let mut ended = None;
+        let waits = receiver_of(|tx| {
+            ended = Some(if plain {
+                let thread = thread::spawn(move || in_a_register(tx, &pipe));
+                rt0::go(move || thread.join().is_ok())
+            } else {
+                rt0::go(move || {
+                    rt0::blocking(|| in_a_register(tx, &pipe));
+                    true
+                })
+            });
+        });
+        may_go_on(waits);
+        drop(end);
+        assert!(ended.expect("started").join().expect("no panic"));
+    }
+}
+
+/// Of code that is asynchronous: of a task, and of a goroutine that waits for one.
+#[rt0::test]
+fn handles_of_tasks_count() {
+    let _alone = ALONE.lock();
+    let (go_on, goes_on) = bounded::<()>(0);
+    let mut tasks = Vec::new();
+    may_go_on(receiver_of(|tx| {
+        let goes_on = goes_on.clone();
+        tasks.push(rt0::future::spawn_future(async move {
+            let _ = goes_on.recv_async().await;
+            drop(tx);
+        }));
+    }));
+    let waits = receiver_of(|tx| {
+        tasks.push(rt0::go(move || {
+            rt0::future::block_on(async { goes_on.recv_async().await.is_ok() });
+            drop(tx);
+        }));
+    });
+    may_go_on(waits);
+    drop(go_on);
+    tasks.into_iter().for_each(|t| t.join().expect("no panic"));
+}
+
 /// A goroutine waits inside a scope for what another one, which borrows its handle, will send.
 #[rt0::test]
 fn borrowed_handles_count() {
@@ -154,6 +220,9 @@ fn the_clock_is_nobody_that_waits() {
     use rt0::context::{background, with_cancel};
     let hour = Duration::from_secs(3600);
     let (ctx, cancel) = with_cancel(&background());
+    let (told, signals) = bounded(1);
+    rt0::signal::notify(&told, &[rt0::signal::Signal::USR2]).expect("a descriptor");
+    drop(told);
     let timer = rt0::time::Timer::new(hour);
     timer.stop();
     let stopped = timer.receiver().clone();
@@ -161,6 +230,7 @@ fn the_clock_is_nobody_that_waits() {
         id(&rt0::go(move || rt0::chan::after(hour).recv().is_ok())),
         id(&rt0::go(move || rt0::chan::tick(hour).recv().is_ok())),
         id(&rt0::go(move || stopped.recv().is_ok())),
+        id(&rt0::go(move || signals.recv().is_ok())),
         id(&rt0::go(move || {
             let (_tx, rx) = bounded::<u32>(0);
             let done = ctx.done();

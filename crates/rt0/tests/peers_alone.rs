@@ -71,12 +71,26 @@ fn three_that_select() -> Vec<Party> {
 
 /// It has the only sender itself.
 #[inline(never)]
-fn waits_for_itself() -> Party {
+fn waits_for_itself() -> Vec<Party> {
     let (tx, rx) = bounded::<u32>(0);
-    id(&rt0::go(move || {
+    vec![id(&rt0::go(move || {
         let _ = rx.recv();
         drop(tx);
-    }))
+    }))]
+}
+
+/// The first waits for itself, the second for the first, the third for the second's end.
+#[inline(never)]
+fn a_chain() -> Vec<Party> {
+    let (tx, rx) = bounded::<u32>(0);
+    let (own, owned) = bounded::<u32>(0);
+    let first = id(&rt0::go(move || {
+        let _ = owned.recv();
+        drop((own, tx));
+    }));
+    let second = rt0::go(move || rx.recv().is_ok());
+    let waits = id(&second);
+    vec![first, waits, id(&rt0::go(move || second.join().is_ok()))]
 }
 
 /// Goroutines of a circle, each with the sender that the next receives from.
@@ -102,7 +116,8 @@ fn circle(n: usize) -> Vec<Party> {
 
 /// One has a lock and waits for a message; the other has the sender and waits for the lock.
 #[inline(never)]
-fn lock_and_channel(lock: &'static Mutex<()>) -> [Party; 2] {
+fn lock_and_channel() -> Vec<Party> {
+    let lock: &Mutex<()> = Box::leak(Box::new(Mutex::new(())));
     let (tx, rx) = bounded::<u32>(0);
     let (has, had) = bounded::<()>(0);
     let first = rt0::go(move || {
@@ -115,64 +130,44 @@ fn lock_and_channel(lock: &'static Mutex<()>) -> [Party; 2] {
         drop(lock.lock());
         tx.send(1).is_ok()
     });
-    [id(&first), id(&second)]
+    vec![id(&first), id(&second)]
 }
 
-#[test]
-fn a_circle_of_2_is_found_while_main_lives() {
-    alone("a_circle_of_2_is_found_while_main_lives", || {
-        let mut parties = clean(|| circle(2));
-        let d = deadlock_of(parties[0]);
-        parties.sort();
-        assert_eq!((sorted(&d.circle), d.behind.len()), (parties, 0), "{d:?}");
-    });
+/// Those that `made` returns are in one circle.
+fn are_a_circle(made: impl FnOnce() -> Vec<Party>) {
+    let mut parties = clean(made);
+    let d = deadlock_of(parties[0]);
+    parties.sort();
+    assert_eq!((sorted(&d.circle), d.behind.len()), (parties, 0), "{d:?}");
 }
 
-#[test]
-fn a_circle_of_3_is_found_while_main_lives() {
-    alone("a_circle_of_3_is_found_while_main_lives", || {
-        let mut parties = clean(|| circle(3));
-        let d = deadlock_of(parties[0]);
-        parties.sort();
-        assert_eq!((sorted(&d.circle), d.behind.len()), (parties, 0), "{d:?}");
-    });
+/// They wait one behind the other; the first has the only sender itself.
+fn are_a_chain(made: impl FnOnce() -> Vec<Party>) {
+    let mut parties = clean(made);
+    let last = parties[parties.len() - 1];
+    let d = deadlock_of(last);
+    assert_eq!(d.behind[0].party, parties[0], "{d:?}");
+    parties.sort();
+    assert_eq!((sorted(&d.circle), sorted(&d.behind)), (vec![], parties), "{d:?}");
 }
 
-#[test]
-fn a_circle_of_20_is_found_while_main_lives() {
-    alone("a_circle_of_20_is_found_while_main_lives", || {
-        let mut parties = clean(|| circle(20));
-        let d = deadlock_of(parties[0]);
-        parties.sort();
-        assert_eq!((sorted(&d.circle), d.behind.len()), (parties, 0), "{d:?}");
-    });
+macro_rules! tests {
+    ($($name:ident: $body:expr;)*) => {
+        $(
+            #[test]
+            fn $name() {
+                alone(stringify!($name), || $body);
+            }
+        )*
+    };
 }
 
-#[test]
-fn a_circle_of_lock_and_channel_is_found() {
-    alone("a_circle_of_lock_and_channel_is_found", || {
-        let mut parties = clean(|| lock_and_channel(Box::leak(Box::new(Mutex::new(())))));
-        let d = deadlock_of(parties[0]);
-        parties.sort();
-        assert_eq!((sorted(&d.circle), d.behind.len()), (parties.to_vec(), 0), "{d:?}");
-    });
-}
-
-#[test]
-fn selects_are_in_circles() {
-    alone("selects_are_in_circles", || {
-        let mut parties = clean(three_that_select);
-        let d = deadlock_of(parties[1]);
-        parties.sort();
-        assert_eq!((sorted(&d.circle), d.behind.len()), (parties, 0), "{d:?}");
-    });
-}
-
-#[test]
-fn who_has_the_only_sender_waits_for_ever() {
-    alone("who_has_the_only_sender_waits_for_ever", || {
-        let party = clean(waits_for_itself);
-        let d = deadlock_of(party);
-        assert_eq!((sorted(&d.circle), sorted(&d.behind)), (vec![], vec![party]), "{d:?}");
-    });
+tests! {
+    a_circle_of_2_is_found_while_main_lives: are_a_circle(|| circle(2));
+    a_circle_of_3_is_found_while_main_lives: are_a_circle(|| circle(3));
+    a_circle_of_20_is_found_while_main_lives: are_a_circle(|| circle(20));
+    a_circle_of_lock_and_channel_is_found: are_a_circle(lock_and_channel);
+    selects_are_in_circles: are_a_circle(three_that_select);
+    who_has_the_only_sender_waits_for_ever: are_a_chain(waits_for_itself);
+    who_waits_behind_that_is_found: are_a_chain(a_chain);
 }
