@@ -2,7 +2,7 @@
 
 use super::step;
 use rt0::chan::{bounded, unbounded};
-use rt0::sync::Mutex;
+use rt0::sync::{Mutex, RwLock};
 use rt0::time::{Duration, Timer};
 use std::hint::black_box;
 
@@ -12,7 +12,7 @@ const HOUR: Duration = Duration::from_secs(3600);
 const WARM_UP: u32 = 5000;
 pub(crate) const ROUNDS: usize = 31;
 
-pub(crate) const NAMES: [&str; 11] = [
+pub(crate) const NAMES: [&str; 12] = [
     "yield_pair",
     "spawn_join",
     "spawn_scoped",
@@ -21,6 +21,7 @@ pub(crate) const NAMES: [&str; 11] = [
     "chan_round_trip",
     "select_of_4_ready",
     "mutex",
+    "rwlock_read",
     "park_timeout_token",
     "timer_stop",
     "timer_func_stop",
@@ -68,6 +69,10 @@ pub(crate) fn run(op: &str, plant: bool) {
         "mutex" => {
             let lock = Mutex::new(0_u64);
             repeat(plant, || *lock.lock().expect("nobody panics") += 1);
+        }
+        "rwlock_read" => {
+            let lock = RwLock::new(0_u64);
+            repeat(plant, || assert_eq!(*lock.read().expect("nobody panics"), 0));
         }
         "park_timeout_token" => {
             let me = rt0::current().expect("a goroutine");
