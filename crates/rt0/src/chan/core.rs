@@ -76,7 +76,7 @@ impl<W: Ticket> Core<W> {
         self.closed
     }
 
-    #[inline]
+    #[inline(always)]
     pub(crate) fn send(&mut self) -> Sending<W> {
         if self.closed {
             return Sending::Closed;
@@ -94,7 +94,7 @@ impl<W: Ticket> Core<W> {
         notify(&mut self.recv_watch)
     }
 
-    #[inline]
+    #[inline(always)]
     pub(crate) fn recv(&mut self, chain: &mut Chain<W>) -> Receiving<W> {
         if self.len > 0 {
             let sender = self.sendq.claim_first();

@@ -29,6 +29,7 @@ use super::here::{Here, Until};
 use super::lock::Lock;
 use super::place;
 use super::queue::{Chain, Claimed, Entry, Outcome, Ticket};
+use super::selecting::Line;
 use crate::atomic::{AtomicUsize, Ordering};
 use crate::g::WaitReason;
 use crate::g::parker::Wait;
@@ -146,6 +147,50 @@ impl<T> Drop for Guard<'_, T> {
     }
 }
 
+impl<T> Guard<'_, T> {
+    /// Waits on this channel, which is unlocked then, for nothing but a partner or the end.
+    #[inline(always)]
+    fn wait(self, here: Here, line: Line, slot: *mut T) -> Outcome {
+        let shared = ManuallyDrop::new(self).0;
+        // SAFETY: SH1
+        let core = unsafe { &raw mut (*shared.inner.get()).core };
+        // SAFETY: SH1: held, and the guard that would unlock it is gone
+        unsafe { wait_for_partner(here, &shared.lock, core, line, slot.cast(), shared.name()) }
+    }
+}
+
+/// What most waits are: without a deadline, under no context. Not generic, and with the switch in
+/// it: a wait goes through one function.
+///
+/// # Safety
+/// `lock` is held by the caller, protects `core`, and is unlocked here.
+#[inline(never)]
+unsafe fn wait_for_partner(
+    mut here: Here,
+    lock: &Lock,
+    core: *mut Core<Wait>,
+    line: Line,
+    slot: *mut u8,
+    on: usize,
+) -> Outcome {
+    let entry = Entry::new(here.begin(), FIRST_OP, slot);
+    let (chain, reason) = {
+        // SAFETY: the caller's contract; the reference ends before the lock does
+        let core = unsafe { &mut *core };
+        if line == Line::Recv {
+            // SAFETY: QU1: who claims it takes it out, and nothing else ends the wait
+            (unsafe { core.wait_recv(&entry) }, WaitReason::ChanReceive)
+        } else {
+            // SAFETY: QU1: who claims it takes it out, and nothing else ends the wait
+            (unsafe { core.wait_send(&entry) }, WaitReason::ChanSend)
+        }
+    };
+    lock.unlock();
+    chain.wake_each(|w| here.wake(w));
+    here.wait(entry.wait, Why { reason, on }, None);
+    entry.outcome()
+}
+
 /// Moves a message.
 ///
 /// # Safety
@@ -229,8 +274,11 @@ impl<T> Shared<T> {
                 },
                 Sending::Closed => return Err(Refused::Closed),
                 Sending::Full => {
-                    let until = patience.until().map_err(|()| Refused::TooLong)?;
-                    match self.send_waiting(here, inner, src, until) {
+                    let outcome = match patience {
+                        Patience::Forever => inner.wait(here, Line::Send, src),
+                        _ => self.send_until(here, inner, src, patience),
+                    };
+                    match outcome {
                         Outcome::Done => return Ok(()),
                         Outcome::Closed => return Err(Refused::Closed),
                         Outcome::Retry => {}
@@ -279,14 +327,16 @@ impl<T> Shared<T> {
         true
     }
 
+    /// Waits for room until the patience is over: `Waiting`.
     #[inline(never)]
-    fn send_waiting(
+    fn send_until(
         &self,
         mut here: Here,
         mut inner: Guard<'_, T>,
         src: *mut T,
-        until: Until<'_>,
+        patience: Patience<'_>,
     ) -> Outcome {
+        let Ok(until) = patience.until() else { return Outcome::Waiting };
         let entry = Entry::new(here.begin(), FIRST_OP, src.cast());
         // SAFETY: QU1: taken out below, or by who claims it
         let chain = unsafe { inner.core.wait_send(&entry) };
@@ -322,13 +372,16 @@ impl<T> Shared<T> {
                 }
                 Receiving::From(sender) => {
                     drop(inner);
-                    self.take_from(here, dst, sender)
+                    match self.take_from(here, dst, sender) {
+                        Outcome::Done => return Ok(()),
+                        outcome => outcome,
+                    }
                 }
                 Receiving::Closed => return Err(Refused::Closed),
-                Receiving::Empty => {
-                    let until = patience.until().map_err(|()| Refused::TooLong)?;
-                    self.recv_waiting(here, inner, dst, until)
-                }
+                Receiving::Empty => match patience {
+                    Patience::Forever => inner.wait(here, Line::Recv, dst),
+                    _ => self.recv_until(here, inner, dst, patience),
+                },
             };
             match outcome {
                 Outcome::Done => return Ok(()),
@@ -386,14 +439,16 @@ impl<T> Shared<T> {
         entry.outcome()
     }
 
+    /// Waits for a message until the patience is over: `Waiting`.
     #[inline(never)]
-    fn recv_waiting(
+    fn recv_until(
         &self,
         mut here: Here,
         mut inner: Guard<'_, T>,
         dst: *mut T,
-        until: Until<'_>,
+        patience: Patience<'_>,
     ) -> Outcome {
+        let Ok(until) = patience.until() else { return Outcome::Waiting };
         let entry = Entry::new(here.begin(), FIRST_OP, dst.cast());
         // SAFETY: QU1: taken out below, or by who claims it
         let chain = unsafe { inner.core.wait_recv(&entry) };

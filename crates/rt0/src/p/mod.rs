@@ -81,6 +81,8 @@ impl GFree {
 pub(crate) struct P {
     // Owner (PP1).
     pub(crate) schedtick: Word,
+    /// 1: there is no other P, so nobody steals (RQ4). Changes while the world is stopped.
+    pub(crate) alone: AtomicU32,
     pub(crate) syscalltick: Word,
     /// When the last preempted goroutine started here, how long it ran, when it ended; ns.
     pub(crate) hog_since: Word,
@@ -150,6 +152,7 @@ impl P {
     pub(crate) const fn new() -> P {
         P {
             schedtick: Word::new(0),
+            alone: AtomicU32::new(0),
             syscalltick: Word::new(0),
             hog_since: Word::new(0),
             hog_ns: Word::new(0),
@@ -179,6 +182,12 @@ impl P {
             preempt_tries: Word::new(0),
             id: AtomicUsize::new(0),
         }
+    }
+
+    /// Whether there is no other P.
+    #[inline(always)]
+    pub(crate) fn is_alone(&self) -> bool {
+        self.alone.load(Ordering::Relaxed) != 0 // ORDERING: changes while the world is stopped
     }
 
     pub(crate) fn set_status(&self, s: PStatus) {
@@ -217,7 +226,11 @@ impl P {
         if inherited >= MOST_INHERITED {
             return None;
         }
-        let gp = self.runq.get_next(true)?.parts().0;
+        let next = match self.is_alone() {
+            true => self.runq.get_next_alone(),
+            false => self.runq.get_next(true),
+        };
+        let gp = next?.parts().0;
         self.inherited.set(inherited + 1);
         Some(gp)
     }

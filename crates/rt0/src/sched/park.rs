@@ -13,7 +13,7 @@
 //!   `switch_away`, new ones in goexit.rs `goroutine_start`, g0 in schedule.rs.
 
 use super::global_queue::runqput;
-use super::runq::Place;
+use super::runq::{Entry, Place};
 use super::{SCHED, enter, leave, p_of};
 use crate::atomic::Ordering;
 use crate::g::{G, Status, WaitReason};
@@ -105,7 +105,8 @@ pub(crate) fn next_fs(mp: &'static M, next: &'static G) -> usize {
 #[allow(unsafe_code, reason = "only contexts left by a switch, or prepared, come here (SW1)")]
 #[inline(always)]
 pub(crate) fn switch(mp: &'static M, from: &'static G, to: &'static G, fs: usize) {
-    let fs = match crate::tls::mode() {
+    let mode = crate::tls::mode();
+    let fs = match mode {
         crate::tls::Mode::Single => 0,
         crate::tls::Mode::OneToOne if super::one_to_one::switch(mp, from, to) => return,
         crate::tls::Mode::OneToOne => 0,
@@ -120,8 +121,9 @@ pub(crate) fn switch(mp: &'static M, from: &'static G, to: &'static G, fs: usize
     };
     // ORDERING: the context was published with the goroutine
     let load = to.sched.load(Ordering::Relaxed);
+    let how = mode.access();
     // SAFETY: SW1: `to` is g0 of this M or a goroutine this M took off a queue.
-    unsafe { crate::arch::switch::switch(from.sched.as_ptr(), load, fs, crate::tls::access()) };
+    unsafe { crate::arch::switch::switch(from.sched.as_ptr(), load, fs, how) };
 }
 
 /// The M of this thread, on scheduler paths that know it is one.
@@ -137,18 +139,36 @@ pub(crate) fn current_m() -> &'static M {
 pub(crate) fn finish_switch(mp: &'static M) {
     // ORDERING: owner-only (MP1)
     let action = mp.action.load(Ordering::Relaxed);
+    if action == Action::Wait as u32 {
+        if let Some(gp) = take_prev(mp) {
+            finish_wait(mp, gp);
+        }
+    } else if action == Action::Yield as u32 {
+        if let Some(gp) = take_prev(mp) {
+            gp.casgstatus(Status::Running, Status::Runnable);
+            runqput(p_of(mp), gp, Place::Tail);
+        }
+    } else if action != Action::None as u32 {
+        finish_other(mp, action);
+    }
+}
+
+/// The goroutine left behind; nothing is to be done for it any more but what the caller does.
+#[inline(always)]
+fn take_prev(mp: &'static M) -> Option<&'static G> {
+    mp.action.store(Action::None as u32, Ordering::Relaxed); // ORDERING: owner-only (MP1)
+    let gp = mp.prev.get();
+    mp.prev.set(None);
+    gp
+}
+
+#[inline(never)]
+fn finish_other(mp: &'static M, action: u32) {
     if action == Action::NeedP as u32 || action == Action::NeedPreempt as u32 {
         return; // schedule() takes it from mp.prev
     }
-    mp.action.store(Action::None as u32, Ordering::Relaxed); // ORDERING: owner-only (MP1)
-    let Some(gp) = mp.prev.get() else { return };
-    mp.prev.set(None);
-    if action == Action::Wait as u32 {
-        finish_wait(mp, gp);
-    } else if action == Action::Yield as u32 {
-        gp.casgstatus(Status::Running, Status::Runnable);
-        runqput(p_of(mp), gp, Place::Tail);
-    } else if action == Action::Preempt as u32 {
+    let Some(gp) = take_prev(mp) else { return };
+    if action == Action::Preempt as u32 {
         gp.casgstatus(Status::Running, Status::Runnable);
         gp.m.set(None);
         p_of(mp).hog_ends();
@@ -235,9 +255,18 @@ pub(crate) fn goready(gp: &'static G) {
 }
 
 /// With an M that has a P. Go: ready.
+#[inline]
 pub(crate) fn ready(mp: &'static M, gp: &'static G) {
     gp.casgstatus(Status::Waiting, Status::Runnable);
     let pp = p_of(mp);
+    // The only P is the caller's: none idles.
+    if !(pp.is_alone() && pp.runq.put_next_alone(Entry::plain(gp))) {
+        ready_for_others(pp, gp);
+    }
+}
+
+#[inline(never)]
+fn ready_for_others(pp: &'static P, gp: &'static G) {
     let put = runqput(pp, gp, Place::Next);
     super::wake::wakep_after(pp, put);
 }

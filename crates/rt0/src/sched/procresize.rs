@@ -49,7 +49,7 @@ pub(crate) fn procresize(sched: &mut State, mp: &'static M, nprocs: usize) -> Op
             Some(pp) => pp,
             None => crate::malloc::immortal(P::new()),
         };
-        init(pp, i);
+        init(pp, i, nprocs == 1);
         // ORDERING: pairs with p_at
         slot.store(Some(pp), Ordering::Release);
     }
@@ -70,7 +70,8 @@ pub(crate) fn procresize(sched: &mut State, mp: &'static M, nprocs: usize) -> Op
 }
 
 /// Go: (*p).init.
-fn init(pp: &'static P, id: usize) {
+fn init(pp: &'static P, id: usize, alone: bool) {
+    pp.alone.store(u32::from(alone), Ordering::Relaxed); // ORDERING: the world is stopped
     // ORDERING: published by the store into ALLP
     pp.id.store(id, Ordering::Relaxed);
     pp.set_status(PStatus::Idle);

@@ -11,6 +11,9 @@
 //! * `RQ2`: `head` moves forward only, by a compare-and-swap; whoever moves it from h to h + n owns
 //!   the n goroutines in slots h..h+n, and nobody else does.
 //! * `RQ3`: `0 <= tail - head <= LEN` (wrapping).
+//! * `RQ4`: thieves own a queue themselves, so the only queue has none (`P::alone`): its owner may
+//!   use plain loads and stores where it would need an exchange. How many queues there are changes
+//!   while the world is stopped.
 //!
 //! # Memory orderings
 //! * `tail`: stored Release by the owner after the slot; a thief's Acquire load of it makes the
@@ -219,6 +222,32 @@ impl<T: 'static> RunQueue<T> {
             return Some((next, true));
         }
         self.get_ring().map(|g| (g, false))
+    }
+
+    /// Owner, of the only queue there is: queues an entry, if nothing is in `runnext`. Without
+    /// thieves that takes no exchange.
+    #[inline(always)]
+    pub(crate) fn put_next_alone(&self, entry: Entry<T>) -> bool {
+        // ORDERING: owner-only: RQ4
+        let free = self.runnext.load(Ordering::Relaxed).is_null();
+        if free {
+            // ORDERING: pairs with is_empty
+            self.runnext.store(entry.0.0, Ordering::Release);
+        }
+        free
+    }
+
+    /// Owner, of the only queue there is: as [`get_next`](Self::get_next) with `plain`.
+    #[inline(always)]
+    pub(crate) fn get_next_alone(&self) -> Option<Entry<T>> {
+        // ORDERING: owner-only: RQ4
+        let next = self.runnext.load(Ordering::Relaxed);
+        if next.is_null() || next.addr() & MARK != 0 {
+            return None;
+        }
+        // ORDERING: owner-only: RQ4
+        self.runnext.store(core::ptr::null_mut(), Ordering::Relaxed);
+        Entry::from_slot(next)
     }
 
     /// Owner: takes what is in `runnext`; with `plain` not what is marked.

@@ -136,7 +136,14 @@ pub(crate) fn mode_name() -> &'static str {
 /// How FS is written. Meaningful once the mode is no longer `Single`; before, FS never changes.
 #[inline(always)]
 pub(crate) fn access() -> Access {
-    if mode() == Mode::ArchPrctl { Access::ArchPrctl } else { Access::Instructions }
+    mode().access()
+}
+
+impl Mode {
+    #[inline(always)]
+    pub(crate) fn access(self) -> Access {
+        if self == Mode::ArchPrctl { Access::ArchPrctl } else { Access::Instructions }
+    }
 }
 
 static INIT: OnceLock<Result<template::Template, &'static str>> = OnceLock::new();
