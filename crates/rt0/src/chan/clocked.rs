@@ -105,10 +105,10 @@ impl Clocked {
         }
     }
 
-    /// Links the entry of a select; false if a message is due.
-    pub(crate) fn register(&self, here: &Here, e: &Entry<Wait>) -> bool {
+    /// Links the entry of a select, and says for when; `None`: a message is due.
+    pub(crate) fn register(&self, here: &Here, e: &Entry<Wait>) -> Option<i64> {
         // SAFETY: QU1: the select unregisters before it returns
-        unsafe { self.lock(here).wait(nanotime, e) }.is_some()
+        unsafe { self.lock(here).wait(nanotime, e) }
     }
 
     /// Links the entry of one who looks again when a message is due at `next`; false if that is

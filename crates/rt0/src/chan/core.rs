@@ -27,6 +27,15 @@ pub(crate) struct Core<W> {
     closed: bool, // CH4
 }
 
+/// Which queue of a channel.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Line {
+    Recv,
+    Send,
+    RecvWatch,
+    SendWatch,
+}
+
 /// What a sender is to do.
 pub(crate) enum Sending<W> {
     /// Move the message to this receiver.
@@ -128,26 +137,30 @@ impl<W: Ticket> Core<W> {
         !self.is_full() || self.closed || self.recvq.any_waiting(own)
     }
 
-    /// A receiver that has to wait.
-    ///
-    /// # Safety
-    /// As [`Queue::push`].
-    #[allow(unsafe_code, reason = "QU1 is the caller's")]
-    pub(crate) unsafe fn wait_recv(&mut self, e: &Entry<W>) -> Chain<W> {
-        // SAFETY: the caller's contract
-        unsafe { self.recvq.push(e) };
-        notify(&mut self.send_watch)
+    #[inline(always)]
+    pub(crate) fn queue(&mut self, line: Line) -> &mut Queue<W> {
+        match line {
+            Line::Recv => &mut self.recvq,
+            Line::Send => &mut self.sendq,
+            Line::RecvWatch => &mut self.recv_watch,
+            Line::SendWatch => &mut self.send_watch,
+        }
     }
 
-    /// A sender that has to wait.
+    /// One that has to wait, or watches.
     ///
     /// # Safety
     /// As [`Queue::push`].
     #[allow(unsafe_code, reason = "QU1 is the caller's")]
-    pub(crate) unsafe fn wait_send(&mut self, e: &Entry<W>) -> Chain<W> {
+    #[inline(always)]
+    pub(crate) unsafe fn wait(&mut self, line: Line, e: &Entry<W>) -> Chain<W> {
         // SAFETY: the caller's contract
-        unsafe { self.sendq.push(e) };
-        notify(&mut self.recv_watch)
+        unsafe { self.queue(line).push(e) };
+        match line {
+            Line::Recv => notify(&mut self.send_watch),
+            Line::Send => notify(&mut self.recv_watch),
+            Line::RecvWatch | Line::SendWatch => Chain::new(),
+        }
     }
 
     /// A send of a select is chosen: keeps a place in the buffer for it.

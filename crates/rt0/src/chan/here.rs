@@ -27,6 +27,13 @@ impl Here {
         }
     }
 
+    /// A random number of the M's; `None` on a plain thread.
+    #[inline]
+    pub(crate) fn cheaprand(&self) -> Option<u64> {
+        let (mp, _) = self.0?;
+        Some(u64::from(mp.cheaprand()) << 32 | u64::from(mp.cheaprand()))
+    }
+
     #[inline]
     pub(crate) fn wake(&self, wait: Wait) {
         match self.0 {

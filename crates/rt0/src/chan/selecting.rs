@@ -11,7 +11,7 @@
 
 #![allow(unsafe_code, reason = "SH2, SH3, QU1: as in shared.rs")]
 
-use super::core::{Core, Receiving, Sending};
+use super::core::{Core, Line, Receiving, Sending};
 use super::here::Here;
 use super::queue::{Chain, Claimed, Entry, Outcome};
 use super::shared::{Patience, Refused, Shared};
@@ -30,42 +30,47 @@ pub(crate) enum Chosen {
 
 impl<T> Shared<T> {
     /// Receives to `dst` if that needs no waiting.
-    pub(crate) fn choose_recv(&self, dst: *mut T) -> Option<Chosen> {
+    pub(crate) fn choose_recv(&self, here: Here, dst: *mut T) -> Result<Chosen, Here> {
         let _spent; // freed after leaving
-        let here = Here::enter();
+        let here = here;
         let mut inner = self.lock(&here);
         let mut chain = Chain::new();
         match inner.core.recv(&mut chain) {
             Receiving::Buffered(sender) => {
                 _spent = self.take_buffered(inner, &here, dst, sender);
                 chain.wake_each(|w| here.wake(w));
-                Some(Chosen::Taken)
+                Ok(Chosen::Taken)
             }
             Receiving::From(sender) => {
                 drop(inner);
                 match self.take_from(here, dst, sender) {
-                    Outcome::Done => Some(Chosen::Taken),
-                    _ => None,
+                    Outcome::Done => Ok(Chosen::Taken),
+                    _ => Err(Here::enter()),
                 }
             }
-            Receiving::Closed => Some(Chosen::Closed),
-            Receiving::Empty => None,
+            Receiving::Closed => Ok(Chosen::Closed),
+            Receiving::Empty => {
+                drop(inner);
+                Err(here)
+            }
         }
     }
 
     /// Chooses to send if that will need no waiting.
-    pub(crate) fn choose_send(&self) -> Option<Chosen> {
-        let here = Here::enter();
+    pub(crate) fn choose_send(&self, here: Here) -> Result<Chosen, Here> {
         let mut inner = self.lock(&here);
         match inner.core.send() {
-            Sending::To(receiver) => Some(Chosen::Paired(receiver)),
-            Sending::Room if self.capacity().is_none() => Some(Chosen::Plain),
+            Sending::To(receiver) => Ok(Chosen::Paired(receiver)),
+            Sending::Room if self.capacity().is_none() => Ok(Chosen::Plain),
             Sending::Room => {
                 inner.core.reserve();
-                Some(Chosen::Reserved)
+                Ok(Chosen::Reserved)
             }
-            Sending::Closed => Some(Chosen::Closed),
-            Sending::Full => None,
+            Sending::Closed => Ok(Chosen::Closed),
+            Sending::Full => {
+                drop(inner);
+                Err(here)
+            }
         }
     }
 
@@ -148,17 +153,8 @@ impl<T> Shared<T> {
             return false;
         }
         e.on.set(self.name());
-        let mut chain = Chain::new();
-        match line {
-            // SAFETY: QU1: the select unregisters before it returns
-            Line::Recv => chain = unsafe { core.wait_recv(e) },
-            // SAFETY: QU1
-            Line::Send => chain = unsafe { core.wait_send(e) },
-            // SAFETY: QU1
-            Line::RecvWatch => unsafe { core.recv_watch.push(e) },
-            // SAFETY: QU1
-            Line::SendWatch => unsafe { core.send_watch.push(e) },
-        }
+        // SAFETY: QU1: the select unregisters before it returns
+        let chain = unsafe { core.wait(line, e) };
         drop(inner);
         chain.wake_each(|w| here.wake(w));
         true
@@ -166,27 +162,7 @@ impl<T> Shared<T> {
 
     /// Takes it out, if nobody has. The wait is over.
     pub(crate) fn unregister(&self, here: &Here, e: &Entry<Wait>, line: Line) {
-        if e.outcome() != Outcome::Waiting {
-            return; // who claims an entry takes it out first
-        }
-        let mut inner = self.lock(here);
-        let core = &mut inner.core;
-        let queue = match line {
-            Line::Recv => &mut core.recvq,
-            Line::Send => &mut core.sendq,
-            Line::RecvWatch => &mut core.recv_watch,
-            Line::SendWatch => &mut core.send_watch,
-        };
         // SAFETY: register linked it here
-        unsafe { queue.remove(e) };
+        unsafe { self.lock(here).core.queue(line).remove(e) };
     }
-}
-
-/// Which queue of a channel.
-#[derive(Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Line {
-    Recv,
-    Send,
-    RecvWatch,
-    SendWatch,
 }

@@ -24,12 +24,11 @@
 
 use super::buffer::{Block, Buffer};
 use super::clocked::Clocked;
-use super::core::{Core, Receiving, Sending};
+use super::core::{Core, Line, Receiving, Sending};
 use super::here::{Here, Until};
 use super::lock::Lock;
 use super::place;
 use super::queue::{Chain, Claimed, Entry, Outcome, Ticket};
-use super::selecting::Line;
 use crate::atomic::{AtomicUsize, Ordering};
 use crate::g::WaitReason;
 use crate::g::parker::Wait;
@@ -148,46 +147,93 @@ impl<T> Drop for Guard<'_, T> {
 }
 
 impl<T> Guard<'_, T> {
-    /// Waits on this channel, which is unlocked then, for nothing but a partner or the end.
+    /// Waits on this channel, which is unlocked then.
     #[inline(always)]
-    fn wait(self, here: Here, line: Line, slot: *mut T) -> Outcome {
+    fn wait(self, here: Here, line: Line, slot: *mut T, patience: Patience<'_>) -> Outcome {
         let shared = ManuallyDrop::new(self).0;
-        // SAFETY: SH1
+        // SAFETY: SH1: a place in the cell, not touched here
         let core = unsafe { &raw mut (*shared.inner.get()).core };
-        // SAFETY: SH1: held, and the guard that would unlock it is gone
-        unsafe { wait_for_partner(here, &shared.lock, core, line, slot.cast(), shared.name()) }
+        let held = Held { lock: &shared.lock, core };
+        match patience {
+            Patience::Forever => wait_for_partner(here, held, line, slot.cast(), shared.name()),
+            _ => wait_until(here, held, line, slot.cast(), shared.name(), patience),
+        }
     }
+}
+
+/// SH1: the lock, held, and what it protects but for messages: whatever their type.
+struct Held<'a> {
+    lock: &'a Lock,
+    core: *mut Core<Wait>,
+}
+
+impl Held<'_> {
+    /// Links the entry of one who has to wait, unlocks, and wakes those who watch for it.
+    ///
+    /// # Safety
+    /// QU1 for the entry.
+    #[inline(always)]
+    unsafe fn link(self, here: &Here, line: Line, entry: &Entry<Wait>) {
+        // SAFETY: SH1
+        let core = unsafe { &mut *self.core };
+        // SAFETY: the caller's contract
+        let chain = unsafe { core.wait(line, entry) };
+        drop(self);
+        chain.wake_each(|w| here.wake(w));
+    }
+}
+
+impl Drop for Held<'_> {
+    #[inline(always)]
+    fn drop(&mut self) {
+        self.lock.unlock();
+    }
+}
+
+fn reason(line: Line) -> WaitReason {
+    if line == Line::Recv { WaitReason::ChanReceive } else { WaitReason::ChanSend }
 }
 
 /// What most waits are: without a deadline, under no context. Not generic, and with the switch in
 /// it: a wait goes through one function.
-///
-/// # Safety
-/// `lock` is held by the caller, protects `core`, and is unlocked here.
 #[inline(never)]
-unsafe fn wait_for_partner(
+fn wait_for_partner(
     mut here: Here,
-    lock: &Lock,
-    core: *mut Core<Wait>,
+    held: Held<'_>,
     line: Line,
     slot: *mut u8,
     on: usize,
 ) -> Outcome {
     let entry = Entry::new(here.begin(), FIRST_OP, slot);
-    let (chain, reason) = {
-        // SAFETY: the caller's contract; the reference ends before the lock does
-        let core = unsafe { &mut *core };
-        if line == Line::Recv {
-            // SAFETY: QU1: who claims it takes it out, and nothing else ends the wait
-            (unsafe { core.wait_recv(&entry) }, WaitReason::ChanReceive)
-        } else {
-            // SAFETY: QU1: who claims it takes it out, and nothing else ends the wait
-            (unsafe { core.wait_send(&entry) }, WaitReason::ChanSend)
-        }
-    };
-    lock.unlock();
-    chain.wake_each(|w| here.wake(w));
-    here.wait(entry.wait, Why { reason, on }, None);
+    // SAFETY: QU1: who claims it takes it out, and nothing else ends the wait
+    unsafe { held.link(&here, line, &entry) };
+    here.wait(entry.wait, Why { reason: reason(line), on }, None);
+    entry.outcome()
+}
+
+/// The same until the patience is over: `Waiting`.
+#[inline(never)]
+fn wait_until(
+    mut here: Here,
+    held: Held<'_>,
+    line: Line,
+    slot: *mut u8,
+    on: usize,
+    patience: Patience<'_>,
+) -> Outcome {
+    let Ok(until) = patience.until() else { return Outcome::Waiting };
+    let entry = Entry::new(here.begin(), FIRST_OP, slot);
+    let (lock, core) = (held.lock, held.core);
+    // SAFETY: QU1: taken out below, or by who claims it
+    unsafe { held.link(&here, line, &entry) };
+    if until.wait(&mut here, entry.wait, Why { reason: reason(line), on }) != FIRST_OP {
+        lock.lock();
+        let held = Held { lock, core };
+        // SAFETY: SH1
+        let core = unsafe { &mut *held.core };
+        // SAFETY: it was linked here
+        unsafe { core.queue(line).remove(&entry) };
+    }
     entry.outcome()
 }
 
@@ -273,18 +319,12 @@ impl<T> Shared<T> {
                     }
                 },
                 Sending::Closed => return Err(Refused::Closed),
-                Sending::Full => {
-                    let outcome = match patience {
-                        Patience::Forever => inner.wait(here, Line::Send, src),
-                        _ => self.send_until(here, inner, src, patience),
-                    };
-                    match outcome {
-                        Outcome::Done => return Ok(()),
-                        Outcome::Closed => return Err(Refused::Closed),
-                        Outcome::Retry => {}
-                        _ => return Err(Refused::TooLong),
-                    }
-                }
+                Sending::Full => match inner.wait(here, Line::Send, src, patience) {
+                    Outcome::Done => return Ok(()),
+                    Outcome::Closed => return Err(Refused::Closed),
+                    Outcome::Retry => {}
+                    _ => return Err(Refused::TooLong),
+                },
             }
         }
     }
@@ -327,28 +367,6 @@ impl<T> Shared<T> {
         true
     }
 
-    /// Waits for room until the patience is over: `Waiting`.
-    #[inline(never)]
-    fn send_until(
-        &self,
-        mut here: Here,
-        mut inner: Guard<'_, T>,
-        src: *mut T,
-        patience: Patience<'_>,
-    ) -> Outcome {
-        let Ok(until) = patience.until() else { return Outcome::Waiting };
-        let entry = Entry::new(here.begin(), FIRST_OP, src.cast());
-        // SAFETY: QU1: taken out below, or by who claims it
-        let chain = unsafe { inner.core.wait_send(&entry) };
-        drop(inner);
-        chain.wake_each(|w| here.wake(w));
-        if until.wait(&mut here, entry.wait, self.why(WaitReason::ChanSend)) != FIRST_OP {
-            // SAFETY: it was linked here
-            unsafe { self.lock(&here).core.sendq.remove(&entry) };
-        }
-        entry.outcome()
-    }
-
     /// Receives a message.
     #[inline]
     pub(crate) fn recv(&self, patience: Patience<'_>) -> Result<T, Refused> {
@@ -378,10 +396,7 @@ impl<T> Shared<T> {
                     }
                 }
                 Receiving::Closed => return Err(Refused::Closed),
-                Receiving::Empty => match patience {
-                    Patience::Forever => inner.wait(here, Line::Recv, dst),
-                    _ => self.recv_until(here, inner, dst, patience),
-                },
+                Receiving::Empty => inner.wait(here, Line::Recv, dst, patience),
             };
             match outcome {
                 Outcome::Done => return Ok(()),
@@ -436,28 +451,6 @@ impl<T> Shared<T> {
         entry.claim_self();
         here.wake(sender.pair(&entry));
         here.wait(entry.wait, self.why(WaitReason::ChanReceive), None);
-        entry.outcome()
-    }
-
-    /// Waits for a message until the patience is over: `Waiting`.
-    #[inline(never)]
-    fn recv_until(
-        &self,
-        mut here: Here,
-        mut inner: Guard<'_, T>,
-        dst: *mut T,
-        patience: Patience<'_>,
-    ) -> Outcome {
-        let Ok(until) = patience.until() else { return Outcome::Waiting };
-        let entry = Entry::new(here.begin(), FIRST_OP, dst.cast());
-        // SAFETY: QU1: taken out below, or by who claims it
-        let chain = unsafe { inner.core.wait_recv(&entry) };
-        drop(inner);
-        chain.wake_each(|w| here.wake(w));
-        if until.wait(&mut here, entry.wait, self.why(WaitReason::ChanReceive)) != FIRST_OP {
-            // SAFETY: it was linked here
-            unsafe { self.lock(&here).core.recvq.remove(&entry) };
-        }
         entry.outcome()
     }
 

@@ -9,7 +9,7 @@
 #![allow(unsafe_code, reason = "entries and places are leaked, so QU1 holds for ever")]
 
 use super::{check, check_within, leak, must_catch};
-use crate::chan::core::{Core, Receiving, Sending};
+use crate::chan::core::{Core, Line, Receiving, Sending};
 use crate::chan::lock::Lock;
 use crate::chan::queue::{Chain, Claimed, Entry, Outcome, Ticket};
 use crate::g::key::Key;
@@ -132,7 +132,7 @@ impl Chan {
                 let place = Place::new(msg);
                 let entry = leak(Entry::new(Wait::begin(me), FIRST_OP, place.slot()));
                 // SAFETY: leaked
-                chain = unsafe { core.wait_send(entry) };
+                chain = unsafe { core.wait(Line::Send, entry) };
                 waiting = Some((&*entry, place));
                 Ok(Outcome::Waiting)
             }
@@ -178,7 +178,7 @@ impl Chan {
                 let place = Place::new(0);
                 let entry = leak(Entry::new(Wait::begin(me), FIRST_OP, place.slot()));
                 // SAFETY: leaked
-                chain = unsafe { core.wait_recv(entry) };
+                chain = unsafe { core.wait(Line::Recv, entry) };
                 waiting = Some((&*entry, place));
                 Ok((Outcome::Waiting, 0))
             }
@@ -288,7 +288,7 @@ fn select(chans: [&'static Chan; 2], me: &'static Parker) -> u32 {
                 let ready = core.can_recv(Some(wait));
                 if !ready {
                     // SAFETY: leaked
-                    chain = unsafe { core.wait_recv(e) };
+                    chain = unsafe { core.wait(Line::Recv, e) };
                 }
                 !ready
             });

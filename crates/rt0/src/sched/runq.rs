@@ -436,3 +436,24 @@ impl<T: 'static> RunQueue<T> {
         self.head.load(Ordering::Relaxed) != self.tail.load(Ordering::Relaxed)
     }
 }
+
+#[cfg(all(test, not(loom)))]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_only_queue_does_without_exchanges_what_it_does_with_them() {
+        let (queue, gs) = (RunQueue::<u64>::new(), [const { 0 }; 3]);
+        let gs: &'static [u64; 3] = Box::leak(Box::new(gs));
+        let taken = |e: Option<Entry<u64>>| e.map(|e| core::ptr::from_ref(e.parts().0));
+        assert!(queue.get_next_alone().is_none());
+        assert!(queue.put_next_alone(Entry::plain(&gs[0])));
+        assert!(!queue.put_next_alone(Entry::plain(&gs[1])), "there is one already");
+        assert!(queue.has_next() && !queue.has_stealable());
+        assert_eq!(taken(queue.get_next_alone()), Some(&raw const gs[0]));
+        assert!(queue.is_empty());
+        queue.put(Entry::marked(&gs[2]), Place::Next, |_| unreachable!());
+        assert!(queue.get_next_alone().is_none(), "a marked one is not taken");
+        assert_eq!(taken(queue.get_next(false)), Some(&raw const gs[2]));
+    }
+}

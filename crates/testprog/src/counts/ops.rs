@@ -1,7 +1,7 @@
 //! The operations.
 
 use super::step;
-use rt0::chan::{bounded, unbounded};
+use rt0::chan::{Receiver, RecvError, Sender, bounded, unbounded};
 use rt0::sync::{Mutex, RwLock};
 use rt0::time::{Duration, Timer};
 use std::hint::black_box;
@@ -12,7 +12,7 @@ const HOUR: Duration = Duration::from_secs(3600);
 const WARM_UP: u32 = 5000;
 pub(crate) const ROUNDS: usize = 31;
 
-pub(crate) const NAMES: [&str; 12] = [
+pub(crate) const NAMES: [&str; 13] = [
     "yield_pair",
     "spawn_join",
     "spawn_scoped",
@@ -20,6 +20,7 @@ pub(crate) const NAMES: [&str; 12] = [
     "chan_unbounded",
     "chan_round_trip",
     "select_of_4_ready",
+    "select_of_4_waiting",
     "mutex",
     "rwlock_read",
     "park_timeout_token",
@@ -65,7 +66,8 @@ pub(crate) fn run(op: &str, plant: bool) {
                 assert!(ponged.recv().is_ok());
             });
         }
-        "select_of_4_ready" => select_of_4(plant),
+        "select_of_4_ready" => select_ready(plant),
+        "select_of_4_waiting" => select_waiting(plant),
         "mutex" => {
             let lock = Mutex::new(0_u64);
             repeat(plant, || *lock.lock().expect("nobody panics") += 1);
@@ -93,22 +95,41 @@ pub(crate) fn run(op: &str, plant: bool) {
     });
 }
 
-fn select_of_4(plant: bool) {
-    let chans: [_; 4] = std::array::from_fn(|_| bounded::<u32>(1));
-    let [(a, ra), (b, rb), (c, rc), (d, rd)] = &chans;
-    let senders = [a, b, c, d];
+fn select_ready(plant: bool) {
+    let (senders, receivers) = four(1);
     let mut turn = 0;
     repeat(plant, || {
         turn = (turn + 1) % 4;
         assert!(senders[turn].send(7).is_ok());
-        let got = rt0::select! {
-            recv(ra) -> m => m,
-            recv(rb) -> m => m,
-            recv(rc) -> m => m,
-            recv(rd) -> m => m,
-        };
-        assert_eq!(got, Ok(7));
+        assert_eq!(select_of(&receivers), Ok(7));
     });
+}
+
+/// The one who is asked sends when the select waits.
+fn select_waiting(plant: bool) {
+    let (senders, receivers) = four(0);
+    let (ask, asked) = bounded(1);
+    drop(rt0::go(move || asked.iter().all(|turn: usize| senders[turn].send(7).is_ok())));
+    let mut turn = 0;
+    repeat(plant, || {
+        turn = (turn + 1) % 4;
+        assert!(ask.send(turn).is_ok());
+        assert_eq!(select_of(&receivers), Ok(7));
+    });
+}
+
+fn four(cap: usize) -> ([Sender<u32>; 4], [Receiver<u32>; 4]) {
+    let [(a, ra), (b, rb), (c, rc), (d, rd)] = std::array::from_fn(|_| bounded(cap));
+    ([a, b, c, d], [ra, rb, rc, rd])
+}
+
+fn select_of([ra, rb, rc, rd]: &[Receiver<u32>; 4]) -> Result<u32, RecvError> {
+    rt0::select! {
+        recv(ra) -> m => m,
+        recv(rb) -> m => m,
+        recv(rc) -> m => m,
+        recv(rd) -> m => m,
+    }
 }
 
 /// Passes `mark` before each round, and after the last.

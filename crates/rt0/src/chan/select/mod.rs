@@ -94,8 +94,11 @@ impl<'a> Select<'a> {
         }
     }
 
+    #[inline]
     fn choose(&mut self, patience: Patience<'_>) -> Option<SelectedOperation<'a>> {
-        run::choose(&mut self.ops, patience, self.biased)
+        let mut oper = SelectedOperation::none();
+        let chosen = run::choose(&mut self.ops, patience, self.biased, &mut oper);
+        chosen.then_some(oper)
     }
 
     fn find_ready(&mut self, patience: Patience<'_>) -> Option<usize> {

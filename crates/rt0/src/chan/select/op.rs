@@ -7,12 +7,13 @@
 #![allow(unsafe_code, reason = "ST1; and a select may be sent to other threads")]
 
 use super::storage::Storage;
-use crate::chan::core::Core;
+use crate::chan::alarm::OFF;
+use crate::chan::core::{Core, Line};
 use crate::chan::here::Here;
 use crate::chan::place::NOBODY;
 use crate::chan::queue::Entry;
 use crate::chan::receiver::Flavor;
-use crate::chan::selecting::{Chosen, Line};
+use crate::chan::selecting::Chosen;
 use crate::chan::{Receiver, Sender};
 use crate::g::parker::Wait;
 use std::alloc::Layout;
@@ -30,22 +31,17 @@ pub(crate) trait Handle {
     fn layout(&self) -> Layout {
         Layout::new::<()>()
     }
-    /// Chooses the operation if it is ready.
-    fn choose(&self, storage: &mut Storage) -> Option<Chosen>;
+    /// Chooses the operation if it is ready. A message goes to `place`, a select's storage.
+    fn choose(&self, here: Here, place: *mut u8) -> Result<Chosen, Here>;
     /// Whether it is ready.
     fn is_ready(&self) -> bool;
-    /// When it becomes ready by itself; once it is registered, a change of that wakes the select.
-    fn due_ns(&self) -> Option<i64> {
-        None
-    }
-    /// Links the entry with its channel; false if the operation is ready.
-    fn register(&self, here: &Here, e: &Entry<Wait>, purpose: Purpose) -> bool;
+    /// Links the entry with its channel; `None` if the operation is ready. Else when it becomes
+    /// ready by itself, or [`OFF`]: a change of that wakes the select.
+    fn register(&self, here: &Here, e: &Entry<Wait>, purpose: Purpose) -> Option<i64>;
     /// Takes it out, if nobody has.
     fn unregister(&self, here: &Here, e: &Entry<Wait>, purpose: Purpose);
     /// A chosen operation will not be completed.
     fn abandon(&self, chosen: Chosen);
-    /// Where an entry's message is to go; null for a send.
-    fn slot(&self, storage: &mut Storage) -> *mut u8;
 }
 
 fn send_line(purpose: Purpose) -> Line {
@@ -57,16 +53,16 @@ fn recv_line(purpose: Purpose) -> Line {
 }
 
 impl<T> Handle for Sender<T> {
-    fn choose(&self, _: &mut Storage) -> Option<Chosen> {
-        self.shared.choose_send()
+    fn choose(&self, here: Here, _: *mut u8) -> Result<Chosen, Here> {
+        self.shared.choose_send(here)
     }
 
     fn is_ready(&self) -> bool {
         self.shared.is_ready(Core::can_send)
     }
 
-    fn register(&self, here: &Here, e: &Entry<Wait>, purpose: Purpose) -> bool {
-        self.shared.register(here, e, send_line(purpose))
+    fn register(&self, here: &Here, e: &Entry<Wait>, purpose: Purpose) -> Option<i64> {
+        self.shared.register(here, e, send_line(purpose)).then_some(OFF)
     }
 
     fn unregister(&self, here: &Here, e: &Entry<Wait>, purpose: Purpose) {
@@ -76,10 +72,6 @@ impl<T> Handle for Sender<T> {
     fn abandon(&self, chosen: Chosen) {
         self.shared.abandon(chosen);
     }
-
-    fn slot(&self, _: &mut Storage) -> *mut u8 {
-        core::ptr::null_mut()
-    }
 }
 
 impl<T> Handle for Receiver<T> {
@@ -87,16 +79,16 @@ impl<T> Handle for Receiver<T> {
         Layout::new::<T>()
     }
 
-    fn choose(&self, storage: &mut Storage) -> Option<Chosen> {
+    fn choose(&self, here: Here, place: *mut u8) -> Result<Chosen, Here> {
         match &self.flavor {
-            Flavor::Chan(shared) => shared.choose_recv(storage.place()),
+            Flavor::Chan(shared) => shared.choose_recv(here, place.cast()),
             Flavor::Clocked(clocked, message) => {
-                let when = clocked.take()?;
+                let Some(when) = clocked.take() else { return Err(here) };
                 // SAFETY: ST1: reserved for a `T`
-                unsafe { storage.place::<T>().write(message(when)) };
-                Some(Chosen::Taken)
+                unsafe { place.cast::<T>().write(message(when)) };
+                Ok(Chosen::Taken)
             }
-            Flavor::Never => None,
+            Flavor::Never => Err(here),
         }
     }
 
@@ -108,20 +100,13 @@ impl<T> Handle for Receiver<T> {
         }
     }
 
-    fn due_ns(&self) -> Option<i64> {
+    fn register(&self, here: &Here, e: &Entry<Wait>, purpose: Purpose) -> Option<i64> {
         match &self.flavor {
-            Flavor::Clocked(clocked, _) => Some(clocked.next_ns()),
-            _ => None,
-        }
-    }
-
-    fn register(&self, here: &Here, e: &Entry<Wait>, purpose: Purpose) -> bool {
-        match &self.flavor {
-            Flavor::Chan(shared) => shared.register(here, e, recv_line(purpose)),
+            Flavor::Chan(shared) => shared.register(here, e, recv_line(purpose)).then_some(OFF),
             Flavor::Clocked(clocked, _) => clocked.register(here, e),
             Flavor::Never => {
                 e.on.set(NOBODY);
-                true
+                Some(OFF)
             }
         }
     }
@@ -135,10 +120,6 @@ impl<T> Handle for Receiver<T> {
     }
 
     fn abandon(&self, _: Chosen) {}
-
-    fn slot(&self, storage: &mut Storage) -> *mut u8 {
-        storage.place()
-    }
 }
 
 /// An operation and its number. For the macros.
@@ -147,6 +128,26 @@ impl<T> Handle for Receiver<T> {
 pub struct Op<'a> {
     pub(crate) handle: &'a dyn Handle,
     pub(crate) index: usize,
+    pub(crate) message: Message,
+}
+
+/// What it does with a select's storage.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Message {
+    /// Nothing: it sends.
+    None,
+    /// Receives to it.
+    Small,
+    /// The same; room must be made for it.
+    Large,
+}
+
+impl Op<'_> {
+    /// Where its entry's message is to go, if it has an entry before it has a message.
+    #[inline]
+    pub(crate) fn slot(&self, place: *mut u8) -> *mut u8 {
+        if self.message == Message::None { core::ptr::null_mut() } else { place }
+    }
 }
 
 // SAFETY: what another thread can do with it moves messages as bytes and runs no code of theirs: to
@@ -159,11 +160,13 @@ unsafe impl Sync for Op<'_> {}
 /// For the macros.
 #[doc(hidden)]
 pub fn recv_op<T>(r: &Receiver<T>) -> Op<'_> {
-    Op { handle: r, index: 0 }
+    let large = const { !Storage::is_inline(Layout::new::<T>()) };
+    let message = if large { Message::Large } else { Message::Small };
+    Op { handle: r, index: 0, message }
 }
 
 /// For the macros.
 #[doc(hidden)]
 pub fn send_op<T>(s: &Sender<T>) -> Op<'_> {
-    Op { handle: s, index: 0 }
+    Op { handle: s, index: 0, message: Message::None }
 }

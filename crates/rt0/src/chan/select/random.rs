@@ -1,6 +1,7 @@
 //! The order in which a select tries its operations.
 
 use super::op::Op;
+use crate::chan::here::Here;
 use crate::sys::rand::bootstrap_rand;
 use std::cell::Cell;
 
@@ -17,34 +18,51 @@ pub(crate) struct Order {
     biased: bool,
     /// Of the generator; 0: not begun.
     state: u64,
+    /// Of [`SOME`] operations at most: whose turn it is, four bits each. More are moved themselves:
+    /// to copy what the caller has just written would wait for the stores.
+    turns: u64,
 }
 
+/// As many as `turns` has places for.
+const SOME: usize = 16;
+
 impl Order {
+    #[inline]
     pub(crate) fn new(biased: bool) -> Self {
-        Order { biased, state: 0 }
+        Order { biased, state: 0, turns: 0xfedc_ba98_7654_3210 }
     }
 
-    /// The operation to be tried after `i` others, put to place `i`.
+    /// The operation to be tried after `i` others.
     #[inline]
-    pub(crate) fn next<'a>(&mut self, ops: &mut [Op<'a>], i: usize) -> Op<'a> {
+    pub(crate) fn next<'o, 'a>(
+        &mut self,
+        here: &Here,
+        ops: &'o mut [Op<'a>],
+        i: usize,
+    ) -> &'o Op<'a> {
         let left = ops.len() - i;
+        let mut other = i;
         if !self.biased && left > 1 {
             if self.state == 0 {
-                self.state = seed();
+                self.state = here.cheaprand().unwrap_or_else(seed_of_thread);
             }
             self.state = self.state.wrapping_mul(MULTIPLIER).wrapping_add(INCREMENT);
             // Uniform but for one in 2^32: the high half, scaled to what is left.
-            let below = ((self.state >> 32) * left as u64) >> 32;
-            ops.swap(i, i + below as usize);
+            other += (((self.state >> 32) * left as u64) >> 32) as usize;
         }
-        ops[i]
+        if ops.len() > SOME {
+            ops.swap(i, other);
+            return &ops[i];
+        }
+        let turn = |i: usize| self.turns >> (4 * i) & 15;
+        let (at, behind) = (turn(other), turn(i));
+        self.turns ^= (at ^ behind) << (4 * other);
+        &ops[at as usize]
     }
 }
 
-fn seed() -> u64 {
-    if let Some(mp) = crate::tls::pin::pin().m() {
-        return u64::from(mp.cheaprand()) << 32 | u64::from(mp.cheaprand());
-    }
+#[cold]
+fn seed_of_thread() -> u64 {
     // A thread's destructors may still use the cell: it has none itself.
     SEED.with(|seed| {
         if seed.get() == 0 {

@@ -2,7 +2,8 @@
 //!
 //! Go: select.go `selectgo`, which locks all channels at once. Here one lock is held at a time:
 //!
-//! 1. Every operation is tried, in random order; the first that is ready is the chosen one.
+//! 1. Every operation is tried, in random order; the first that is ready is the chosen one. All of
+//!    this and of 2 is one section of the runtime ([`Here`]).
 //! 2. A ticket is left with every channel (g/ticket.rs); if one of them has become ready meanwhile,
 //!    the ticket is taken back, and all begins again.
 //! 3. It waits until one partner, a closing or the deadline claims the ticket: of many one.
@@ -15,11 +16,11 @@
 //! Locking all channels in order of address: deadlock-free, but a select over many channels stops
 //! them all, and the order has to be sorted for each select.
 
-use super::op::{Op, Purpose};
+use super::op::{Message, Op, Purpose};
 use super::random::Order;
 use super::selected::SelectedOperation;
-use super::storage::Storage;
-use crate::chan::here::{Here, Until};
+use crate::chan::alarm::OFF;
+use crate::chan::here::Here;
 use crate::chan::queue::{Entry, Outcome};
 use crate::chan::selecting::Chosen;
 use crate::chan::shared::Patience;
@@ -48,34 +49,41 @@ pub(crate) fn patience(timeout: Duration) -> Patience<'static> {
     Instant::now().checked_add(timeout).map_or(Patience::Forever, Patience::Until)
 }
 
-/// Chooses an operation; `None` when the patience is over.
+/// Chooses an operation, which is in `oper` then; false when the patience is over.
 pub(crate) fn choose<'a>(
     ops: &mut [Op<'a>],
     patience: Patience<'_>,
     biased: bool,
-) -> Option<SelectedOperation<'a>> {
+    oper: &mut SelectedOperation<'a>,
+) -> bool {
     if ops.is_empty() {
         wait_for_nothing(patience);
-        return None;
+        return false;
     }
-    let mut storage = Storage::new();
+    for op in ops.iter().filter(|op| op.message == Message::Large) {
+        oper.storage().reserve(op.handle.layout());
+    }
+    let place = oper.storage().place();
     loop {
+        let mut here = Here::enter();
         let mut order = Order::new(biased);
         for i in 0..ops.len() {
-            let op = order.next(ops, i);
-            storage.reserve(op.handle.layout());
-            if let Some(chosen) = op.handle.choose(&mut storage) {
-                return Some(SelectedOperation::new(op, chosen, storage));
+            let op = order.next(&here, ops, i);
+            match op.handle.choose(here, place) {
+                Ok(chosen) => {
+                    oper.set(*op, chosen);
+                    return true;
+                }
+                Err(still) => here = still,
             }
         }
-        let limit = patience.until();
-        let slot = |op: &Op<'_>| op.handle.slot(&mut storage);
-        match with_entries(ops, slot, limit, Purpose::Choose) {
+        match with_entries(here, ops, place, patience, Purpose::Choose) {
             Waited::For(at, chosen) => {
-                return Some(SelectedOperation::new(ops[at], chosen, storage));
+                oper.set(ops[at], chosen);
+                return true;
             }
             Waited::Again => {}
-            Waited::Nothing => return None,
+            Waited::Nothing => return false,
         }
     }
 }
@@ -87,15 +95,16 @@ pub(crate) fn ready(ops: &mut [Op<'_>], patience: Patience<'_>, biased: bool) ->
         return None;
     }
     loop {
+        let here = Here::enter();
         let mut order = Order::new(biased);
         for i in 0..ops.len() {
-            let op = order.next(ops, i);
+            let op = order.next(&here, ops, i);
             if op.handle.is_ready() {
                 return Some(op.index);
             }
         }
-        let limit = patience.until();
-        let waited = with_entries(ops, |_| core::ptr::null_mut(), limit, Purpose::Watch);
+        let nowhere = core::ptr::null_mut();
+        let waited = with_entries(here, ops, nowhere, patience, Purpose::Watch);
         if let Waited::Nothing = waited {
             return None;
         }
@@ -112,77 +121,103 @@ enum Waited {
     Nothing,
 }
 
-/// How long to wait; `Err`: the patience is over.
-type Limit<'a> = Result<Until<'a>, ()>;
-
 /// Waits with an entry for each operation.
+#[inline]
 fn with_entries(
+    here: Here,
     ops: &[Op<'_>],
-    mut slot: impl FnMut(&Op<'_>) -> *mut u8,
-    limit: Limit<'_>,
+    place: *mut u8,
+    patience: Patience<'_>,
     purpose: Purpose,
 ) -> Waited {
     let n = ops.len();
-    if limit.is_err() && n == 1 {
+    if n > FEW {
+        return with_many_entries(here, ops, place, patience, purpose);
+    }
+    if n == 1 && matches!(patience, Patience::None) {
         return Waited::Nothing;
     }
+    let wait = here.begin();
+    // One by one: they are made where they stay.
+    let entry = |i| entry(wait, ops, i, place);
+    let entries: [_; FEW] = [entry(0), entry(1), entry(2), entry(3)];
+    wait_on(here, ops, &entries, patience, purpose)
+}
+
+#[inline]
+fn entry(wait: Wait, ops: &[Op<'_>], i: usize, place: *mut u8) -> Entry<Wait> {
+    let slot = ops.get(i).map_or(core::ptr::null_mut(), |op| op.slot(place));
+    Entry::new(wait, FIRST_OP + i, slot)
+}
+
+#[cold]
+fn with_many_entries(
+    here: Here,
+    ops: &[Op<'_>],
+    place: *mut u8,
+    patience: Patience<'_>,
+    purpose: Purpose,
+) -> Waited {
+    let n = ops.len();
+    if n <= SOME {
+        let wait = here.begin();
+        let entries: [_; SOME] = core::array::from_fn(|i| entry(wait, ops, i, place));
+        return wait_on(here, ops, &entries, patience, purpose);
+    }
+    drop(here);
     assert!(n <= LAST_OP - FIRST_OP, "too many operations in a select");
     // Before the ticket: the program's allocator may be one that waits.
-    let mut many = Vec::with_capacity(if n > SOME { n } else { 0 });
-    let wait = Wait::begin();
-    let mut entry = |i: usize| {
-        let slot = ops.get(i).map_or(core::ptr::null_mut(), &mut slot);
-        Entry::new(wait, FIRST_OP + i, slot)
-    };
-    if n <= FEW {
-        let entries: [_; FEW] = core::array::from_fn(entry);
-        return wait_on(ops, &entries, wait, limit, purpose);
-    }
-    if n <= SOME {
-        let entries: [_; SOME] = core::array::from_fn(entry);
-        return wait_on(ops, &entries, wait, limit, purpose);
-    }
-    many.extend((0..n).map(&mut entry));
-    wait_on(ops, &many, wait, limit, purpose)
+    let mut many = Vec::with_capacity(n);
+    let here = Here::enter();
+    let wait = here.begin();
+    many.extend((0..n).map(|i| entry(wait, ops, i, place)));
+    wait_on(here, ops, &many, patience, purpose)
 }
 
 /// Steps 2 to 4. If the patience is over it does not wait, but leaves its ticket with all channels
 /// for a moment all the same: only so it knows that none was ready at one time. (Each was not when
 /// it was tried; but a message may have come to the first before the last lost its own.)
 fn wait_on(
+    mut here: Here,
     ops: &[Op<'_>],
     entries: &[Entry<Wait>],
-    wait: Wait,
-    limit: Limit<'_>,
+    patience: Patience<'_>,
     purpose: Purpose,
 ) -> Waited {
-    let mut here = Here::enter();
-    let pairs = || ops.iter().zip(entries);
-    let registered = pairs().take_while(|(op, e)| op.handle.register(&here, e, purpose)).count();
-    let ready = registered < ops.len();
+    let wait = entries[0].wait;
+    let (mut registered, mut due_ns) = (0, OFF);
+    for (op, e) in ops.iter().zip(entries) {
+        let Some(ns) = op.handle.register(&here, e, purpose) else { break };
+        due_ns = due_ns.min(ns);
+        registered += 1;
+    }
     let several = Several {
         first: entries[0].on.as_ptr(),
         stride_bytes: size_of::<Entry<Wait>>(),
         count: ops.len(),
     };
     let why = Why { reason: WaitReason::Select, on: core::ptr::from_ref(&several) as usize };
-    match limit {
-        Ok(until) if !ready => {
-            let first = ops.iter().filter_map(|op| op.handle.due_ns()).min();
-            first.map_or(until, |ns| until.or_at(ns)).wait(&mut here, wait, why);
-        }
-        // If somebody was faster, the wake-up comes.
-        _ => {
-            if !wait.abort() {
+    let over = if registered == ops.len() {
+        match patience {
+            Patience::Forever if due_ns == OFF => {
                 here.wait(wait, why, None);
+                false
             }
+            _ => wait_until(&mut here, wait, why, patience, due_ns),
+        }
+    } else {
+        give_up(&mut here, wait, why);
+        false
+    };
+    for (op, e) in ops.iter().zip(entries).take(registered) {
+        // Who claims an entry takes it out first.
+        if e.outcome() == Outcome::Waiting {
+            op.handle.unregister(&here, e, purpose);
         }
     }
-    for (op, e) in pairs().take(registered) {
-        op.handle.unregister(&here, e, purpose);
-    }
+    drop(here);
     let Some(at) = wait.parker.ticket.op().checked_sub(FIRST_OP) else {
-        return if limit.is_err() && !ready { Waited::Nothing } else { Waited::Again };
+        return if over { Waited::Nothing } else { Waited::Again };
     };
     let entry = &entries[at];
     match entry.outcome() {
@@ -195,6 +230,30 @@ fn wait_on(
     }
 }
 
+/// Waits until the patience is over, or `due_ns`; true if it is over already.
+#[inline(never)]
+fn wait_until(here: &mut Here, wait: Wait, why: Why, patience: Patience<'_>, due_ns: i64) -> bool {
+    match patience.until() {
+        Ok(until) => {
+            until.or_at(due_ns).wait(here, wait, why);
+            false
+        }
+        Err(()) => {
+            give_up(here, wait, why);
+            true
+        }
+    }
+}
+
+/// Does not wait, unless somebody was faster: then the wake-up comes.
+#[cold]
+fn give_up(here: &mut Here, wait: Wait, why: Why) {
+    if !wait.abort() {
+        here.wait(wait, why, None);
+    }
+}
+
+#[inline]
 fn number(ops: &mut [Op<'_>]) {
     for (i, op) in ops.iter_mut().enumerate() {
         op.index = i;
@@ -203,19 +262,22 @@ fn number(ops: &mut [Op<'_>]) {
 
 /// For the macros.
 #[doc(hidden)]
+#[inline]
 pub fn select<'a>(ops: &mut [Op<'a>], biased: bool) -> SelectedOperation<'a> {
     number(ops);
-    match choose(ops, Patience::Forever, biased) {
-        Some(oper) => oper,
-        None => panic!("{}", super::NO_OPERATIONS),
-    }
+    let mut oper = SelectedOperation::none();
+    assert!(choose(ops, Patience::Forever, biased, &mut oper), "{}", super::NO_OPERATIONS);
+    oper
 }
 
 /// For the macros: `SelectedOperation::none` if no operation is ready.
 #[doc(hidden)]
+#[inline]
 pub fn try_select<'a>(ops: &mut [Op<'a>], biased: bool) -> SelectedOperation<'a> {
     number(ops);
-    choose(ops, Patience::None, biased).unwrap_or_else(SelectedOperation::none)
+    let mut oper = SelectedOperation::none();
+    choose(ops, Patience::None, biased, &mut oper);
+    oper
 }
 
 /// For the macros, likewise.
@@ -226,5 +288,7 @@ pub fn select_timeout<'a>(
     biased: bool,
 ) -> SelectedOperation<'a> {
     number(ops);
-    choose(ops, patience(timeout), biased).unwrap_or_else(SelectedOperation::none)
+    let mut oper = SelectedOperation::none();
+    choose(ops, patience(timeout), biased, &mut oper);
+    oper
 }

@@ -34,15 +34,25 @@ pub struct SelectedOperation<'a> {
 }
 
 impl<'a> SelectedOperation<'a> {
-    pub(crate) fn new(op: Op<'a>, chosen: Chosen, storage: Storage) -> Self {
-        SelectedOperation { op, chosen: Some(chosen), storage, not_send: PhantomData }
-    }
-
     /// No operation: its index is none that a set has, and nothing is to be completed.
+    #[inline]
     pub(crate) fn none() -> Self {
         static NEVER: Receiver<()> = Receiver { flavor: Flavor::Never };
         let op = Op { index: usize::MAX, ..op::recv_op(&NEVER) };
         SelectedOperation { op, chosen: None, storage: Storage::new(), not_send: PhantomData }
+    }
+
+    /// This one is chosen. With `Chosen::Taken` its message is in the storage (SO1), where it
+    /// stays: to copy what was just written would wait for the store.
+    #[inline]
+    pub(crate) fn set(&mut self, op: Op<'a>, chosen: Chosen) {
+        self.op = op;
+        self.chosen = Some(chosen);
+    }
+
+    /// For messages, before one is chosen.
+    pub(crate) fn storage(&mut self) -> &mut Storage {
+        &mut self.storage
     }
 
     fn is_of<T>(&self, handle: &T) -> bool {

@@ -22,21 +22,20 @@ pub(crate) struct Storage {
 }
 
 impl Storage {
+    #[inline]
     pub(crate) fn new() -> Self {
         Storage { inline: MaybeUninit::uninit(), heap: None }
     }
 
-    /// Makes room for a message of this layout. Allocates if it is large.
-    #[inline]
-    pub(crate) fn reserve(&mut self, layout: Layout) {
+    /// Whether there is always room for a message of this layout.
+    pub(crate) const fn is_inline(layout: Layout) -> bool {
         let inline = Layout::new::<Inline>();
-        if layout.size() > inline.size() || layout.align() > inline.align() {
-            self.reserve_heap(layout);
-        }
+        layout.size() <= inline.size() && layout.align() <= inline.align()
     }
 
+    /// Makes room for a message of this layout, which is large.
     #[cold]
-    fn reserve_heap(&mut self, layout: Layout) {
+    pub(crate) fn reserve(&mut self, layout: Layout) {
         // Small messages lie there too, if there is one.
         let had = self.heap.map_or(Layout::new::<Inline>(), |(_, had)| had);
         if self.heap.is_some() && had.size() >= layout.size() && had.align() >= layout.align() {
@@ -46,7 +45,7 @@ impl Storage {
         let Ok(need) = Layout::from_size_align(size, had.align().max(layout.align())) else {
             panic!("rt0: a message larger than memory");
         };
-        // SAFETY: it is not empty
+        // SAFETY: not empty: `had` is not
         let at = unsafe { alloc(need) };
         if at.is_null() {
             handle_alloc_error(need);
@@ -65,7 +64,7 @@ impl Storage {
 
     fn free(&mut self) {
         if let Some((at, layout)) = self.heap.take() {
-            // SAFETY: allocated by reserve_heap with this layout
+            // SAFETY: allocated by reserve with this layout
             unsafe { dealloc(at, layout) };
         }
     }
