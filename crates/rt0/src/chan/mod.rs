@@ -31,7 +31,7 @@ mod error;
 mod future;
 pub(crate) mod here;
 mod iter;
-mod lock;
+pub(crate) mod lock;
 pub(crate) mod place;
 pub(crate) mod queue;
 pub(crate) mod receiver;

@@ -64,11 +64,8 @@ impl Task {
     /// The runtime does not run, or there is no memory for its runner.
     pub(crate) fn new(source: Box<dyn Source + Send + Sync>) -> io::Result<Arc<Task>> {
         crate::time::func::start_runner()?;
-        let parker = {
-            let _pin = crate::tls::pin::pin();
-            fired::parker()
-        };
-        let state = RtMutex::new(Rank::FuncTimer, State::new());
+        let parker = fired::parker();
+        let state = RtMutex::new(Rank::Task, State::new());
         let task = Arc::new(Task { parker, state, source });
         fired::what_runs(parker, Kind::Task, Arc::as_ptr(&task).expose_provenance());
         Ok(task)

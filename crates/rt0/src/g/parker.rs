@@ -117,6 +117,12 @@ impl Wait {
         Wait { parker, ticket: parker.ticket.begin() }
     }
 
+    /// The last ticket of this parker, for who knows that nobody takes another one meanwhile.
+    #[inline]
+    pub(crate) fn last_of(parker: &'static Parker) -> Wait {
+        Wait { parker, ticket: parker.ticket.last() }
+    }
+
     /// Brings what a claimer touches into the cache: the ticket, and the line before, where a
     /// goroutine's context and status are.
     #[inline]
@@ -147,5 +153,36 @@ impl Wait {
     /// The waiter need not wait. False: a waker was faster, and it must wait for that one.
     pub(crate) fn abort(self) -> bool {
         self.claim(ABORTED)
+    }
+}
+
+/// How many a P keeps at most.
+const KEPT: usize = 16;
+
+/// Parkers that are nobody's, last in first out: what a P has at hand for timers with a function
+/// and for async code. The owner's (PP1); those of a P that goes away are there when it comes back.
+pub(crate) struct Parkers {
+    slots: [AtomicRef<Parker>; KEPT],
+    n: AtomicUsize,
+}
+
+impl Parkers {
+    pub(crate) const fn new() -> Self {
+        Parkers { slots: [const { AtomicRef::none() }; KEPT], n: AtomicUsize::new(0) }
+    }
+
+    pub(crate) fn pop(&self) -> Option<&'static Parker> {
+        let n = self.n.load(Ordering::Relaxed).checked_sub(1)?; // ORDERING: owner-only
+        self.n.store(n, Ordering::Relaxed); // ORDERING: owner-only
+        self.slots[n].get()
+    }
+
+    /// False: it is full.
+    pub(crate) fn push(&self, parker: &'static Parker) -> bool {
+        let n = self.n.load(Ordering::Relaxed); // ORDERING: owner-only
+        let Some(slot) = self.slots.get(n) else { return false };
+        slot.set(Some(parker));
+        self.n.store(n + 1, Ordering::Relaxed); // ORDERING: owner-only
+        true
     }
 }

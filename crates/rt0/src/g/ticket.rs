@@ -65,6 +65,13 @@ impl TicketWord {
         ticket
     }
 
+    /// The last ticket, claimed or not. By who begins them.
+    #[cfg_attr(loom, allow(dead_code, reason = "models know their tickets"))]
+    #[inline]
+    pub(crate) fn last(&self) -> usize {
+        self.0.load(Ordering::Relaxed) >> TICKET_SHIFT // ORDERING: the caller's own store
+    }
+
     /// A waker, or the waiter that gives up: true for the first.
     #[inline]
     pub(crate) fn claim(&self, ticket: usize, op: usize) -> bool {

@@ -17,8 +17,8 @@ pub(crate) enum Rank {
     PollDesc = 1,
     /// The scheduler's lists: `SCHED.lock`.
     Sched = 2,
-    /// Whether a timer's function is to be run.
-    FuncTimer = 3,
+    /// What async code waits for, and whether it is to be woken.
+    Task = 3,
     /// A P's timer heap.
     Timers = 4,
     /// The table of all goroutines.

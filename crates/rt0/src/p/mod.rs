@@ -13,6 +13,7 @@ mod seen;
 
 use crate::atomic::{AtomicRef, AtomicU32, AtomicUsize, Ordering, Word};
 use crate::g::G;
+use crate::g::parker::Parkers;
 use crate::m::M;
 use crate::malloc::blocks::Blocks;
 use crate::sched::runq::{Entry, RunQueue};
@@ -107,6 +108,8 @@ pub(crate) struct P {
     pub(crate) gfree: GFree,
     /// Memory for what goroutines share with their handles.
     pub(crate) blocks: Blocks,
+    /// For timers with a function and for async code.
+    pub(crate) parkers: Parkers,
     /// The goroutines that timers readied last.
     pub(crate) batch: Batch,
     pub(crate) first: First,
@@ -167,6 +170,7 @@ impl P {
             gdead: Word::new(0),
             gfree: GFree::new(),
             blocks: Blocks::new(),
+            parkers: Parkers::new(),
             batch: Batch::new(),
             first: First::new(),
             status: AtomicU32::new(PStatus::Idle as u32),

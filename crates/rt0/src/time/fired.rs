@@ -13,6 +13,7 @@ use crate::g::parker::{Parker, Wait};
 use crate::lock::mutex::RtMutex;
 use crate::lock::rank::Rank;
 use crate::malloc::{deque::RtDeque, immortal, vec::RtVec};
+use crate::sched::{enter, leave, p_of};
 
 struct Fired {
     /// In the order in which they were claimed: the address of each, with its [`Kind`].
@@ -59,6 +60,14 @@ const PARKERS_AT_ONCE: usize = 64;
 
 /// A parker, whose owner tells it [`what_runs`].
 pub(crate) fn parker() -> &'static Parker {
+    let Some((mp, _)) = enter() else { return shared_parker() };
+    let parker = p_of(mp).parkers.pop().unwrap_or_else(shared_parker);
+    leave(mp);
+    parker
+}
+
+#[cold]
+fn shared_parker() -> &'static Parker {
     loop {
         let free = PARKERS.lock().pop();
         if let Some(parker) = free {
@@ -77,5 +86,9 @@ pub(crate) fn what_runs(parker: &'static Parker, kind: Kind, address: usize) {
 
 /// What it was for is gone; its last ticket was claimed.
 pub(crate) fn give_back(parker: &'static Parker) {
-    PARKERS.lock().push(parker);
+    let Some((mp, _)) = enter() else { return PARKERS.lock().push(parker) };
+    if !p_of(mp).parkers.push(parker) {
+        PARKERS.lock().push(parker);
+    }
+    leave(mp);
 }

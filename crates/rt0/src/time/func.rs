@@ -7,18 +7,17 @@
 //! # Invariants
 //! * `TF1`: while it is armed, and from firing until the runner has taken it, the timer owns a
 //!   reference to itself, which goes to who claims the ticket.
-//! * `TF2`: tickets of `parker` are begun and aborted under `armed`.
+//! * `TF2`: tickets of `parker` are begun and aborted under `lock`.
 
 #![allow(unsafe_code, reason = "TF1: a reference to itself, held by a number")]
 
 use super::fired::{self, Kind};
-use crate::atomic::{AtomicBool, Ordering};
+use crate::atomic::{AtomicBool, AtomicRef, Ordering};
+use crate::chan::lock::Lock;
 use crate::g::WaitReason;
 use crate::g::parker::{Parker, Wait};
 use crate::g::ticket::ABORTED;
 use crate::join::Builder;
-use crate::lock::mutex::RtMutex;
-use crate::lock::rank::Rank;
 use crate::p::P;
 use crate::sched::wait::Why;
 use crate::sched::{enter, leave, p_of, procresize};
@@ -28,8 +27,9 @@ use std::sync::Arc;
 
 pub(crate) struct FuncTimer {
     parker: &'static Parker,
-    /// The ticket, and the P whose heap has it.
-    armed: RtMutex<Option<(Wait, &'static P)>>,
+    lock: Lock,
+    /// The P whose heap has the parker's ticket, which is out then. Under the lock.
+    armed: AtomicRef<P>,
     f: Box<dyn Fn() + Send + Sync>,
     /// Where the program made it, as reports name it.
     made_at: &'static Location<'static>,
@@ -41,12 +41,9 @@ impl FuncTimer {
     pub(crate) fn new(f: impl Fn() + Send + Sync + 'static) -> io::Result<Arc<FuncTimer>> {
         start_runner()?;
         let (f, made_at) = (Box::new(f), Location::caller());
-        let parker = {
-            let _pin = crate::tls::pin::pin();
-            fired::parker()
-        };
-        let timer =
-            Arc::new(FuncTimer { parker, armed: RtMutex::new(Rank::FuncTimer, None), f, made_at });
+        let parker = fired::parker();
+        let (lock, armed) = (Lock::new(), AtomicRef::none());
+        let timer = Arc::new(FuncTimer { parker, lock, armed, f, made_at });
         fired::what_runs(parker, Kind::Timer, Arc::as_ptr(&timer).expose_provenance());
         Ok(timer)
     }
@@ -54,20 +51,20 @@ impl FuncTimer {
     /// To be run at `when`, not at another time; true if it was to be run.
     pub(crate) fn arm(self: &Arc<Self>, when: i64) -> bool {
         let here = enter();
-        let mut armed = self.armed.lock();
-        let was_armed = self.claim_back(&mut armed);
-        if !was_armed {
-            core::mem::forget(Arc::clone(self)); // TF1
-        }
-        let wait = Wait::of(self.parker);
         // A plain thread's timers are those of P 0, which is always there.
         let Some(pp) = here.map(|(mp, _)| p_of(mp)).or_else(|| procresize::p_at(0)) else {
             crate::throw::throw("a timer before there are Ps");
         };
-        *armed = Some((wait, pp));
-        let first = pp.timers.add(pp.id(), when, wait);
-        drop(armed);
-        if first {
+        self.lock.lock();
+        let was_armed = self.claim_back();
+        if !was_armed {
+            core::mem::forget(Arc::clone(self)); // TF1
+        }
+        let wait = Wait::of(self.parker);
+        self.armed.set(Some(pp));
+        self.lock.unlock();
+        // Should it be stopped before it is in the heap, a stale entry comes there.
+        if pp.timers.add(pp.id(), when, wait) {
             crate::netpoll::wake_net_poller(when);
         }
         if let Some((mp, _)) = here {
@@ -80,7 +77,10 @@ impl FuncTimer {
     pub(crate) fn disarm(self: &Arc<Self>) -> bool {
         let was_armed = {
             let _pin = crate::tls::pin::pin();
-            self.claim_back(&mut self.armed.lock())
+            self.lock.lock();
+            let was_armed = self.claim_back();
+            self.lock.unlock();
+            was_armed
         };
         if was_armed {
             // SAFETY: TF1: the claim got the timer's own reference. `self` is another one.
@@ -89,10 +89,11 @@ impl FuncTimer {
         was_armed
     }
 
-    /// TF2. True: the ticket was claimed, and with it the timer's own reference.
-    fn claim_back(&self, armed: &mut Option<(Wait, &'static P)>) -> bool {
-        let Some((wait, pp)) = armed.take() else { return false };
-        let claimed = wait.claim(ABORTED);
+    /// TF2: under the lock. True: the ticket was claimed, and with it the timer's own reference.
+    fn claim_back(&self) -> bool {
+        let Some(pp) = self.armed.get() else { return false };
+        self.armed.set(None);
+        let claimed = Wait::last_of(self.parker).claim(ABORTED);
         if claimed {
             pp.timers.one_is_stale(pp.id());
         }
@@ -103,7 +104,6 @@ impl FuncTimer {
 impl Drop for FuncTimer {
     fn drop(&mut self) {
         // It is not armed, by TF1.
-        let _pin = crate::tls::pin::pin();
         fired::give_back(self.parker);
     }
 }
