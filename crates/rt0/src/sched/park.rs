@@ -148,8 +148,16 @@ pub(crate) fn finish_switch(mp: &'static M) {
             gp.casgstatus(Status::Running, Status::Runnable);
             runqput(p_of(mp), gp, Place::Tail);
         }
+    } else if action == Action::Exit as u32 {
+        if let Some(gp) = take_prev(mp) {
+            super::goexit::gfput(mp, gp);
+        }
+    } else if action == Action::Park as u32 {
+        if let Some(gp) = take_prev(mp) {
+            finish_park(mp, gp);
+        }
     } else if action != Action::None as u32 {
-        finish_other(mp, action);
+        finish_preempted(mp, action);
     }
 }
 
@@ -162,21 +170,16 @@ fn take_prev(mp: &'static M) -> Option<&'static G> {
     gp
 }
 
-#[inline(never)]
-fn finish_other(mp: &'static M, action: u32) {
-    if action == Action::NeedP as u32 || action == Action::NeedPreempt as u32 {
-        return; // schedule() takes it from mp.prev
-    }
-    let Some(gp) = take_prev(mp) else { return };
-    if action == Action::Preempt as u32 {
+/// For NeedP and NeedPreempt nothing is done: schedule() takes the goroutine from `mp.prev`.
+#[cold]
+fn finish_preempted(mp: &'static M, action: u32) {
+    if action == Action::Preempt as u32
+        && let Some(gp) = take_prev(mp)
+    {
         gp.casgstatus(Status::Running, Status::Runnable);
         gp.m.set(None);
         p_of(mp).hog_ends();
         SCHED.lock.lock().hogput(gp);
-    } else if action == Action::Park as u32 {
-        finish_park(mp, gp);
-    } else if action == Action::Exit as u32 {
-        super::goexit::gfput(mp, gp);
     }
 }
 
