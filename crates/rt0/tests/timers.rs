@@ -72,6 +72,19 @@ fn the_longest_times_do_not_come() {
     });
 }
 
+/// Nothing else is to come and no P runs, so it is looked whether that one is late.
+#[rt0::test]
+fn the_longest_time_is_not_overdue() {
+    let func = Timer::after_func(Duration::MAX, || panic!("the end of time"));
+    let (tx, rx) = bounded(0);
+    let waker = std::thread::spawn(move || {
+        std::thread::sleep(ms(50));
+        tx.send(())
+    });
+    assert_eq!((rx.recv(), waker.join().expect("no panic")), (Ok(()), Ok(())));
+    assert!(func.stop());
+}
+
 /// Go 1.23: also a message that is due but not received is taken back.
 #[rt0::test]
 fn stop_and_reset_in_every_order() {

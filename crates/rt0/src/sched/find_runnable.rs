@@ -203,7 +203,7 @@ fn for_work(events: &Events) -> Option<&'static P> {
 /// Whether one has been due for so long.
 fn is_timer_due(late_ns: i64) -> bool {
     let when = check_timers_no_p();
-    when != 0 && when + late_ns <= nanotime()
+    when != 0 && when.saturating_add(late_ns) <= nanotime()
 }
 
 /// A timer is due that no M waits for, although a P idles: sysmon asks for one. The M that waits
