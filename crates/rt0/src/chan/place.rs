@@ -9,9 +9,9 @@ pub(crate) const BYTES: usize = 192;
 /// Of what `Arc` has in front of it.
 const HEADER_BYTES: usize = 64;
 /// The number of handles that are alive, in `Shared`.
-pub(crate) const SENDERS_AT: usize = 168;
+pub(crate) const SENDERS_AT: usize = 128;
 /// The same of the other side.
-pub(crate) const RECEIVERS_AT: usize = 176;
+pub(crate) const RECEIVERS_AT: usize = 136;
 /// In a select's entry: nobody can make the operation ready.
 pub(crate) const NOBODY: usize = 1;
 

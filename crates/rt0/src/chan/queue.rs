@@ -141,9 +141,11 @@ impl<W: Ticket> Claimed<W> {
     }
 }
 
+/// One word, so that what is under a channel's lock fits into the cache line of the lock: the last
+/// entry is found by the first.
 pub(crate) struct Queue<W> {
-    head: *const Entry<W>, // QU2
-    tail: *const Entry<W>, // QU2
+    /// The first, whose `prev` is the last; null: there is none. QU2
+    head: *const Entry<W>,
 }
 
 // SAFETY: QU2: the lock around a queue protects all entries that are linked from it.
@@ -151,7 +153,7 @@ unsafe impl<W: Send> Send for Queue<W> {}
 
 impl<W: Ticket> Queue<W> {
     pub(crate) const fn new() -> Self {
-        Queue { head: ptr::null(), tail: ptr::null() }
+        Queue { head: ptr::null() }
     }
 
     pub(crate) fn is_empty(&self) -> bool {
@@ -162,16 +164,20 @@ impl<W: Ticket> Queue<W> {
     ///
     /// # Safety
     /// Under the lock; the caller keeps QU1.
+    #[inline(always)]
     pub(crate) unsafe fn push(&mut self, e: &Entry<W>) {
         e.next.set(ptr::null());
-        e.prev.set(self.tail);
         e.queued.set(true);
         // SAFETY: QU1
-        match unsafe { self.tail.as_ref() } {
-            None => self.head = e,
-            Some(tail) => tail.next.set(e),
-        }
-        self.tail = e;
+        let Some(first) = (unsafe { self.head.as_ref() }) else {
+            e.prev.set(e);
+            self.head = e;
+            return;
+        };
+        let last = first.prev.replace(e);
+        e.prev.set(last);
+        // SAFETY: QU1
+        unsafe { &*last }.next.set(e);
     }
 
     /// Takes `e` out, if nobody has.
@@ -182,28 +188,28 @@ impl<W: Ticket> Queue<W> {
         if !e.queued.get() || mutated("chan.remove") {
             return;
         }
+        if ptr::eq(self.head, e) {
+            self.pop();
+            return;
+        }
         e.queued.set(false);
         let (prev, next) = (e.prev.get(), e.next.get());
+        // SAFETY: QU1: it is not the first, so there is one before it
+        unsafe { &*prev }.next.set(next);
+        // Behind the last there is the first, in this respect.
+        let behind = if next.is_null() { self.head } else { next };
         // SAFETY: QU1
-        match unsafe { prev.as_ref() } {
-            None => self.head = next,
-            Some(p) => p.next.set(next),
-        }
-        // SAFETY: QU1
-        match unsafe { next.as_ref() } {
-            None => self.tail = prev,
-            Some(n) => n.prev.set(prev),
-        }
+        unsafe { &*behind }.prev.set(prev);
     }
 
+    #[inline(always)]
     fn pop(&mut self) -> Option<&Entry<W>> {
         // SAFETY: QU1, under the lock (`&mut self`)
         let e = unsafe { self.head.as_ref() }?;
         self.head = e.next.get();
         // SAFETY: QU1
-        match unsafe { self.head.as_ref() } {
-            None => self.tail = ptr::null(),
-            Some(n) => n.prev.set(ptr::null()),
+        if let Some(first) = unsafe { self.head.as_ref() } {
+            first.prev.set(e.prev.get());
         }
         e.queued.set(false);
         Some(e)

@@ -109,6 +109,8 @@ pub(crate) struct Shared<T> {
     pub(crate) receivers: AtomicUsize,
 }
 
+/// In this order: `core` is in the cache line of the lock, `buf` in the next one.
+#[repr(C)]
 pub(crate) struct Inner<T> {
     pub(crate) core: Core<Wait>,
     pub(crate) buf: Buffer<T>,
@@ -251,6 +253,8 @@ impl<T> Shared<T> {
     pub(crate) fn new(cap: Option<usize>) -> Self {
         const {
             assert!(size_of::<Shared<T>>() == place::BYTES);
+            assert!(offset_of!(Shared<T>, inner) + size_of::<Core<Wait>>() == 64);
+            assert!(offset_of!(Shared<T>, senders) >= 128, "a line of their own");
             assert!(offset_of!(Shared<T>, senders) == place::SENDERS_AT);
             assert!(offset_of!(Shared<T>, receivers) == place::RECEIVERS_AT);
             assert!(place::RECEIVERS_AT + 8 < place::BYTES, "its name is nothing else's place");
