@@ -43,6 +43,7 @@ fn functions(part: &str) -> Vec<&str> {
 
 #[inline(never)]
 fn waits_for_its_turn(lock: &Mutex<()>) {
+    STARTED.fetch_add(1, SeqCst);
     drop(lock.lock());
     black_box(());
 }
@@ -57,6 +58,7 @@ fn computes(stop: &AtomicBool) {
 
 #[inline(never)]
 fn sleeps_in_libc(stop: &AtomicBool) {
+    STARTED.fetch_add(1, SeqCst);
     while !stop.load(SeqCst) {
         std::thread::sleep(Duration::from_millis(100));
     }
@@ -64,6 +66,7 @@ fn sleeps_in_libc(stop: &AtomicBool) {
 
 #[inline(never)]
 fn is_in_a_blocking_call(stop: &AtomicBool) {
+    STARTED.fetch_add(1, SeqCst);
     rt0::blocking(|| {
         while !stop.load(SeqCst) {
             std::thread::sleep(Duration::from_millis(1));
@@ -74,6 +77,7 @@ fn is_in_a_blocking_call(stop: &AtomicBool) {
 
 #[inline(never)]
 fn parks(stop: &AtomicBool) {
+    STARTED.fetch_add(1, SeqCst);
     while !stop.load(SeqCst) {
         sleep(Duration::from_millis(100));
     }
@@ -129,7 +133,7 @@ fn every_state_is_named_and_its_stack_is_whole() {
         handles.push(start("hog", move || computes(&s)));
         let s = Arc::clone(&stop);
         handles.push(start("call", move || is_in_a_blocking_call(&s)));
-        wait_until(|| STARTED.load(SeqCst) == 1);
+        wait_until(|| STARTED.load(SeqCst) == handles.len());
         sleep(Duration::from_millis(100));
         let dump = text(Dump::new());
         let own = functions(dump.split("\n\n").next().unwrap_or_default());
@@ -248,9 +252,14 @@ fn json_has_an_object_for_each() {
         let stop = Arc::new(AtomicBool::new(false));
         let s = Arc::clone(&stop);
         let h = start("a \"quoted\" one", move || parks(&s));
-        sleep(Duration::from_millis(20));
-        let dump = text(Dump::new().json(true));
-        let line = dump.lines().find(|l| l.contains("quoted")).expect("the goroutine");
+        let line = loop {
+            let dump = text(Dump::new().json(true));
+            let line = dump.lines().find(|l| l.contains("quoted")).expect("the goroutine");
+            if line.contains("\"state\":\"sleep\"") {
+                break line.to_owned(); // it has begun, and is not awake just now
+            }
+            sleep(Duration::from_millis(1));
+        };
         assert!(line.starts_with("{\"id\":") && line.ends_with("]}"), "{line}");
         assert!(line.contains(",\"name\":\"a \\\"quoted\\\" one\",\"state\":\"sleep\","), "{line}");
         assert!(
@@ -332,9 +341,10 @@ fn detail_shows_the_runtime() {
         let stop = Arc::new(AtomicBool::new(false));
         let s = Arc::clone(&stop);
         let h = rt0::go(move || parks(&s));
-        sleep(Duration::from_millis(20));
-        let dump = text(Dump::new().system(true));
-        assert!(dump.contains("GC sweep wait"), "{dump}");
+        wait_until(|| STARTED.load(SeqCst) == 1);
+        let dump = || text(Dump::new().system(true));
+        wait_until(|| dump().contains("GC sweep wait")); // it may just sweep
+        let dump = dump();
         assert!(dump.contains("\nrt0::sched::park::switch_away(...)\n"), "{dump}");
         assert!(dump.contains(" fp=0x") && dump.contains(" gp=0x"), "{dump}");
         stop.store(true, SeqCst);

@@ -7,6 +7,7 @@
 mod again;
 
 use rt0::context::{background, with_cancel, with_timeout};
+use rt0::debug::{Party, waits};
 use rt0::net::lookup_host;
 use rt0::time::{Duration, Instant, sleep};
 use std::collections::BTreeMap;
@@ -193,6 +194,10 @@ fn who_waits_may_give_up() {
     let first = rt0::go(move || ctx.io(|| look_up("held-left.test", 1)));
     eventually("it asks", |r| r.running() == 1);
     let stays = rt0::go(|| look_up("held-left.test", 2));
+    let it = Party::Goroutine(stays.goroutine().id());
+    while !waits().iter().any(|w| w.party == it && w.reason == "sync.WaitGroup.Wait") {
+        sleep(Duration::from_millis(1));
+    }
     let (short, _cancel) = with_timeout(&background(), Duration::from_millis(5));
     let connecting = short.io(|| rt0::net::TcpStream::connect(("held-left.test", 9)));
     assert_eq!(connecting.expect_err("too late").kind(), ErrorKind::TimedOut);

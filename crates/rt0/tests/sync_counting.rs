@@ -2,6 +2,8 @@
 
 #![allow(clippy::disallowed_types, reason = "a test counts with std's atomics")]
 
+mod waiting;
+
 use rt0::sync::{Semaphore, TryAcquireError, WaitGroup};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
@@ -114,20 +116,23 @@ fn a_semaphore_is_fair() {
         .into_iter()
         .enumerate()
         .map(|(i, n)| {
-            let (s, order) = (Arc::clone(&s), Arc::clone(&order));
+            let (theirs, order) = (Arc::clone(&s), Arc::clone(&order));
             let g = rt0::go(move || {
-                let permit = s.acquire_many(n).expect("open");
+                let permit = theirs.acquire_many(n).expect("open");
                 order.lock().expect("not poisoned").push(i);
                 permit.forget();
             });
-            rt0::time::sleep(2 * MS);
+            waiting::until(&*s, i + 1);
             g
         })
         .collect();
-    for _ in 0..7 {
+    for have in [0, 0, 1, 2, 2, 3, 4] {
         assert_eq!(s.try_acquire().expect_err("others wait"), TryAcquireError::NoPermits);
         s.add_permits(1);
-        rt0::time::sleep(2 * MS);
+        waiting::until(&*s, 4 - have);
+        while order.lock().expect("not poisoned").len() < have {
+            rt0::time::sleep(MS);
+        }
     }
     gs.into_iter().for_each(|g| g.join().expect("no panic"));
     assert_eq!(*order.lock().expect("not poisoned"), [0, 1, 2, 3]);

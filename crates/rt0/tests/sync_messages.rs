@@ -2,6 +2,8 @@
 
 #![allow(clippy::disallowed_types, reason = "a test counts with std's atomics")]
 
+mod waiting;
+
 use rt0::sync::{Notify, broadcast, mpsc, oneshot, watch};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -50,10 +52,12 @@ fn notify_stores_one_permit_and_wakes_in_turn() {
     };
     let t = thread::spawn(body());
     let gs: Vec<_> = (0..9).map(|_| rt0::go(body())).collect();
-    rt0::time::sleep(10 * MS);
+    waiting::until(&*n, 10);
     n.notify_one();
-    rt0::time::sleep(10 * MS);
-    assert_eq!(woken.load(Ordering::Relaxed), 1);
+    while woken.load(Ordering::Relaxed) == 0 {
+        rt0::time::sleep(MS);
+    }
+    assert_eq!((woken.load(Ordering::Relaxed), waiting::at(&*n)), (1, 9));
     n.notify_waiters();
     gs.into_iter().for_each(|g| g.join().expect("no panic"));
     rt0::blocking(|| t.join().expect("no panic"));
