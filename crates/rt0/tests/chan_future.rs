@@ -108,7 +108,11 @@ fn the_last_waker_is_woken_and_none_is_kept() {
     // And again, for the next one: given up this time.
     assert!(fut.as_mut().poll(&mut Context::from_waker(&two)).is_pending());
     drop((fut, one, two));
-    assert_eq!((Arc::strong_count(&first), Arc::strong_count(&last)), (1, 1), "one is kept");
+    // Who has woken it has counted, and may not have dropped it yet.
+    while (Arc::strong_count(&first), Arc::strong_count(&last)) != (1, 1) {
+        rt0::gosched(); // for ever, if one is kept
+    }
+    assert_eq!((first.get(), last.get()), (0, 1));
     tx.send(2).expect("it is open");
     assert_eq!(rx.try_recv(), Ok(2), "the one who gave up took it");
 }
@@ -143,7 +147,7 @@ fn clocks_are_channels_too() {
     let theirs = Arc::clone(&timer);
     let waiting = spawn_future(async move { theirs.receiver().recv_async().await });
     rt0::time::sleep(Duration::from_millis(1));
-    assert!(timer.reset(Duration::from_millis(50)));
+    assert!(timer.reset(Duration::from_secs(1800)));
     assert!(timer.reset(Duration::from_millis(1)));
     waiting.join().expect("no panic").expect("it comes");
     // The end of a context.
