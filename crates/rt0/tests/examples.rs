@@ -22,7 +22,6 @@ use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::thread;
-use std::time::Duration;
 
 use server::{Server, ask};
 use support::{TempDir, example, run, wait_until};
@@ -40,7 +39,9 @@ fn hello_runs_on_one_thread() {
     let (mut reader, writer) = io::pipe().expect("a pipe");
     let mut filler = writer.try_clone().expect("a second handle");
     thread::spawn(move || while filler.write_all(&[b'.'; 4096]).is_ok() {});
-    thread::sleep(Duration::from_millis(50));
+    let room = rustix::pipe::fcntl_getpipe_size(&writer).expect("a pipe") as u64;
+    let has_none = || rustix::io::ioctl_fionread(&reader).expect("a pipe") == room;
+    wait_until("the pipe is full", has_none);
 
     let mut child = Command::new(example("hello")).stdout(writer).spawn().expect("hello starts");
     let proc = PathBuf::from(format!("/proc/{}", child.id()));

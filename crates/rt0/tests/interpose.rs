@@ -384,6 +384,7 @@ fn short_calls_cost_no_threads_and_share_the_time() {
 
 static PIPE: AtomicI32 = AtomicI32::new(-1);
 static HANDLED: AtomicU64 = AtomicU64::new(0);
+static READ: AtomicU64 = AtomicU64::new(0);
 
 extern "C" fn handler(_: i32) {
     let byte = 1_u8;
@@ -409,12 +410,11 @@ fn handlers_may_call() {
         let (r, w) = pipe();
         PIPE.store(w.as_raw_fd(), SeqCst);
         HANDLED.store(0, SeqCst);
-        let reader = thread::spawn(move || {
-            let mut n = 0;
+        READ.store(0, SeqCst);
+        thread::spawn(move || {
             while read_byte(r.as_raw_fd()) == 1 {
-                n += 1;
+                READ.fetch_add(1, SeqCst);
             }
-            n
         });
         rt0::run(|| {
             let handles: Vec<_> = (0..8)
@@ -440,11 +440,11 @@ fn handlers_may_call() {
                 h.join().expect("no panic");
             }
         });
-        // The last of them may still be on its way.
-        thread::sleep(Duration::from_millis(50));
-        drop(w);
-        let handled = HANDLED.load(SeqCst);
-        assert_eq!((reader.join().expect("no panic"), handled >= 120), (handled, true));
+        // The last of them may still be on its way, for as long as its thread gets no CPU: the pipe
+        // stays open.
+        std::mem::forget(w);
+        wait_until("all are counted", || READ.load(SeqCst) == HANDLED.load(SeqCst));
+        assert!(HANDLED.load(SeqCst) >= 120, "{} were handled", HANDLED.load(SeqCst));
     }
 }
 

@@ -93,12 +93,18 @@ fn crowds_that_misbehave_leave_nothing_behind() {
             let before = open_files();
             round(30);
             settles("descriptors", || open_files() == before);
-            let mut stream = TcpStream::connect(addr).expect("it still listens");
-            stream.write_all(b"hello").expect("connected");
-            let mut buf = [0; 5];
-            stream.read_exact(&mut buf).expect("it still answers");
-            assert_eq!(&buf, b"hello");
-            drop(stream);
+            // Who says nothing for 50 ms is not answered, though the machine be busy.
+            let said = || {
+                let start = Instant::now();
+                let mut stream = TcpStream::connect(addr).expect("it still listens");
+                let mut buf = [0; 5];
+                let answer = stream.write_all(b"hello").and_then(|()| stream.read_exact(&mut buf));
+                let was_slow = start.elapsed() >= Duration::from_millis(50);
+                assert!(answer.is_ok() || was_slow, "it does not answer: {answer:?}");
+                answer.is_ok().then_some(buf)
+            };
+            let answer = std::iter::repeat_with(said).find_map(|answer| answer);
+            assert_eq!(&answer.expect("in the end"), b"hello");
             listener.close();
             serving.join().expect("no panic");
             settles("the end", || rt0::num_goroutine() == 1);
@@ -144,9 +150,9 @@ fn restore_sigpipe() {
 /// std's start ignores SIGPIPE, so what the kernel copies ends with an error too.
 #[rt0::test]
 fn copying_to_nobody_is_an_error() {
-    let large = vec![b'x'; 4 << 20];
     let path = std::env::temp_dir().join(format!("rt0-copying-{}", std::process::id()));
-    std::fs::write(&path, &large).expect("a file");
+    let hole = File::create(&path).and_then(|file| file.set_len(1 << 30)); // no buffer has room
+    hole.expect("a file");
     let mut file = File::open(&path).expect("a file");
     std::fs::remove_file(&path).expect("ours");
     let (mut client, server) = pair();

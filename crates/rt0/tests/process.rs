@@ -1,5 +1,8 @@
 //! `rt0::process`, `rt0::io::pipe`, `rt0::fs`.
 
+mod again;
+
+use rt0::debug::waits;
 use rt0::io::{PipeReader, pipe};
 use rt0::process::{Command, Stdio};
 use rt0::time::{Duration, Instant, sleep};
@@ -68,29 +71,45 @@ fn threads() -> usize {
     std::fs::read_dir("/proc/self/task").expect("procfs is mounted").count()
 }
 
-#[rt0::test]
+/// Until there are fewer threads than that: those that were needed before end after a while.
+fn few_threads(most: usize) {
+    let end = Instant::now() + Duration::from_secs(60);
+    while threads() >= most && !is_one_to_one() {
+        assert!(Instant::now() < end, "{} threads", threads());
+        sleep(Duration::from_millis(10));
+    }
+}
+
+/// In a process of its own: other tests here have threads, too.
+#[test]
 fn waiting_takes_no_thread() {
+    again::alone("waiting_takes_no_thread", || rt0::run(wait_for_sixty));
+}
+
+fn wait_for_sixty() {
     let before = threads();
-    let children: Vec<_> = (0..60)
+    let (own, ends) = std::io::pipe().expect("a pipe");
+    let waiting: Vec<_> = (0..60)
         .map(|i| {
+            let own = own.try_clone().expect("a descriptor");
             rt0::go(move || {
-                let mut child = Command::new("sleep").arg("0.5").spawn().expect("sleep is here");
+                // Until the writing end is gone.
+                let mut child = Command::new("cat").stdin(own).spawn().expect("cat is here");
                 if i % 2 == 0 {
-                    assert!(child.try_wait().expect("ours").is_none_or(|s| s.success()));
+                    assert!(child.try_wait().expect("ours").is_none());
                 }
                 assert!(child.wait().expect("ours").success());
             })
         })
         .collect();
-    sleep(Duration::from_millis(300));
-    let during = threads();
-    for c in children {
-        c.join().expect("no panic");
+    drop(own);
+    while waits().iter().filter(|w| w.reason == "IO wait").count() < 60 {
+        sleep(Duration::from_millis(1));
     }
-    if is_one_to_one() {
-        return; // the fallback in which each goroutine is a thread
-    }
-    assert!(during < before + 30, "{during} threads, {before} before");
+    few_threads(before + 30);
+    assert!(waiting.iter().all(|h| !h.is_finished()), "they wait still");
+    drop(ends);
+    waiting.into_iter().for_each(|h| h.join().expect("no panic"));
 }
 
 #[rt0::test]
@@ -179,9 +198,14 @@ fn a_fifo_can_be_waited_for() {
     rt0::fs::remove_file(&path).expect("ours");
 }
 
-/// Opened by their names they park and have deadlines: a hundred need no hundred threads.
-#[rt0::test]
+/// Opened by their names they park and have deadlines: a hundred need no hundred threads. In a
+/// process of its own: other tests here have threads, too.
+#[test]
 fn fifos_are_opened_by_name() {
+    again::alone("fifos_are_opened_by_name", || rt0::run(open_a_hundred));
+}
+
+fn open_a_hundred() {
     let path = |i: usize| std::env::temp_dir().join(format!("rt0-fifo-{}-{i}", std::process::id()));
     let both: Vec<_> = (0..100)
         .map(|i| {
@@ -204,9 +228,10 @@ fn fifos_are_opened_by_name() {
             })
         })
         .collect();
-    sleep(Duration::from_millis(50));
-    let more = threads().saturating_sub(before);
-    assert!(more < 20 || is_one_to_one(), "{more} threads more");
+    while waits().iter().filter(|w| w.reason == "IO wait").count() < 100 {
+        sleep(Duration::from_millis(1));
+    }
+    few_threads(before + 20);
     for (i, w) in writers.iter_mut().enumerate() {
         write!(w, "{i}").expect("somebody reads");
     }
@@ -297,5 +322,5 @@ fn what_is_taken_over_keeps_its_mode() {
     let file = rt0::fs::File::open("/proc/self/stat").expect("procfs");
     let mut text = String::new();
     PipeReader::from(file).read_to_string(&mut text).expect("text");
-    assert!(text.contains(" R ") || text.contains(" S "), "{text}");
+    assert!(text.starts_with(&format!("{} (", std::process::id())), "{text}");
 }
