@@ -1,16 +1,20 @@
 //! One connection of a server, from its first request to its end.
+//!
+//! Between two requests of a connection there are those of all others, and its stack is no longer
+//! in the nearest cache. So what waits for a request has small frames, and what makes the answer is
+//! in functions of its own: they use the part of the stack that the wait has used, and the kit.
 
 use crate::body::Body;
 use crate::control::Control;
 use crate::head::{self, RequestHead};
 use crate::incoming::{Decoder, Framing, Incoming};
 use crate::input::Input;
-use crate::kit::Kits;
-use crate::output::Output;
+use crate::kit::{Kit, Kits};
+use crate::output::{Output, To};
 use crate::server::Config;
 use crate::{Request, Response};
 use http::header::{CONTENT_TYPE, HeaderValue};
-use http::{Method, StatusCode, Version};
+use http::{StatusCode, Version};
 use rt0::net::{Shutdown, TcpStream};
 use rt0::sync::{Mutex, PoisonError};
 use std::io::{self, ErrorKind, Read, Write};
@@ -31,55 +35,45 @@ pub(crate) struct Conn<'a, W, F> {
     pub(crate) output: Output<W>,
     /// A second way to write, for `100 Continue`.
     pub(crate) writer: W,
-    pub(crate) socket: Option<Arc<TcpStream>>,
     pub(crate) control: &'a Control,
     pub(crate) config: &'a Config,
     pub(crate) handler: &'a F,
     pub(crate) kits: &'a Kits,
-    /// Whether the output has one of them.
-    pub(crate) has_kit: bool,
 }
 
 /// How the wait for a request ends; without a status, nobody waits for an answer.
 type Next = Result<RequestHead, Option<StatusCode>>;
 
 /// What is left after a request.
-enum After<R> {
+#[derive(Clone, Copy)]
+enum After {
     /// The connection goes on.
-    Keep(Input<R>),
+    Keep,
     Close,
     /// The other side may be sending still.
     Linger,
 }
 
-/// Where the body puts the input when it is done.
+/// Where a body puts the input when it is done. The connection has none meanwhile.
 type Slot<R> = Arc<Mutex<Option<(Input<R>, Decoder)>>>;
 
-/// The input during a request.
-enum Held<R> {
-    Here(Input<R>, Decoder),
-    /// The body has it, or has put it there.
-    Lent(Slot<R>),
+/// What came of a request's body.
+#[derive(Clone, Copy)]
+struct Verdict {
+    /// What the request deserves, if its body is wrong.
+    status: Option<StatusCode>,
+    /// Whether what is still to come of it may be waited for.
+    is_short: bool,
 }
 
-impl<R> Held<R> {
-    /// The status that the request deserves, if its body is wrong, and whether what is still to
-    /// come of it may be waited for.
-    fn verdict(&self) -> (Option<StatusCode>, bool) {
-        let Held::Lent(slot) = self else { return (None, true) };
-        match &*lock(slot) {
-            None => (None, true),
-            Some((_, decoder)) => {
-                let is_short = !decoder.awaits_continue && decoder.at_least() <= DRAIN_BYTES;
-                (decoder.failure(), is_short)
-            }
-        }
-    }
-
-    fn back(self) -> Option<(Input<R>, Decoder)> {
-        match self {
-            Held::Here(input, decoder) => Some((input, decoder)),
-            Held::Lent(slot) => lock(&slot).take(),
+impl Verdict {
+    fn of<R>(lent: Option<&Slot<R>>) -> Verdict {
+        match lent.map(lock).as_deref() {
+            Some(Some((_, decoder))) => Verdict {
+                status: decoder.failure(),
+                is_short: !decoder.awaits_continue && decoder.at_least() <= DRAIN_BYTES,
+            },
+            _ => Verdict { status: None, is_short: true },
         }
     }
 }
@@ -90,61 +84,53 @@ where
     F: Fn(Request) -> Response,
 {
     /// Until the connection ends.
-    pub(crate) fn run<R: Read + Send + 'static>(mut self, mut input: Input<R>) {
+    pub(crate) fn run<R: Read + Send + 'static>(mut self, input: Input<R>) {
+        let (mut held, mut kit) = (Some(input), None);
         let lingers = loop {
-            match self.next(&mut input) {
+            let Some(input) = &mut held else { break false };
+            let head = match self.next(input, &mut kit) {
+                Ok(head) => head,
                 Err(None) => break false,
                 Err(Some(status)) => {
-                    self.reject(status, false);
+                    let kit = self.kit(&mut kit);
+                    self.reject(kit, status, false);
                     break true;
                 }
-                Ok(head) => match self.answer(input, head) {
-                    After::Keep(back) => input = back,
-                    After::Close => break false,
-                    After::Linger => break true,
-                },
+            };
+            let used = self.kit(&mut kit);
+            match self.answer(&mut held, head, used) {
+                After::Keep => {}
+                After::Close => break false,
+                After::Linger => break true,
             }
-            if input.buffered().is_empty() {
-                self.give_kit();
+            if held.as_ref().is_none_or(|input| input.buffered().is_empty()) {
+                kit.take().into_iter().for_each(|kit| self.kits.give(kit));
                 if !self.control.idle() {
                     break false;
                 }
             }
         };
-        self.give_kit();
-        if lingers && let Some(socket) = &self.socket {
+        kit.into_iter().for_each(|kit| self.kits.give(kit));
+        if lingers && let Some(socket) = self.control.socket() {
             linger(socket);
         }
     }
 
-    fn take_kit(&mut self) {
-        if !self.has_kit {
-            self.output.kit = self.kits.take();
-            self.has_kit = true;
-        }
+    fn kit<'k>(&self, kit: &'k mut Option<Box<Kit>>) -> &'k mut Kit {
+        kit.get_or_insert_with(|| self.kits.take())
     }
 
-    fn give_kit(&mut self) {
-        if self.has_kit {
-            self.kits.give(std::mem::take(&mut self.output.kit));
-            self.has_kit = false;
-        }
-    }
-
-    /// The next head.
-    fn next<R: Read>(&mut self, input: &mut Input<R>) -> Next {
+    /// The next head; the request that it is of is in the kit then.
+    #[inline(never)] // see the module's documentation
+    fn next<R: Read>(&self, input: &mut Input<R>, kit: &mut Option<Box<Kit>>) -> Next {
         let (mut seen, mut is_timed) = (0, false);
         loop {
             let text = input.buffered();
             if !text.is_empty() {
                 self.control.busy();
-                self.take_kit();
                 if head::may_end(text, seen) {
-                    match head::request(text, &mut self.output.kit.spare) {
+                    match head::request(text, self.config.max_head, &mut self.kit(kit).spare) {
                         Ok(None) => {}
-                        Ok(Some(head)) if head.len > self.config.max_head => {
-                            return Err(Some(too_long(text, self.config.max_head)));
-                        }
                         Ok(Some(head)) => {
                             if is_timed {
                                 input.clear_deadline();
@@ -157,7 +143,7 @@ where
                 }
                 seen = text.len();
                 if seen >= self.config.max_head {
-                    return Err(Some(too_long(text, self.config.max_head)));
+                    return Err(Some(head::too_long(text, self.config.max_head)));
                 }
                 if !is_timed {
                     input.set_deadline(self.config.head_timeout);
@@ -184,55 +170,62 @@ where
         }
     }
 
-    fn answer<R: Read + Send + 'static>(&mut self, input: Input<R>, head: RequestHead) -> After<R> {
-        let (is_head, version) = (head.method == Method::HEAD, head.version);
-        let keep_alive = head.keep_alive;
-        let mut decoder = Decoder::new(head.framing, self.config.max_body, self.config.max_head);
-        decoder.awaits_continue = head.awaits_continue;
-
-        let (body, held) = if decoder.is_done() {
-            (Body::empty(), Held::Here(input, decoder))
-        } else {
-            let slot = Slot::default();
-            (self.incoming(input, decoder, Arc::clone(&slot)), Held::Lent(slot))
-        };
-        let mut request = Request::new(body);
-        *request.method_mut() = head.method;
-        *request.uri_mut() = head.uri;
-        *request.version_mut() = version;
-        *request.headers_mut() = head.headers;
-
-        self.output.begin();
+    #[inline(never)] // see the module's documentation
+    fn answer<R: Read + Send + 'static>(
+        &mut self,
+        held: &mut Option<Input<R>>,
+        head: RequestHead,
+        kit: &mut Kit,
+    ) -> After {
+        let to = To::of(&kit.spare.request);
+        let lent = self.lend(held, &head, kit.spare.request.body_mut());
+        self.output.begin(&mut kit.out);
         let answered = catch_unwind(AssertUnwindSafe(|| {
-            let response = (self.handler)(request);
-            self.send(response, held.verdict(), version, is_head, keep_alive)
+            let response = (self.handler)(std::mem::take(&mut kit.spare.request));
+            self.send(kit, response, Verdict::of(lent.as_ref()), to, head.keep_alive)
         }));
+        let unread = take_back(held, lent);
         match answered {
-            Ok(Ok(keep_alive)) => self.after(held.back(), keep_alive),
+            Ok(Ok(keep_alive)) => self.after(held.as_mut(), unread, keep_alive),
             // The handler has panicked, or the stream that it gave; std's hook has said so.
             Err(_) | Ok(Err(_)) => {
-                let is_here = held.back().is_some();
                 if !self.output.has_begun {
-                    self.reject(StatusCode::INTERNAL_SERVER_ERROR, is_head);
-                    return if is_here { After::Linger } else { self.end_at_once() };
+                    self.reject(kit, StatusCode::INTERNAL_SERVER_ERROR, to.is_head);
+                    return if held.is_some() { After::Linger } else { self.end_at_once() };
                 }
-                if version == Version::HTTP_10
-                    && let Some(socket) = &self.socket
+                if to.version == Version::HTTP_10
+                    && let Some(socket) = self.control.socket()
                 {
                     // Else the end of the connection might be that of the body.
                     let _ = socket.set_linger(Some(Duration::ZERO));
                 }
-                if is_here { After::Close } else { self.end_at_once() }
+                if held.is_some() { After::Close } else { self.end_at_once() }
             }
         }
     }
 
     /// The body is somewhere else; nobody knows for how long.
-    fn end_at_once<R>(&self) -> After<R> {
-        if let Some(socket) = &self.socket {
+    fn end_at_once(&self) -> After {
+        if let Some(socket) = self.control.socket() {
             socket.close();
         }
         After::Close
+    }
+
+    /// Gives the input to the body of a request that has one.
+    fn lend<R: Read + Send + 'static>(
+        &self,
+        held: &mut Option<Input<R>>,
+        head: &RequestHead,
+        body: &mut Body,
+    ) -> Option<Slot<R>> {
+        let has_body = head.framing != Framing::Length(0);
+        let input = held.take_if(|_| has_body)?;
+        let mut decoder = Decoder::new(head.framing, self.config.max_body, self.config.max_head);
+        decoder.awaits_continue = head.awaits_continue;
+        let slot = Slot::default();
+        *body = self.incoming(input, decoder, Arc::clone(&slot));
+        Some(slot)
     }
 
     fn incoming<R: Read + Send + 'static>(
@@ -264,32 +257,40 @@ where
     /// The handler's response, or another one if the request turned out to be wrong.
     fn send(
         &mut self,
+        kit: &mut Kit,
         response: Response,
-        (mut status, is_short): (Option<StatusCode>, bool),
-        version: Version,
-        is_head: bool,
+        verdict: Verdict,
+        to: To,
         keep_alive: bool,
     ) -> io::Result<bool> {
-        if response.status().is_informational() {
-            status = Some(StatusCode::INTERNAL_SERVER_ERROR); // it would be no answer
-        }
-        let keep_alive = keep_alive && is_short && !self.control.is_stopped();
-        match status {
-            None => self.output.response(response, version, is_head, keep_alive),
-            Some(status) => self.output.response(refusal(status), version, is_head, false),
+        let keep_alive = keep_alive && verdict.is_short && !self.control.is_stopped();
+        match verdict.status {
+            // An informational one would be no answer.
+            None if response.status().is_informational() => {
+                let refusal = refusal(StatusCode::INTERNAL_SERVER_ERROR);
+                self.output.response(kit, refusal, to, false)
+            }
+            None => self.output.response(kit, response, to, keep_alive),
+            Some(status) => self.output.response(kit, refusal(status), to, false),
         }
     }
 
     /// The response has gone.
-    fn after<R: Read>(&self, back: Option<(Input<R>, Decoder)>, keep_alive: bool) -> After<R> {
-        let Some((mut input, mut decoder)) = back else {
-            return self.end_at_once();
-        };
-        if keep_alive && !decoder.is_done() {
-            drain(&mut input, &mut decoder);
-        }
-        match (decoder.is_done(), keep_alive) {
-            (true, true) => After::Keep(input),
+    fn after<R: Read>(
+        &self,
+        held: Option<&mut Input<R>>,
+        unread: Option<Decoder>,
+        keep_alive: bool,
+    ) -> After {
+        let Some(input) = held else { return self.end_at_once() };
+        let is_read = unread.is_none_or(|mut decoder| {
+            if keep_alive && !decoder.is_done() {
+                drain(input, &mut decoder);
+            }
+            decoder.is_done()
+        });
+        match (is_read, keep_alive) {
+            (true, true) => After::Keep,
             (true, false) if input.buffered().is_empty() && !self.has_more() => After::Close,
             _ => After::Linger,
         }
@@ -297,17 +298,27 @@ where
 
     /// Whether the other side has sent something that was not read.
     fn has_more(&self) -> bool {
-        let Some(socket) = &self.socket else { return false };
+        let Some(socket) = self.control.socket() else { return false };
         let _ = socket.set_nonblocking(true); // a setting of ours, which cannot fail
         let peeked = socket.peek(&mut [0]);
         let _ = socket.set_nonblocking(false);
         matches!(peeked, Ok(1))
     }
 
-    fn reject(&mut self, status: StatusCode, is_head: bool) {
+    fn reject(&mut self, kit: &mut Kit, status: StatusCode, is_head: bool) {
+        kit.spare.forget();
         // If it cannot be told, there is nobody to tell it to.
-        let _ = self.output.response(refusal(status), Version::HTTP_11, is_head, false);
+        let to = To { version: Version::HTTP_11, is_head };
+        let _ = self.output.response(kit, refusal(status), to, false);
     }
+}
+
+/// Puts the input back where it was before `lend`, if the body is done with it. The result is what
+/// of the body was not read.
+fn take_back<R>(held: &mut Option<Input<R>>, lent: Option<Slot<R>>) -> Option<Decoder> {
+    let (input, decoder) = lock(&lent?).take()?;
+    *held = Some(input);
+    Some(decoder)
 }
 
 fn lock<R>(slot: &Slot<R>) -> rt0::sync::MutexGuard<'_, Option<(Input<R>, Decoder)>> {
@@ -320,14 +331,6 @@ fn refusal(status: StatusCode) -> Response {
     let text = HeaderValue::from_static("text/plain; charset=utf-8");
     response.headers_mut().insert(CONTENT_TYPE, text);
     response
-}
-
-/// For a head that is longer than allowed: which part is.
-fn too_long(text: &[u8], max: usize) -> StatusCode {
-    match text.trim_ascii_start().iter().position(|b| *b == b'\n') {
-        Some(len) if len < max => StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE,
-        _ => StatusCode::URI_TOO_LONG,
-    }
 }
 
 /// Reads what a handler has left of a body, if it is not much. Its buffer is on no other's stack.

@@ -2,26 +2,27 @@
 
 use std::time::{SystemTime, UNIX_EPOCH};
 
-/// The text of a second, made once for it.
+/// The field of a second, made once for it.
 pub(crate) struct Date {
     second: u64,
-    text: [u8; 29],
+    line: [u8; 37],
 }
 
 impl Default for Date {
     fn default() -> Date {
-        Date { second: 0, text: *b"Thu, 01 Jan 1970 00:00:00 GMT" }
+        Date { second: 0, line: *b"date: Thu, 01 Jan 1970 00:00:00 GMT\r\n" }
     }
 }
 
 impl Date {
-    /// Now, as in `Sun, 06 Nov 1994 08:49:37 GMT`.
-    pub(crate) fn now(&mut self) -> &[u8; 29] {
+    /// Now, as in `date: Sun, 06 Nov 1994 08:49:37 GMT`, with the end of the line.
+    pub(crate) fn now(&mut self) -> &[u8; 37] {
         let second = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |d| d.as_secs());
         if second != self.second {
-            *self = Date { second, text: text(second) };
+            self.second = second;
+            self.line[6..35].copy_from_slice(&text(second));
         }
-        &self.text
+        &self.line
     }
 }
 

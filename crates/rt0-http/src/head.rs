@@ -3,6 +3,7 @@
 //! Whatever two readers could understand in two ways is refused (RFC 9112, 11.2): more than one
 //! length, a length besides an encoding, an encoding in HTTP/1.0, lines that go on.
 
+use crate::Request;
 use crate::incoming::Framing;
 use bytes::{Bytes, BytesMut};
 use http::header::{self, HeaderMap, HeaderName, HeaderValue};
@@ -15,13 +16,9 @@ const MAX_FIELDS: usize = 100;
 /// Most heads have no more: a page of the stack is not touched for them.
 const FEW_FIELDS: usize = 24;
 
-/// The head of a request.
+/// What the head of a request says besides the request itself.
 pub(crate) struct RequestHead {
     pub(crate) len: usize,
-    pub(crate) method: Method,
-    pub(crate) uri: Uri,
-    pub(crate) version: Version,
-    pub(crate) headers: HeaderMap,
     pub(crate) framing: Framing,
     pub(crate) keep_alive: bool,
     pub(crate) awaits_continue: bool,
@@ -44,12 +41,22 @@ pub(crate) fn may_end(text: &[u8], seen: usize) -> bool {
     seen == 0 || tail.windows(2).any(|w| w == b"\n\n") || tail.windows(3).any(|w| w == b"\n\r\n")
 }
 
-/// Memory of heads that nobody needs any more, for the next one of the connection.
+/// For a head that is longer than allowed: which part is.
+pub(crate) fn too_long(text: &[u8], max: usize) -> StatusCode {
+    match text.trim_ascii_start().iter().position(|b| *b == b'\n') {
+        Some(len) if len < max => StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE,
+        _ => StatusCode::URI_TOO_LONG,
+    }
+}
+
+/// What heads are made in. It is used for one after the other.
 #[derive(Default)]
 pub(crate) struct Spare {
-    /// What the heads are parts of.
+    /// The memory that the parts of heads are in.
     text: BytesMut,
-    headers: HeaderMap,
+    /// The request of the last head, until it is taken. Between two requests it has room for
+    /// fields, but no field.
+    pub(crate) request: Request,
 }
 
 /// So much is kept.
@@ -57,88 +64,113 @@ const KEPT_BYTES: usize = 8 << 10;
 const KEPT_FIELDS: usize = 64;
 
 impl Spare {
-    /// A map that was used.
-    pub(crate) fn keep(&mut self, mut headers: HeaderMap) {
+    /// Takes a map that was used, for its memory.
+    pub(crate) fn keep(&mut self, headers: &mut HeaderMap) {
         if headers.capacity() <= KEPT_FIELDS {
             headers.clear();
-            self.headers = headers;
+            std::mem::swap(self.request.headers_mut(), headers);
         }
     }
 
-    /// The text in memory of its own: where that of the last one was, if it is gone.
-    fn copy(&mut self, text: &[u8]) -> Bytes {
-        self.text.extend_from_slice(text);
-        let copy = self.text.split().freeze();
-        if copy.len() > KEPT_BYTES {
-            self.text = BytesMut::new();
-        }
-        copy
+    /// What there is of a request is not for the next one.
+    #[cold]
+    pub(crate) fn forget(&mut self) {
+        self.request = Request::default();
+    }
+
+    pub(crate) fn is_clean(&self) -> bool {
+        self.request.headers().is_empty()
     }
 }
 
-/// `None`: more has to come. An error is what to answer.
-pub(crate) fn request(text: &[u8], spare: &mut Spare) -> Result<Option<RequestHead>, StatusCode> {
+/// The text in memory of its own: where that of the last one was, if it is gone.
+fn copy(text: &[u8], memory: &mut BytesMut) -> Bytes {
+    memory.extend_from_slice(text);
+    let copy = memory.split().freeze();
+    if copy.len() > KEPT_BYTES {
+        *memory = BytesMut::new();
+    }
+    copy
+}
+
+/// Makes a request of a head, in `spare`. `None`: more has to come, and nothing was made. An error
+/// is what to answer; what was made then is to be forgotten.
+#[inline(never)] // the fields are on no frame that waits
+pub(crate) fn request(
+    text: &[u8],
+    max: usize,
+    spare: &mut Spare,
+) -> Result<Option<RequestHead>, StatusCode> {
     let mut fields = [const { MaybeUninit::uninit() }; FEW_FIELDS];
-    match request_with(text, &mut fields, spare) {
-        Err(StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE) => long_request(text, spare),
+    match request_with(text, max, &mut fields, spare) {
+        Err(StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE) => long_request(text, max, spare),
         result => result,
     }
 }
 
 #[cold]
 #[inline(never)]
-fn long_request(text: &[u8], spare: &mut Spare) -> Result<Option<RequestHead>, StatusCode> {
-    request_with(text, &mut [const { MaybeUninit::uninit() }; MAX_FIELDS], spare)
+fn long_request(
+    text: &[u8],
+    max: usize,
+    spare: &mut Spare,
+) -> Result<Option<RequestHead>, StatusCode> {
+    request_with(text, max, &mut [const { MaybeUninit::uninit() }; MAX_FIELDS], spare)
 }
 
 fn request_with<'a>(
     text: &'a [u8],
+    max: usize,
     fields: &mut [MaybeUninit<httparse::Header<'a>>],
     spare: &mut Spare,
 ) -> Result<Option<RequestHead>, StatusCode> {
+    const BAD: StatusCode = StatusCode::BAD_REQUEST;
     let mut parsed = httparse::Request::new(&mut []);
     let len = match parsed.parse_with_uninit_headers(text, fields) {
         Ok(httparse::Status::Complete(len)) => len,
         Ok(httparse::Status::Partial) => return Ok(None),
-        Err(httparse::Error::TooManyHeaders) => {
-            return Err(StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE);
-        }
-        // Which one it is, is known at the end of the line.
-        Err(httparse::Error::Version) if !text.trim_ascii_start().contains(&b'\n') => {
-            return Ok(None);
-        }
-        Err(httparse::Error::Version) if names_a_version(text) => {
-            return Err(StatusCode::HTTP_VERSION_NOT_SUPPORTED);
-        }
-        Err(_) => return Err(StatusCode::BAD_REQUEST),
+        Err(e) => return refused(e, text),
     };
-    let (Some(method), Some(target)) = (parsed.method, parsed.path) else {
-        return Err(StatusCode::BAD_REQUEST);
-    };
+    if len > max {
+        return Err(too_long(text, max));
+    }
+    let (Some(method), Some(target)) = (parsed.method, parsed.path) else { return Err(BAD) };
     let version = version(parsed.version);
-    let whole = Whole { bytes: spare.copy(&text[..len]), text: &text[..len] };
-    let method = Method::from_bytes(method.as_bytes()).or(Err(StatusCode::BAD_REQUEST))?;
-    let uri = whole.uri(target).ok_or(StatusCode::BAD_REQUEST)?;
+    let text = &text[..len];
+    let whole = Whole { bytes: copy(text, &mut spare.text), text };
+    let method = Method::from_bytes(method.as_bytes()).or(Err(BAD))?;
+    let uri = whole.uri(target).ok_or(BAD)?;
     check_target(&method, target, &uri)?;
-    let (headers, facts) = whole.fields(parsed.headers, std::mem::take(&mut spare.headers))?;
+    let request = &mut spare.request;
+    *request.method_mut() = method;
+    *request.uri_mut() = uri;
+    *request.version_mut() = version;
+    let facts = whole.fields(parsed.headers, request.headers_mut())?;
 
     if facts.hosts > 1 || (facts.hosts == 0 && version == Version::HTTP_11) {
-        return Err(StatusCode::BAD_REQUEST);
+        return Err(BAD);
     }
     if facts.expects_other && version == Version::HTTP_11 {
         return Err(StatusCode::EXPECTATION_FAILED);
     }
     let framing = facts.framing(version)?.unwrap_or(Framing::Length(0));
-    Ok(Some(RequestHead {
-        len,
-        method,
-        uri,
-        version,
-        headers,
-        framing,
-        keep_alive: facts.keep_alive(version),
-        awaits_continue: facts.expects_continue && version == Version::HTTP_11,
-    }))
+    let keep_alive = facts.keep_alive(version);
+    let awaits_continue = facts.expects_continue && version == Version::HTTP_11;
+    Ok(Some(RequestHead { len, framing, keep_alive, awaits_continue }))
+}
+
+/// What to answer to a head that httparse does not take.
+#[cold]
+fn refused(e: httparse::Error, text: &[u8]) -> Result<Option<RequestHead>, StatusCode> {
+    match e {
+        httparse::Error::TooManyHeaders => Err(StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE),
+        // Which one it is, is known at the end of the line.
+        httparse::Error::Version if !text.trim_ascii_start().contains(&b'\n') => Ok(None),
+        httparse::Error::Version if names_a_version(text) => {
+            Err(StatusCode::HTTP_VERSION_NOT_SUPPORTED)
+        }
+        _ => Err(StatusCode::BAD_REQUEST),
+    }
 }
 
 /// The same for the answer to a request with this method. An error: it is malformed.
@@ -159,7 +191,8 @@ pub(crate) fn response(text: &[u8], to: &Method) -> Result<Option<ResponseHead>,
     let status = status.ok_or(StatusCode::BAD_GATEWAY)?;
     let version = version(parsed.version);
     let whole = Whole { bytes: Bytes::copy_from_slice(&text[..len]), text: &text[..len] };
-    let (headers, facts) = whole.fields(parsed.headers, HeaderMap::new())?;
+    let mut headers = HeaderMap::new();
+    let facts = whole.fields(parsed.headers, &mut headers)?;
     let has_no_body = *to == Method::HEAD
         || status.is_informational()
         || status == StatusCode::NO_CONTENT
@@ -214,14 +247,17 @@ impl Whole<'_> {
     }
 
     fn uri(&self, target: &str) -> Option<Uri> {
+        if target == "/" {
+            return Some(Uri::default());
+        }
         Uri::from_maybe_shared(self.part(target.as_bytes())).ok()
     }
 
     fn fields(
         &self,
         fields: &[httparse::Header<'_>],
-        mut headers: HeaderMap,
-    ) -> Result<(HeaderMap, Facts), StatusCode> {
+        headers: &mut HeaderMap,
+    ) -> Result<Facts, StatusCode> {
         const BAD: StatusCode = StatusCode::BAD_REQUEST;
         headers.reserve(fields.len());
         let mut facts = Facts::default();
@@ -231,9 +267,21 @@ impl Whole<'_> {
             let value = HeaderValue::from_maybe_shared(self.part(field.value)).or(Err(BAD))?;
             headers.append(name, value);
         }
-        Ok((headers, facts))
+        Ok(facts)
     }
 }
+
+/// What plain host names are made of.
+static IN_HOSTS: [bool; 256] = {
+    let mut table = [false; 256];
+    let mut byte = 0;
+    while byte < 256 {
+        let b = byte as u8;
+        table[byte] = b.is_ascii_alphanumeric() || b == b'.' || b == b'-';
+        byte += 1;
+    }
+    table
+};
 
 /// What the fields say of the message and the connection.
 #[derive(Default)]
@@ -277,8 +325,7 @@ impl Facts {
             }
         } else if *name == header::HOST {
             self.hosts += 1;
-            let is_name =
-                value.iter().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'.' | b'-'));
+            let is_name = value.iter().all(|b| IN_HOSTS[usize::from(*b)]);
             let is_good =
                 is_name || Authority::try_from(value).is_ok_and(|a| !a.as_str().contains('@'));
             return if is_good { Ok(()) } else { Err(BAD) };

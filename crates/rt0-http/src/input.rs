@@ -1,6 +1,6 @@
 //! What was read from a connection and not used yet.
 
-use rt0::net::TcpStream;
+use crate::control::Control;
 use std::io::{self, ErrorKind, Read};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -20,7 +20,7 @@ pub(crate) struct Input<R> {
 
 /// How long the other side may take.
 struct Limit {
-    socket: Arc<TcpStream>,
+    control: Arc<Control>,
     timeout: Duration,
     /// How long it may be silent meanwhile; `None`: the socket has a timeout always.
     silence: Option<Duration>,
@@ -33,15 +33,15 @@ struct Limit {
 }
 
 impl<R: Read> Input<R> {
-    /// With a socket, a piece of a body may take as long as `timeout`, and the other side be silent
-    /// inside a message for as long as `silence`.
+    /// With a socket to control it by, a piece of a body may take as long as `timeout`, and the
+    /// other side be silent inside a message for as long as `silence`.
     pub(crate) fn new(
         from: R,
-        limit: Option<(Arc<TcpStream>, Duration)>,
+        limit: Option<(Arc<Control>, Duration)>,
         silence: Option<Duration>,
     ) -> Input<R> {
-        let limit = limit.map(|(socket, timeout)| Limit {
-            socket,
+        let limit = limit.map(|(control, timeout)| Limit {
+            control,
             timeout,
             silence,
             left: timeout,
@@ -129,11 +129,7 @@ impl<R: Read> Input<R> {
         if let Some(limit) = &mut self.limit {
             limit.bytes = 0;
             if limit.is_set {
-                limit.socket.set_read_deadline(None);
-                if limit.silence.is_some() {
-                    let _ = limit.socket.set_read_timeout(None); // only zero is an error
-                }
-                limit.is_set = false;
+                limit.set(None);
             }
         }
     }
@@ -149,12 +145,17 @@ impl Limit {
         now
     }
 
+    /// None: it may take as long as it likes.
     fn set(&mut self, deadline: Option<Instant>) {
-        self.socket.set_read_deadline(deadline);
-        if self.silence.is_some() && !self.is_set {
-            let _ = self.socket.set_read_timeout(self.silence); // only zero is an error
+        let is_set = deadline.is_some();
+        if let Some(socket) = self.control.socket() {
+            socket.set_read_deadline(deadline);
+            if self.silence.is_some() && self.is_set != is_set {
+                let silence = self.silence.filter(|_| is_set);
+                let _ = socket.set_read_timeout(silence); // only zero is an error
+            }
         }
-        self.is_set = true;
+        self.is_set = is_set;
     }
 }
 

@@ -13,7 +13,7 @@ const KEPT: usize = 64;
 
 #[derive(Default)]
 pub(crate) struct Kit {
-    /// Of the head and of the map of headers.
+    /// Of heads.
     pub(crate) spare: Spare,
     /// What is to be written.
     pub(crate) out: Vec<u8>,
@@ -22,15 +22,19 @@ pub(crate) struct Kit {
 
 /// Those that nobody uses.
 #[derive(Default)]
-pub(crate) struct Kits(Mutex<Vec<Kit>>);
+pub(crate) struct Kits(
+    #[expect(clippy::vec_box, reason = "each is taken and given back for each request")]
+    Mutex<Vec<Box<Kit>>>,
+);
 
 impl Kits {
     /// A used one, or a new one where that would have to be waited for.
-    pub(crate) fn take(&self) -> Kit {
+    pub(crate) fn take(&self) -> Box<Kit> {
         self.0.try_lock().ok().and_then(|mut kits| kits.pop()).unwrap_or_default()
     }
 
-    pub(crate) fn give(&self, kit: Kit) {
+    pub(crate) fn give(&self, kit: Box<Kit>) {
+        debug_assert!(kit.spare.is_clean(), "a request's fields are for no other connection");
         if let Ok(mut kits) = self.0.try_lock()
             && kits.len() < KEPT
         {

@@ -1,10 +1,11 @@
 //! Writing messages: what is small goes out in one write, head and body.
 
 use crate::body::{Body, Kind, Stream};
+use crate::control::Control;
 use crate::kit::Kit;
+use crate::{Request, Response};
 use http::header::{self, HeaderMap, HeaderValue};
-use http::{StatusCode, Version};
-use rt0::net::TcpStream;
+use http::{Method, StatusCode, Version};
 use std::io::{self, ErrorKind, Read, Write};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -18,10 +19,22 @@ const TIMED_BYTES: usize = 64 << 10;
 
 pub(crate) struct Output<W> {
     to: W,
-    pub(crate) kit: Kit,
-    limit: Option<(Arc<TcpStream>, Duration)>,
+    limit: Option<(Arc<Control>, Duration)>,
     /// Whether anything of the message has gone.
     pub(crate) has_begun: bool,
+}
+
+/// What is answered to.
+#[derive(Clone, Copy)]
+pub(crate) struct To {
+    pub(crate) version: Version,
+    pub(crate) is_head: bool,
+}
+
+impl To {
+    pub(crate) fn of(request: &Request) -> To {
+        To { version: request.version(), is_head: request.method() == Method::HEAD }
+    }
 }
 
 /// What the fields of a message say that matters here.
@@ -42,57 +55,51 @@ enum Length {
 }
 
 impl<W: Write> Output<W> {
-    /// With a socket, the other side has to take each piece within `timeout`.
-    pub(crate) fn new(to: W, limit: Option<(Arc<TcpStream>, Duration)>) -> Output<W> {
-        Output { to, kit: Kit::default(), limit, has_begun: false }
+    /// With a socket to control it by, the other side has to take each piece within `timeout`.
+    pub(crate) fn new(to: W, limit: Option<(Arc<Control>, Duration)>) -> Output<W> {
+        Output { to, limit, has_begun: false }
     }
 
     /// Answers to a request. The result is whether the connection can be kept.
     pub(crate) fn response(
         &mut self,
-        response: http::Response<Body>,
-        to: Version,
-        is_head: bool,
+        kit: &mut Kit,
+        mut response: Response,
+        to: To,
         keep_alive: bool,
     ) -> io::Result<bool> {
-        let (parts, body) = response.into_parts();
-        let status = parts.status;
-        let mut kind = body.into_kind();
+        let status = response.status();
+        let mut kind = std::mem::take(response.body_mut()).into_kind();
         let is_without =
-            status == StatusCode::NO_CONTENT || status == StatusCode::NOT_MODIFIED || is_head;
+            status == StatusCode::NO_CONTENT || status == StatusCode::NOT_MODIFIED || to.is_head;
         let length = match &kind {
             _ if status == StatusCode::NO_CONTENT => Length::Close,
             Kind::Bytes(bytes) if bytes.is_empty() && is_without => Length::Theirs,
             Kind::Bytes(bytes) => Length::Known(bytes.len() as u64),
             Kind::Stream(Stream { left: Some(left), .. }) => Length::Known(*left),
-            Kind::Stream(_) if is_without || to == Version::HTTP_10 => Length::Close,
+            Kind::Stream(_) if is_without || to.version == Version::HTTP_10 => Length::Close,
             Kind::Stream(_) => Length::Chunked,
         };
         let ends_by_close = length == Length::Close && !is_without;
-        self.begin();
-        self.kit.out.extend_from_slice(b"HTTP/1.1 ");
-        self.kit.out.extend_from_slice(status.as_str().as_bytes());
-        self.kit.out.push(b' ');
-        self.kit.out.extend_from_slice(status.canonical_reason().unwrap_or_default().as_bytes());
-        self.kit.out.extend_from_slice(b"\r\n");
-        let said = self.fields(&parts.headers, length);
-        self.kit.spare.keep(parts.headers);
+        let out = &mut kit.out;
+        self.begin(out);
+        status_line(out, status);
+        let said = fields(out, response.headers(), length);
+        kit.spare.keep(response.headers_mut());
         let keep_alive = keep_alive && !said.close && !ends_by_close;
         if !said.date {
-            self.kit.out.extend_from_slice(b"date: ");
-            self.kit.out.extend_from_slice(self.kit.date.now());
-            self.kit.out.extend_from_slice(b"\r\n");
+            out.extend_from_slice(kit.date.now());
         }
         if !keep_alive {
-            self.kit.out.extend_from_slice(b"connection: close\r\n");
-        } else if to == Version::HTTP_10 {
-            self.kit.out.extend_from_slice(b"connection: keep-alive\r\n");
+            out.extend_from_slice(b"connection: close\r\n");
+        } else if to.version == Version::HTTP_10 {
+            out.extend_from_slice(b"connection: keep-alive\r\n");
         }
-        self.kit.out.extend_from_slice(b"\r\n");
+        out.extend_from_slice(b"\r\n");
         if is_without {
             kind = Kind::default();
         }
-        self.body(kind, length)?;
+        self.body(out, kind, length)?;
         Ok(keep_alive)
     }
 
@@ -103,6 +110,7 @@ impl<W: Write> Output<W> {
         host: &str,
         body: Body,
     ) -> io::Result<()> {
+        let out = &mut Vec::new();
         let kind = body.into_kind();
         // RFC 9110, 8.6: a length of 0 is said where a body would have a meaning.
         let has_meaning = matches!(parts.method.as_str(), "POST" | "PUT" | "PATCH");
@@ -112,90 +120,61 @@ impl<W: Write> Output<W> {
             Kind::Stream(Stream { left: Some(left), .. }) => Length::Known(*left),
             Kind::Stream(_) => Length::Chunked,
         };
-        self.begin();
-        self.kit.out.extend_from_slice(parts.method.as_str().as_bytes());
-        self.kit.out.push(b' ');
+        self.begin(out);
+        out.extend_from_slice(parts.method.as_str().as_bytes());
+        out.push(b' ');
         let target = parts.uri.path_and_query().map_or("/", |target| target.as_str());
         if !target.starts_with(['/', '*']) {
-            self.kit.out.push(b'/'); // a query alone
+            out.push(b'/'); // a query alone
         }
-        self.kit.out.extend_from_slice(target.as_bytes());
-        self.kit.out.extend_from_slice(b" HTTP/1.1\r\n");
+        out.extend_from_slice(target.as_bytes());
+        out.extend_from_slice(b" HTTP/1.1\r\n");
         if !parts.headers.contains_key(header::HOST) {
-            self.kit.out.extend_from_slice(b"host: ");
-            self.kit.out.extend_from_slice(host.as_bytes());
-            self.kit.out.extend_from_slice(b"\r\n");
+            out.extend_from_slice(b"host: ");
+            out.extend_from_slice(host.as_bytes());
+            out.extend_from_slice(b"\r\n");
         }
-        if self.fields(&parts.headers, length).close {
-            self.kit.out.extend_from_slice(b"connection: close\r\n");
+        if fields(out, &parts.headers, length).close {
+            out.extend_from_slice(b"connection: close\r\n");
         }
-        self.kit.out.extend_from_slice(b"\r\n");
-        self.body(kind, length)
+        out.extend_from_slice(b"\r\n");
+        self.body(out, kind, length)
     }
 
     /// Nothing of the next message has gone.
-    pub(crate) fn begin(&mut self) {
-        self.kit.out.clear();
+    pub(crate) fn begin(&mut self, out: &mut Vec<u8>) {
+        out.clear();
         self.has_begun = false;
     }
 
-    /// The fields that the program has set, without those that are ours to set.
-    fn fields(&mut self, headers: &HeaderMap, length: Length) -> Said {
-        let mut said = Said::default();
-        for (name, value) in headers {
-            said.date |= *name == header::DATE;
-            let is_connection = *name == header::CONNECTION;
-            said.close |= is_connection && has_close(value);
-            let is_ours = (*name == header::CONTENT_LENGTH && length != Length::Theirs)
-                || *name == header::TRANSFER_ENCODING
-                || is_connection;
-            if !is_ours {
-                self.kit.out.extend_from_slice(name.as_str().as_bytes());
-                self.kit.out.extend_from_slice(b": ");
-                self.kit.out.extend_from_slice(value.as_bytes());
-                self.kit.out.extend_from_slice(b"\r\n");
-            }
-        }
-        match length {
-            Length::Known(n) => {
-                self.kit.out.extend_from_slice(b"content-length: ");
-                push_decimal(&mut self.kit.out, n);
-                self.kit.out.extend_from_slice(b"\r\n");
-            }
-            Length::Chunked => self.kit.out.extend_from_slice(b"transfer-encoding: chunked\r\n"),
-            Length::Theirs | Length::Close => {}
-        }
-        said
-    }
-
-    fn body(&mut self, kind: Kind, length: Length) -> io::Result<()> {
+    fn body(&mut self, out: &mut Vec<u8>, kind: Kind, length: Length) -> io::Result<()> {
         match kind {
             Kind::Bytes(bytes) if bytes.len() <= PIECE_BYTES => {
-                self.kit.out.extend_from_slice(&bytes);
-                self.send()
+                out.extend_from_slice(&bytes);
+                self.send(out)
             }
             Kind::Bytes(bytes) => {
                 let (first, rest) = bytes.split_at(PIECE_BYTES);
-                self.kit.out.extend_from_slice(first);
-                self.send()?;
+                out.extend_from_slice(first);
+                self.send(out)?;
                 self.write_all(rest)?;
                 self.to.flush()
             }
-            Kind::Stream(stream) if length == Length::Chunked => self.chunks(stream),
-            Kind::Stream(stream) => self.stream(stream),
+            Kind::Stream(stream) if length == Length::Chunked => self.chunks(out, stream),
+            Kind::Stream(stream) => self.stream(out, stream),
         }
     }
 
-    fn stream(&mut self, mut stream: Stream) -> io::Result<()> {
+    fn stream(&mut self, out: &mut Vec<u8>, mut stream: Stream) -> io::Result<()> {
         loop {
-            if stream.left == Some(0) && !self.kit.out.is_empty() {
-                return self.send();
+            if stream.left == Some(0) && !out.is_empty() {
+                return self.send(out);
             }
-            let start = self.kit.out.len();
-            self.kit.out.resize(start + PIECE_BYTES, 0);
-            let n = read(&mut stream, &mut self.kit.out[start..])?;
-            self.kit.out.truncate(start + n);
-            self.send()?;
+            let start = out.len();
+            out.resize(start + PIECE_BYTES, 0);
+            let n = read(&mut stream, &mut out[start..])?;
+            out.truncate(start + n);
+            self.send(out)?;
             if n == 0 || stream.left == Some(0) {
                 return Ok(());
             }
@@ -203,36 +182,35 @@ impl<W: Write> Output<W> {
     }
 
     /// A chunk for each read.
-    fn chunks(&mut self, mut stream: Stream) -> io::Result<()> {
+    fn chunks(&mut self, out: &mut Vec<u8>, mut stream: Stream) -> io::Result<()> {
         const SIZE: usize = 6; // four digits and the end of the line
         loop {
-            let start = self.kit.out.len();
-            self.kit.out.resize(start + SIZE + PIECE_BYTES, 0);
-            let n = read(&mut stream, &mut self.kit.out[start + SIZE..])?;
+            let start = out.len();
+            out.resize(start + SIZE + PIECE_BYTES, 0);
+            let n = read(&mut stream, &mut out[start + SIZE..])?;
             if n == 0 {
-                self.kit.out.truncate(start);
-                self.kit.out.extend_from_slice(b"0\r\n\r\n");
-                return self.send();
+                out.truncate(start);
+                out.extend_from_slice(b"0\r\n\r\n");
+                return self.send(out);
             }
-            self.kit.out.truncate(start + SIZE + n);
+            out.truncate(start + SIZE + n);
             for (at, shift) in [12, 8, 4, 0].into_iter().enumerate() {
-                self.kit.out[start + at] = b"0123456789abcdef"[(n >> shift) & 15];
+                out[start + at] = b"0123456789abcdef"[(n >> shift) & 15];
             }
-            self.kit.out[start + 4..start + SIZE].copy_from_slice(b"\r\n");
-            self.kit.out.extend_from_slice(b"\r\n");
-            self.send()?;
+            out[start + 4..start + SIZE].copy_from_slice(b"\r\n");
+            out.extend_from_slice(b"\r\n");
+            self.send(out)?;
         }
     }
 
-    fn send(&mut self) -> io::Result<()> {
+    fn send(&mut self, out: &mut Vec<u8>) -> io::Result<()> {
         self.has_begun = true;
-        let mut buf = std::mem::take(&mut self.kit.out);
-        self.write_all(&buf)?;
+        self.write_all(out)?;
         self.to.flush()?;
-        if buf.capacity() <= KEPT_BYTES {
-            buf.clear();
-            self.kit.out = buf;
+        if out.capacity() > KEPT_BYTES {
+            *out = Vec::new();
         }
+        out.clear();
         Ok(())
     }
 
@@ -243,7 +221,9 @@ impl<W: Write> Output<W> {
             return Ok(());
         }
         let result = data[n..].chunks(TIMED_BYTES).try_for_each(|piece| {
-            if let Some((socket, timeout)) = &self.limit {
+            if let Some((control, timeout)) = &self.limit
+                && let Some(socket) = control.socket()
+            {
                 socket.set_write_deadline(Instant::now().checked_add(*timeout));
             }
             let mut rest = piece;
@@ -252,7 +232,7 @@ impl<W: Write> Output<W> {
             }
             Ok(())
         });
-        if let Some((socket, _)) = &self.limit {
+        if let Some(socket) = self.limit.as_ref().and_then(|(control, _)| control.socket()) {
             socket.set_write_deadline(None);
         }
         result
@@ -267,6 +247,46 @@ impl<W: Write> Output<W> {
             }
         }
     }
+}
+
+fn status_line(out: &mut Vec<u8>, status: StatusCode) {
+    if status == StatusCode::OK {
+        return out.extend_from_slice(b"HTTP/1.1 200 OK\r\n");
+    }
+    out.extend_from_slice(b"HTTP/1.1 ");
+    out.extend_from_slice(status.as_str().as_bytes());
+    out.push(b' ');
+    out.extend_from_slice(status.canonical_reason().unwrap_or_default().as_bytes());
+    out.extend_from_slice(b"\r\n");
+}
+
+/// The fields that the program has set, without those that are ours to set.
+fn fields(out: &mut Vec<u8>, headers: &HeaderMap, length: Length) -> Said {
+    let mut said = Said::default();
+    for (name, value) in headers {
+        said.date |= *name == header::DATE;
+        let is_connection = *name == header::CONNECTION;
+        said.close |= is_connection && has_close(value);
+        let is_ours = (*name == header::CONTENT_LENGTH && length != Length::Theirs)
+            || *name == header::TRANSFER_ENCODING
+            || is_connection;
+        if !is_ours {
+            out.extend_from_slice(name.as_str().as_bytes());
+            out.extend_from_slice(b": ");
+            out.extend_from_slice(value.as_bytes());
+            out.extend_from_slice(b"\r\n");
+        }
+    }
+    match length {
+        Length::Known(n) => {
+            out.extend_from_slice(b"content-length: ");
+            push_decimal(out, n);
+            out.extend_from_slice(b"\r\n");
+        }
+        Length::Chunked => out.extend_from_slice(b"transfer-encoding: chunked\r\n"),
+        Length::Theirs | Length::Close => {}
+    }
+    said
 }
 
 fn read(from: &mut Stream, buf: &mut [u8]) -> io::Result<usize> {

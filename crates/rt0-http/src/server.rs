@@ -1,11 +1,11 @@
 //! The server: what may be set, and who accepts.
 
 use crate::conn::Conn;
-use crate::control::{Control, Crowd, Member};
+use crate::control::{Control, Crowd, Socket};
 use crate::input::Input;
 use crate::kit::Kits;
 use crate::output::Output;
-use crate::stream::{Other, Tcp};
+use crate::stream::{Other, Served};
 use crate::{Request, Response};
 use rt0::context::{Context, background, with_cancel};
 use rt0::net::{TcpListener, TcpStream};
@@ -155,8 +155,7 @@ where
     }
 
     fn start(&self, stream: TcpStream, crowd: &Arc<Crowd>) -> io::Result<()> {
-        let socket = Arc::new(stream);
-        let member: Member = crowd.join(Control::new(Some(Arc::clone(&socket))));
+        let member = crowd.join(Control::new(Socket::Own(stream)));
         let server = Server {
             handler: Arc::clone(&self.handler),
             config: Arc::clone(&self.config),
@@ -164,8 +163,8 @@ where
         };
         rt0::Builder::new()
             .go(move || {
-                let silence = Some(server.silence());
-                server.run(Tcp(Arc::clone(&socket)), Some(socket), &member.control, silence);
+                let stream = Served(Arc::clone(&member.control));
+                server.run(stream, &member.control, Some(server.silence()));
             })
             .map(drop)
     }
@@ -184,35 +183,30 @@ where
             // Nobody sweeps a connection that is served alone.
             let _ = socket.set_read_timeout(Some(self.silence()));
         }
-        let control = Arc::new(Control::new(socket.clone()));
+        let socket = socket.map_or(Socket::Unknown, Socket::Shared);
+        let control = Arc::new(Control::new(socket));
         let stop = Arc::clone(&control);
         let stop = ctx.after_func(move || stop.stop());
-        self.run(Other::new(stream), socket, &control, None);
+        self.run(Other::new(stream), &control, None);
         stop.stop();
     }
 
     /// `silence`: how long the client may be silent inside a message, if the socket has no timeout.
-    fn run<S>(
-        &self,
-        stream: S,
-        socket: Option<Arc<TcpStream>>,
-        control: &Control,
-        silence: Option<Duration>,
-    ) where
+    fn run<S>(&self, stream: S, control: &Arc<Control>, silence: Option<Duration>)
+    where
         S: Read + Write + Clone + Send + 'static,
     {
         let config = &*self.config;
-        if let Some(socket) = &socket {
+        if let Some(socket) = control.socket() {
             // A socket that has been reset already is found out by the first read.
             let _ = socket.set_nodelay(true);
             let _ = socket.set_write_timeout(Some(at_least_something(config.write_timeout)));
         }
-        let limit = |timeout| socket.clone().map(|socket| (socket, timeout));
+        let limit = |timeout| control.socket().map(|_| (Arc::clone(control), timeout));
         let input = Input::new(stream.clone(), limit(config.body_timeout), silence);
         let output = Output::new(stream.clone(), limit(config.write_timeout));
         let (handler, kits) = (&*self.handler, &*self.kits);
-        let (writer, has_kit) = (stream, false);
-        Conn { output, writer, socket, control, config, handler, kits, has_kit }.run(input);
+        Conn { output, writer: stream, control, config, handler, kits }.run(input);
     }
 
     fn silence(&self) -> Duration {

@@ -1,5 +1,6 @@
 //! The two directions of a connection as values of their own.
 
+use crate::control::Control;
 use rt0::net::TcpStream;
 use rt0::sync::{Mutex, MutexGuard, PoisonError};
 use std::io::{self, Read, Write};
@@ -18,6 +19,32 @@ impl Read for Tcp {
 impl Write for Tcp {
     fn write(&mut self, buf: &[u8]) -> io::Result<usize> {
         (&*self.0).write(buf)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+/// The same, of a server's.
+#[derive(Clone)]
+pub(crate) struct Served(pub(crate) Arc<Control>);
+
+impl Served {
+    fn socket(&self) -> io::Result<&TcpStream> {
+        self.0.socket().ok_or(io::ErrorKind::NotConnected.into())
+    }
+}
+
+impl Read for Served {
+    fn read(&mut self, buf: &mut [u8]) -> io::Result<usize> {
+        self.socket()?.read(buf)
+    }
+}
+
+impl Write for Served {
+    fn write(&mut self, buf: &[u8]) -> io::Result<usize> {
+        self.socket()?.write(buf)
     }
 
     fn flush(&mut self) -> io::Result<()> {
