@@ -5,6 +5,7 @@
 
 use crate::Request;
 use crate::incoming::Framing;
+use crate::names;
 use bytes::{Bytes, BytesMut};
 use http::header::{self, HeaderMap, HeaderName, HeaderValue};
 use http::uri::Authority;
@@ -262,7 +263,7 @@ impl Whole<'_> {
         headers.reserve(fields.len());
         let mut facts = Facts::default();
         for field in fields {
-            let name = HeaderName::from_bytes(field.name.as_bytes()).or(Err(BAD))?;
+            let name = names::parse(field.name.as_bytes()).or(Err(BAD))?;
             facts.learn(&name, field.value)?;
             let value = HeaderValue::from_maybe_shared(self.part(field.value)).or(Err(BAD))?;
             headers.append(name, value);

@@ -37,6 +37,7 @@ mod head;
 mod incoming;
 mod input;
 mod kit;
+mod names;
 mod output;
 mod pool;
 mod server;
