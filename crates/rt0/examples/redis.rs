@@ -2,13 +2,15 @@
 //!
 //!     redis [ADDRESS]       127.0.0.1:6379 without one
 //!
-//! Strings, lists, hashes and sets, in memory. A goroutine for each connection: it reads commands
-//! and writes replies, those that came together in one piece.
+//! Strings, lists, hashes, sets and sorted sets, in memory. A goroutine for each connection: it
+//! reads commands and writes replies, those that came together in one piece.
 
 #![allow(clippy::disallowed_macros, reason = "only the runtime itself may not print")]
 
 #[path = "redis/protocol.rs"]
 mod protocol;
+#[path = "redis/sorted.rs"]
+mod sorted;
 #[path = "redis/store.rs"]
 mod store;
 

@@ -1,17 +1,19 @@
 //! The keys, and what commands do to them.
 
 use crate::protocol::Reply;
+use crate::sorted::SortedSet;
 use rt0::sync::{Mutex, PoisonError};
 use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
 
-type Bytes = Vec<u8>;
-type Answer = Result<Reply, String>;
+pub(crate) type Bytes = Vec<u8>;
+pub(crate) type Answer = Result<Reply, String>;
 
-enum Value {
+pub(crate) enum Value {
     Text(Bytes),
     List(VecDeque<Bytes>),
     Hash(BTreeMap<Bytes, Bytes>),
     Set(BTreeSet<Bytes>),
+    Sorted(SortedSet),
 }
 
 impl Value {
@@ -21,6 +23,7 @@ impl Value {
             Value::List(_) => "list",
             Value::Hash(_) => "hash",
             Value::Set(_) => "set",
+            Value::Sorted(_) => "zset",
         }
     }
 
@@ -31,6 +34,7 @@ impl Value {
             Value::List(list) => list.is_empty(),
             Value::Hash(hash) => hash.is_empty(),
             Value::Set(set) => set.is_empty(),
+            Value::Sorted(set) => set.is_empty(),
         }
     }
 }
@@ -40,14 +44,15 @@ impl Value {
 pub(crate) struct Store(Mutex<Keys>);
 
 #[derive(Default)]
-struct Keys(HashMap<Bytes, Value>);
+pub(crate) struct Keys(HashMap<Bytes, Value>);
 
 const NOT_INT: &str = "ERR value is not an integer or out of range";
 
 /// Every command, so that a wrong number of arguments can be told from a wrong name.
 const COMMANDS: &str = " PING ECHO COMMAND CONFIG CLIENT SELECT DBSIZE FLUSHALL FLUSHDB DEL EXISTS \
     TYPE SET GET MSET MGET APPEND STRLEN INCR DECR INCRBY DECRBY LPUSH RPUSH LPOP RPOP LLEN LRANGE \
-    HSET HGET HDEL HLEN HGETALL SADD SREM SPOP SCARD SISMEMBER SMEMBERS ";
+    HSET HGET HDEL HLEN HGETALL SADD SREM SPOP SCARD SISMEMBER SMEMBERS \
+    ZADD ZREM ZCARD ZSCORE ZPOPMIN ";
 
 impl Store {
     /// Calls the command `name`, which is in capitals.
@@ -58,7 +63,8 @@ impl Store {
             .or_else(|| keys.text(name, args))
             .or_else(|| keys.list(name, args))
             .or_else(|| keys.hash(name, args))
-            .or_else(|| keys.set(name, args));
+            .or_else(|| keys.set(name, args))
+            .or_else(|| keys.sorted(name, args));
         if let Some(key) = args.first()
             && keys.0.get(key).is_some_and(Value::is_nothing)
         {
@@ -97,7 +103,7 @@ fn server(name: &str, args: &[Bytes]) -> Option<Answer> {
 
 impl Keys {
     /// The value of `key`, made if there is none, if it is of the kind that `as_kind` takes.
-    fn made<T>(
+    pub(crate) fn made<T>(
         &mut self,
         key: &Bytes,
         new: Value,
@@ -107,7 +113,7 @@ impl Keys {
     }
 
     /// The same, but nothing if there is no value.
-    fn found<T>(
+    pub(crate) fn found<T>(
         &mut self,
         key: &Bytes,
         as_kind: impl FnOnce(&mut Value) -> Option<&mut T>,
@@ -292,14 +298,14 @@ fn wrong_type() -> String {
     "WRONGTYPE Operation against a key holding the wrong kind of value".into()
 }
 
-fn count(n: usize) -> Reply {
+pub(crate) fn count(n: usize) -> Reply {
     Reply::Int(n as i64)
 }
 
-fn bulk(bytes: Option<Bytes>) -> Reply {
+pub(crate) fn bulk(bytes: Option<Bytes>) -> Reply {
     bytes.map_or(Reply::Nil, Reply::Bulk)
 }
 
-fn int(text: &Bytes) -> Option<i64> {
+pub(crate) fn int(text: &Bytes) -> Option<i64> {
     str::from_utf8(text).ok()?.parse().ok()
 }
