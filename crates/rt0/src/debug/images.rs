@@ -11,6 +11,7 @@
 
 use crate::atomic::{AtomicUsize, Ordering};
 use core::ffi::{CStr, c_char, c_int, c_void};
+use rustix::fs::{CWD, readlinkat_raw};
 
 /// Images that are told apart.
 pub(crate) const MOST: usize = 64;
@@ -32,6 +33,9 @@ pub(crate) struct Image {
     pub(crate) number: usize,
 }
 
+/// The file of the process's program, also if it was removed or replaced.
+const PROGRAM: &CStr = c"/proc/self/exe";
+
 impl Image {
     /// The file that it was mapped from.
     pub(crate) fn path(&self) -> Option<&'static CStr> {
@@ -40,7 +44,19 @@ impl Image {
         }
         // SAFETY: MD1: the loader's, for as long as the image is there.
         let name = unsafe { CStr::from_ptr(self.name as *const c_char) };
-        Some(if name.is_empty() { c"/proc/self/exe" } else { name })
+        Some(if name.is_empty() { PROGRAM } else { name })
+    }
+
+    /// What readers call that file. The loader has no name for the program itself: the kernel's
+    /// fits into `room`.
+    pub(crate) fn shown_path<'a>(&self, room: &'a mut [u8; 1024]) -> Option<&'a [u8]> {
+        let path = self.path()?;
+        if path == PROGRAM
+            && let Ok(len) = readlinkat_raw(CWD, PROGRAM, &mut room[..])
+        {
+            return room.get(..len);
+        }
+        Some(path.to_bytes())
     }
 
     /// Its code, as the file's headers number it.

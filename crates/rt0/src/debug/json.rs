@@ -146,8 +146,10 @@ impl Sink for Frames<'_> {
         }
         if s.line != 0 {
             write!(self.out, ",\"file\":{},\"line\":{}", Text(Path(s)), s.line)?;
-        } else if let Some(path) = super::images::find(at.lookup).and_then(|i| i.path()) {
-            write!(self.out, ",\"image\":{}", Text(Lossy(path.to_bytes())))?;
+        } else if let Some(image) = super::images::find(at.lookup)
+            && let Some(path) = image.shown_path(&mut [0; 1024])
+        {
+            write!(self.out, ",\"image\":{}", Text(Lossy(path)))?;
         }
         self.out.write_str("}")
     }
