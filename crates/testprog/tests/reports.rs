@@ -4,7 +4,10 @@ mod support;
 
 use std::fs;
 use std::os::unix::process::ExitStatusExt;
-use support::{Finished, TempDir, check, testprog, testprog_in_shell, testprog_with};
+use std::process::Command;
+use support::{
+    Finished, LIMIT, TESTPROG, TempDir, check, run, testprog, testprog_in_shell, testprog_with,
+};
 
 /// Of a goroutine's faults: Go's words, the goroutine first, the others, the registers; status 2.
 #[test]
@@ -109,6 +112,25 @@ fn gotraceback_says_how_much() {
     assert_eq!(count(&f.stderr), 3, "{f:?}");
     let f = testprog_with(&["SetTraceback", "none"], &[("GOTRACEBACK", "all")]);
     assert_eq!(count(&f.stderr), 3, "{f:?}");
+}
+
+/// A program without names has addresses at least, also of a panic.
+#[test]
+fn a_stripped_program_shows_addresses() {
+    let dir = TempDir::new("stripped");
+    let path = dir.path().join("testprog");
+    let strip = Command::new("strip").arg("-o").arg(&path).arg(TESTPROG).status();
+    assert!(strip.expect("the linker's package has it").success());
+    for (scenario, report) in [("PanicWithOthers", "panic: seen\n\n"), ("Segfault", "")] {
+        let mut command = Command::new(&path);
+        let f = run(command.arg(scenario).env("RUST_BACKTRACE", "0"), b"", LIMIT);
+        assert_eq!(f.status.code(), Some(2), "{f:?}");
+        let (_, rest) = f.stderr.split_once(report).expect("the report");
+        let stack = rest.split("\n\n").find(|part| part.starts_with("goroutine "));
+        let stack = stack.expect("a goroutine").lines();
+        let addresses = stack.filter(|line| line.contains("/testprog +0x"));
+        assert!(addresses.count() >= 2, "{f:?}");
+    }
 }
 
 #[test]

@@ -63,11 +63,15 @@ impl Display for Path<'_> {
     }
 }
 
-/// The directory of rt0's sources, as the compiler was told it.
+/// The directory of rt0's sources, as the compiler was told it: below the workspace's directory if
+/// it is a member, else with its whole name.
 const OWN: &str = file!().split_at(file!().len() - "debug/print.rs".len()).0;
+/// The same with its whole name, unless the compiler was told to write other names.
+const OWN_WHOLE: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/src/");
 
 /// By its name; by its file where the name has no path, as an inlined function's if the program was
-/// built with line tables only.
+/// built with line tables only. `s.base` is where the compiler was, so that files that are relative
+/// to different directories are told apart.
 pub(super) fn kind(s: &Symbolised) -> Kind {
     let mut line = Line::<128>::new();
     let _ = write!(line, "{}", Name(s.name)); // what does not fit does not matter
@@ -89,12 +93,39 @@ pub(super) fn kind(s: &Symbolised) -> Kind {
 fn kind_by_file(s: &Symbolised) -> Kind {
     let mut line = Line::<512>::new();
     let _ = write!(line, "{}", Path(s));
-    let file = line.bytes();
-    match file.strip_prefix(OWN.as_bytes()) {
+    match own_file(line.bytes(), OWN) {
         Some(own) if own.starts_with(b"interpose/") => Kind::Interposed,
         Some(_) => Kind::Runtime,
-        None if file.ends_with(b"/core/src/ops/function.rs") => Kind::Shim,
+        None if line.bytes().ends_with(b"/core/src/ops/function.rs") => Kind::Shim,
         None => Kind::Program,
+    }
+}
+
+/// The part of a file's name below the directory of rt0's sources, which the compiler calls `own`.
+fn own_file<'a>(file: &'a [u8], own: &str) -> Option<&'a [u8]> {
+    let of = |dir: &str| file.strip_prefix(dir.as_bytes());
+    if let Some(rest) = of(OWN_WHOLE).or_else(|| of(own)) {
+        return Some(rest);
+    }
+    // Its directory's name is another one than the package's: the compiler was told to write other
+    // names. That of a workspace's member still says enough, `src/` does not.
+    let is_member = !own.starts_with('/') && own != "src/";
+    let found = file.windows(own.len()).rposition(|w| is_member && w == own.as_bytes())?;
+    let is_whole = found.checked_sub(1).is_some_and(|before| file[before] == b'/');
+    is_whole.then(|| &file[found + own.len()..])
+}
+
+/// Gives the functions of one address whose kind their names do not tell, for the compiler does not
+/// always know the line of an inlined call, the kind of what is around them. The innermost first.
+pub(super) fn settle_kinds(functions: &mut [Symbolised]) {
+    let is_own = |s: &Symbolised| matches!(s.kind, Kind::Runtime | Kind::Interposed);
+    for i in (1..functions.len().saturating_sub(1)).rev() {
+        let (inner, outer) = (&functions[..i], functions[i + 1]);
+        let is_unknown = |s: &Symbolised| s.line == 0 && s.kind == Kind::Program;
+        let calls_own = inner.iter().rfind(|s| !is_unknown(s)).is_some_and(is_own);
+        if is_unknown(&functions[i]) && is_own(&outer) && calls_own {
+            functions[i].kind = outer.kind;
+        }
     }
 }
 
@@ -324,7 +355,8 @@ fn place(out: &mut dyn Write, s: &Symbolised, at: &Frame) -> Result {
     }
     match super::images::find(at.lookup) {
         Some(image) => {
-            let path = image.path().map_or(&b"?"[..], core::ffi::CStr::to_bytes);
+            let mut room = [0; 1024];
+            let path = image.shown_path(&mut room).unwrap_or(b"?");
             write!(out, "{} +{:#x}", Lossy(path), at.pc.wrapping_sub(image.bias))
         }
         None => write!(out, "pc={:#x}", at.pc),
@@ -340,7 +372,9 @@ pub(super) fn stack(out: &mut dyn Write, tool: &mut Tool, detail: Detail) -> Res
 /// The stack of a panic that the tool holds: from the function on that panicked.
 pub(super) fn stack_of_panic(out: &mut dyn Write, tool: &mut Tool, detail: Detail) -> Result {
     let Tool { names, texts, stack, .. } = tool;
-    let filter = Filter { detail, last: None, is_empty: true, panics: true };
+    // In a program without names, which only libraries have then, nothing tells where it begins.
+    let panics = stack.parts().0.iter().any(|f| !names.functions(f.lookup).iter().all(is_panic));
+    let filter = Filter { detail, last: None, is_empty: true, panics };
     through(names, stack, filter, &mut Text { out, texts, detail })
 }
 
@@ -370,5 +404,51 @@ mod tests {
         let shim = "/lib/rustlib/src/rust/library/core/src/ops/function.rs";
         assert!(of("call_once<fn(), ()>", shim) == Kind::Shim);
         assert!(of("rt0::join::__rust_begin_short_backtrace", file!()) == Kind::Root);
+    }
+
+    /// In a program elsewhere rt0 is compiled in its own directory, and the program in another one:
+    /// both have files that are called `src/…` then.
+    #[test]
+    fn files_are_relative_to_where_their_crate_was_compiled() {
+        let of = |base: &'static str, dir: &'static str, file: &'static str| {
+            let [base, dir, file] = [base, dir, file].map(str::as_bytes);
+            kind(&Symbolised { name: b"wait_ticket", base, dir, file, ..Symbolised::default() })
+        };
+        let package = env!("CARGO_MANIFEST_DIR");
+        assert!(of(package, "src/sched", "park.rs") == Kind::Runtime);
+        assert!(of(package, "", "src/interpose/enter.rs") == Kind::Interposed);
+        assert!(
+            of("/program", "", concat!(env!("CARGO_MANIFEST_DIR"), "/src/g/mod.rs"))
+                == Kind::Runtime
+        );
+        assert!(of("/program", "src", "main.rs") == Kind::Program);
+        assert!(of(package, "tests", "peers.rs") == Kind::Program);
+    }
+
+    #[test]
+    fn names_that_the_compiler_was_told_to_change_are_known_if_they_can_be() {
+        let own = |file: &'static str, own| own_file(file.as_bytes(), own).is_some();
+        assert!(own("/build/crates/rt0/src/g/mod.rs", "crates/rt0/src/"));
+        assert!(own("crates/rt0/src/g/mod.rs", "crates/rt0/src/"));
+        assert!(!own("/build/my-crates/rt0/src/g/mod.rs", "crates/rt0/src/"));
+        assert!(own("/deps/rt0-0.1.0/src/g/mod.rs", "/deps/rt0-0.1.0/src/"));
+        assert!(!own("/program/src/main.rs", "src/"));
+    }
+
+    #[test]
+    fn who_is_called_in_an_unknown_line_is_as_what_is_around() {
+        let of = |kind, line| Symbolised { name: b"f", line, kind, ..Symbolised::default() };
+        let (own, unknown) = (of(Kind::Runtime, 7), of(Kind::Program, 0));
+        let program = of(Kind::Program, 7);
+        for (mut functions, runtime) in [
+            ([own, unknown, unknown, own], 4),
+            ([own, own, unknown, own], 4),
+            ([own, own, program, own], 3),
+            ([program, unknown, own, own], 2),
+            ([unknown, own, program, unknown], 1),
+        ] {
+            settle_kinds(&mut functions);
+            assert_eq!(functions.iter().filter(|f| f.kind == Kind::Runtime).count(), runtime);
+        }
     }
 }

@@ -172,11 +172,14 @@ impl Symboliser {
             outermost.name = name;
         }
         let unit = file.unit_of(at);
-        let base = unit.and_then(|u| u.directory(&file.sections)).filter(|dir| !is_in(dir));
+        let base = unit.and_then(|u| u.directory(&file.sections)).unwrap_or_default();
+        let shown = if is_in(base) { Default::default() } else { base };
         for f in &mut frames[..n] {
-            f.kind = super::print::kind(f); // by the names as they are
-            f.base = base.unwrap_or_default();
+            f.base = base;
+            f.kind = super::print::kind(f);
+            f.base = shown;
         }
+        super::print::settle_kinds(&mut frames[..n]);
         Some(n)
     }
 
