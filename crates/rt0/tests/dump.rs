@@ -246,6 +246,28 @@ fn code_without_call_frame_information_was_just_called() {
     });
 }
 
+/// Of who has not run yet nothing is known but where it comes from.
+#[test]
+fn who_has_not_run_yet_has_no_frames() {
+    alone(|| {
+        let has_seen = |_| {
+            let fresh = rt0::Builder::new().name("fresh".into()).go(|| {}).expect("room");
+            let dump = text(Dump::new());
+            fresh.join().expect("it does nothing");
+            // It may have run by then: another thread was faster.
+            let found = dump.split("\n\n").find(|p| p.contains(" [runnable] \"fresh\":\n"));
+            found.inspect(|part| {
+                assert!(functions(part).is_empty(), "{part}");
+                assert!(part.contains("\ncreated by rt0::go in goroutine "), "{part}");
+            });
+            found.is_some()
+        };
+        let procs = rt0::set_gomaxprocs(1);
+        assert!((0..100).any(has_seen), "it always runs before it is looked at");
+        rt0::set_gomaxprocs(procs);
+    });
+}
+
 #[test]
 fn json_has_an_object_for_each() {
     alone(|| {

@@ -164,7 +164,8 @@ pub(crate) unsafe fn prepare(top: usize, gp: &'static G) -> usize {
         core::ptr::from_ref(gp) as usize, // r12
         0,                                // rbx
         0,                                // rbp
-        g_start as *const () as usize,
+        // Behind its nop: who walks the stack takes it for a return address.
+        g_start as *const () as usize + 1,
         0,
         0,
     ];
