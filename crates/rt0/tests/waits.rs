@@ -2,8 +2,8 @@
 
 use rt0::debug::{Holder, Party, Waiting, waits};
 use rt0::sync::{
-    Barrier, Condvar, Mutex, Notify, Once, OnceLock, RwLock, Semaphore, WaitGroup, broadcast,
-    oneshot, watch,
+    Barrier, Condvar, LazyLock, Mutex, Notify, Once, OnceLock, RwLock, Semaphore, WaitGroup,
+    broadcast, oneshot, watch,
 };
 use std::cell::Cell;
 use std::sync::mpsc::channel;
@@ -196,6 +196,23 @@ fn once_says_who_is_at_it() {
     on_both("sync.Once.Do", || once.wait(), |w| assert_eq!(holder(w), a));
     let b = Some(Party::Goroutine(b.goroutine().id()));
     on_both("sync.Once.Do", || *cell.get_or_init(|| ()), |w| assert_eq!(holder(w), b));
+    // A value that is made when it is first used: where, not how the lock does it.
+    let made: &LazyLock<()> = forever(LazyLock::new(|| rt0::time::sleep(LONG)));
+    let c = rt0::go(move || **made);
+    let c = Party::Goroutine(c.goroutine().id());
+    let line = line!() - 2;
+    while !waits().iter().any(|w| w.party == c && w.reason == "sleep") {
+        rt0::gosched();
+    }
+    on_both(
+        "sync.Once.Do",
+        || **made,
+        |w| {
+            let holder = w.holder.expect("it is being made");
+            let at = holder.at.expect("known");
+            assert_eq!((holder.party, at.file(), at.line()), (c, file!(), line));
+        },
+    );
 }
 
 #[rt0::test]

@@ -115,6 +115,7 @@ impl<T, F> LazyLock<T, F> {
 impl<T, F: FnOnce() -> T> Deref for LazyLock<T, F> {
     type Target = T;
     #[inline]
+    #[track_caller] // dumps say who has been making the value since where
     fn deref(&self) -> &T {
         LazyLock::force(self)
     }
