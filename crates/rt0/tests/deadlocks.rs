@@ -70,6 +70,18 @@ fn a_ring_is_shown_in_order_with_the_places() {
             assert_eq!(holder.at.expect("a place").file(), file!());
         }
         assert!(d.behind.is_empty());
+        let text = d.to_string();
+        let head = match n {
+            1 => "deadlock: one waits for itself:".to_owned(),
+            _ => format!("deadlock: {n} wait for each other:"),
+        };
+        assert!(text.starts_with(&head) && text.lines().count() == n + 1, "{text}");
+        let told = text.lines().skip(1).zip(&d.circle).all(|(line, w)| {
+            line.starts_with(&format!("\t{} [sync.Mutex.Lock]: waits for ", w.party))
+                && line.contains(", held by goroutine ")
+                && line.contains(file!())
+        });
+        assert!(told, "{text}");
     }
 }
 

@@ -44,28 +44,33 @@ impl Graph {
     /// What heads a dump: the circles, and who waits behind them. Nothing if there is none.
     pub(crate) fn write(&self, out: &mut impl fmt::Write) -> fmt::Result {
         for (root, is_circle) in self.roots() {
-            if is_circle {
-                match self.circle(root).count() {
-                    1 => writeln!(out, "deadlock: one waits for itself:")?,
-                    n => writeln!(out, "deadlock: {n} wait for each other:")?,
-                }
-                self.circle(root).try_for_each(|node| self.write_node(out, node))?;
-            } else {
-                writeln!(out, "deadlock: nobody can wake one:")?;
-                self.write_node(out, &self.nodes[root])?;
-            }
-            let n = self.behind(root).count();
-            if n > 0 {
-                writeln!(out, "behind that, {n} {}:", if n == 1 { "waits" } else { "wait" })?;
-                self.behind(root).take(MOST).try_for_each(|node| self.write_node(out, node))?;
-            }
-            if n > MOST {
-                writeln!(out, "\t...{} more", n - MOST)?;
-            }
+            self.write_root(out, root, is_circle)?;
             writeln!(out)?;
         }
         if let Some(why) = self.unlooked {
             writeln!(out, "who has handles of channels is not known: {why}\n")?;
+        }
+        Ok(())
+    }
+
+    fn write_root(&self, out: &mut impl fmt::Write, root: usize, is_circle: bool) -> fmt::Result {
+        if is_circle {
+            match self.circle(root).count() {
+                1 => writeln!(out, "deadlock: one waits for itself:")?,
+                n => writeln!(out, "deadlock: {n} wait for each other:")?,
+            }
+            self.circle(root).try_for_each(|node| self.write_node(out, node))?;
+        } else {
+            writeln!(out, "deadlock: nobody can wake one:")?;
+            self.write_node(out, &self.nodes[root])?;
+        }
+        let n = self.behind(root).count();
+        if n > 0 {
+            writeln!(out, "behind that, {n} {}:", if n == 1 { "waits" } else { "wait" })?;
+            self.behind(root).take(MOST).try_for_each(|node| self.write_node(out, node))?;
+        }
+        if n > MOST {
+            writeln!(out, "\t...{} more", n - MOST)?;
         }
         Ok(())
     }
@@ -114,6 +119,8 @@ impl fmt::Display for Unlooked {
 }
 
 /// Goroutines and threads that wait for ever. See [`deadlocks`].
+///
+/// Its `Display` is the lines that head the last report of a process.
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct Deadlock {
@@ -123,6 +130,13 @@ pub struct Deadlock {
     pub circle: Vec<Waiting>,
     /// Those that wait for one of the circle, or for one that does, or for nobody.
     pub behind: Vec<Waiting>,
+    text: String,
+}
+
+impl fmt::Display for Deadlock {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.text.trim_end())
+    }
 }
 
 /// The deadlocks there are now: goroutines, and plain threads in locks of rt0's, that nobody can
@@ -162,13 +176,19 @@ pub fn deadlocks() -> Vec<Deadlock> {
 #[inline(never)]
 fn read(asker: Asker) -> Vec<Deadlock> {
     let graph = Graph::read(Some(asker));
+    let text = |(root, is_circle)| {
+        let mut text = String::new();
+        let _ = graph.write_root(&mut text, root, is_circle); // a String takes all
+        text
+    };
+    let texts: Vec<_> = graph.roots().map(text).collect();
     forget();
     let waiting = |node: &Node| node.seen.in_words();
-    let deadlocks = graph.roots().map(|(root, is_circle)| {
+    let deadlocks = graph.roots().zip(texts).map(|((root, is_circle), text)| {
         let circle = graph.circle(root).filter(|_| is_circle).filter_map(waiting).collect();
         let end = (!is_circle).then_some(&graph.nodes[root]);
         let behind = end.into_iter().chain(graph.behind(root)).filter_map(waiting).collect();
-        Deadlock { circle, behind }
+        Deadlock { circle, behind, text }
     });
     deadlocks.collect()
 }
