@@ -4,6 +4,9 @@
 //!
 //!     curl http://127.0.0.1:8080/hello/you
 //!     curl --http2-prior-knowledge http://127.0.0.1:8080/hello/you
+//!
+//! One URL at a time: curl 7.88, which is Debian 12's, ends with status 16 at the second request on
+//! a connection of HTTP/2 without TLS, whatever the server is.
 
 use axum::Router;
 use axum::extract::Path;
