@@ -108,25 +108,41 @@ impl<W: Ticket> Core<W> {
 
     #[inline(always)]
     pub(crate) fn recv(&mut self, chain: &mut Chain<W>) -> Receiving<W> {
-        if self.len > 0 {
-            let sender = self.sendq.claim_first();
-            match &sender {
-                Some(s) if !s.slot().is_null() => {}
-                Some(_) => {
-                    self.len -= 1;
-                    self.reserved += 1;
-                }
-                None => {
-                    self.len -= 1;
-                    *chain = notify(&mut self.send_watch);
-                }
-            }
+        if let Some(sender) = self.recv_buffered(chain) {
             return Receiving::Buffered(sender);
         }
-        if let Some(sender) = self.sendq.claim_first() {
-            return Receiving::From(sender);
+        match self.recv_from() {
+            Some(sender) => Receiving::From(sender),
+            None if self.closed => Receiving::Closed,
+            None => Receiving::Empty,
         }
-        if self.closed { Receiving::Closed } else { Receiving::Empty }
+    }
+
+    /// The first step of `recv`: of the buffer, if something is in it.
+    #[inline(always)]
+    pub(crate) fn recv_buffered(&mut self, chain: &mut Chain<W>) -> Option<Option<Claimed<W>>> {
+        if self.len == 0 {
+            return None;
+        }
+        let sender = self.sendq.claim_first();
+        match &sender {
+            Some(s) if !s.slot().is_null() => {}
+            Some(_) => {
+                self.len -= 1;
+                self.reserved += 1;
+            }
+            None => {
+                self.len -= 1;
+                *chain = notify(&mut self.send_watch);
+            }
+        }
+        Some(sender)
+    }
+
+    /// The second: of one who waits to send.
+    #[inline(always)]
+    pub(crate) fn recv_from(&mut self) -> Option<Claimed<W>> {
+        self.sendq.claim_first()
     }
 
     /// Whether a receive would not wait. `own`: entries of the asking select do not count.

@@ -99,7 +99,7 @@ impl<T> Shared<T> {
                 self.deliver(&here, src, receiver)
             }
             Sending::Room => {
-                self.buffer(inner, &here, src, None);
+                self.buffer(inner, &here, src);
                 Ok(())
             }
             Sending::Closed | Sending::Full => Err(Refused::Closed),

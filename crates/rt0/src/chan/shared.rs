@@ -24,7 +24,7 @@
 
 use super::buffer::{Block, Buffer};
 use super::clocked::Clocked;
-use super::core::{Core, Line, Receiving, Sending};
+use super::core::{Core, Line, Sending};
 use super::here::{Here, Until};
 use super::lock::Lock;
 use super::place;
@@ -306,7 +306,6 @@ impl<T> Shared<T> {
     }
 
     fn send_from(&self, src: *mut T, patience: Patience<'_>) -> Result<(), Refused> {
-        let mut block = None;
         loop {
             let here = Here::enter();
             let mut inner = self.lock(&here);
@@ -315,13 +314,15 @@ impl<T> Shared<T> {
                     drop(inner);
                     return self.deliver(&here, src, receiver);
                 }
-                Sending::Room => match self.buffer(inner, &here, src, block.take()) {
-                    true => return Ok(()),
-                    false => {
-                        drop(here);
-                        block = Some(Block::alloc());
-                    }
-                },
+                Sending::Room if inner.buf.needs_block() => {
+                    drop(inner);
+                    drop(here);
+                    self.give_block();
+                }
+                Sending::Room => {
+                    self.buffer(inner, &here, src);
+                    return Ok(());
+                }
                 Sending::Closed => return Err(Refused::Closed),
                 Sending::Full => match inner.wait(here, Line::Send, src, patience) {
                     Outcome::Done => return Ok(()),
@@ -347,28 +348,29 @@ impl<T> Shared<T> {
         Ok(())
     }
 
-    /// Into the buffer, which has room; false if it needs a block, and then nothing has changed.
-    #[inline(always)]
-    pub(crate) fn buffer(
-        &self,
-        mut inner: Guard<'_, T>,
-        here: &Here,
-        src: *mut T,
-        block: Option<Block<T>>,
-    ) -> bool {
+    /// Gives the buffer a block, unless somebody else has.
+    #[cold]
+    fn give_block(&self) {
+        let block = Block::alloc();
+        let _surplus; // freed after leaving
+        let here = Here::enter();
+        let mut inner = self.lock(&here);
         if inner.buf.needs_block() {
-            match block {
-                None => return false,
-                Some(block) => inner.buf.give(block),
-            }
+            inner.buf.give(block);
+        } else {
+            _surplus = block;
         }
+    }
+
+    /// Into the buffer, which has room and needs no block.
+    #[inline(always)]
+    pub(crate) fn buffer(&self, mut inner: Guard<'_, T>, here: &Here, src: *mut T) {
         let len = inner.core.len();
         // SAFETY: SH3; the core says that there is room
         unsafe { inner.buf.push_from(src, len) };
         let chain = inner.core.pushed();
         drop(inner);
         chain.wake_each(|w| here.wake(w));
-        true
     }
 
     /// Receives a message.
@@ -386,23 +388,23 @@ impl<T> Shared<T> {
             let here = Here::enter();
             let mut inner = self.lock(&here);
             let mut chain = Chain::new();
-            let outcome = match inner.core.recv(&mut chain) {
-                Receiving::Buffered(sender) => {
-                    _spent = self.take_buffered(inner, &here, dst, sender);
-                    chain.wake_each(|w| here.wake(w));
-                    return Ok(());
+            // As `recv` of the core, step by step: each goes on by itself.
+            if let Some(sender) = inner.core.recv_buffered(&mut chain) {
+                _spent = self.take_buffered(inner, &here, dst, sender);
+                chain.wake_each(|w| here.wake(w));
+                return Ok(());
+            }
+            if let Some(sender) = inner.core.recv_from() {
+                drop(inner);
+                match self.take_from(here, dst, sender) {
+                    Outcome::Done => return Ok(()),
+                    _ => continue,
                 }
-                Receiving::From(sender) => {
-                    drop(inner);
-                    match self.take_from(here, dst, sender) {
-                        Outcome::Done => return Ok(()),
-                        outcome => outcome,
-                    }
-                }
-                Receiving::Closed => return Err(Refused::Closed),
-                Receiving::Empty => inner.wait(here, Line::Recv, dst, patience),
-            };
-            match outcome {
+            }
+            if inner.core.is_closed() {
+                return Err(Refused::Closed);
+            }
+            match inner.wait(here, Line::Recv, dst, patience) {
                 Outcome::Done => return Ok(()),
                 Outcome::Closed => return Err(Refused::Closed),
                 Outcome::Retry => {}
