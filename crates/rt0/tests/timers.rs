@@ -411,7 +411,7 @@ fn memory_of_stopped_timers_is_used_again() {
     assert!(after_more < after_one + (60 << 10), "{after_one} KiB, then {after_more}");
 }
 
-#[test]
+#[rt0::test]
 fn timeouts_return_in_time_or_go_on_without_the_call() {
     everywhere(|| {
         assert_eq!(timeout(LONG, || 7), Ok(7));
