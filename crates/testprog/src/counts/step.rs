@@ -9,10 +9,15 @@
 use super::ops::ROUNDS;
 use std::io::{BufRead, BufReader, Write};
 use std::process::{Child, Command, Stdio};
+use std::sync::mpsc::{self, RecvTimeoutError};
+use std::thread;
+use std::time::Duration;
 
 /// Beyond this a round is no operation any more.
 const MOST_STEPS: u64 = 2_000_000;
 const TRIES: u32 = 5;
+/// A try takes a second, on a machine with ten times the work that it can do some more.
+const STUCK_AFTER: Duration = Duration::from_secs(60);
 
 /// Where the parent counts. It must stay a function with an address of its own.
 #[inline(never)]
@@ -56,13 +61,36 @@ fn rounds(op: &str, plant: bool) -> Result<Vec<u64>, String> {
         .spawn()
         .map_err(|e| e.to_string())?;
     let mut frozen = Vec::new();
-    let counted = step_all(&mut child, &mut frozen);
+    let counted =
+        within(STUCK_AFTER, child.id().cast_signed(), || step_all(&mut child, &mut frozen));
     let _ = child.kill(); // it may have ended
     for tid in frozen {
         while stopped_by(tid).is_ok() {}
     }
     let _ = child.wait(); // step_all may have had its status
     counted
+}
+
+/// Runs `f`; if that takes longer than `limit`, the child is killed, and `f` sees that it ended. A
+/// child does not go on if the P was taken from what is stepped before the others were stopped: the
+/// one that has it is among them.
+fn within<R>(limit: Duration, pid: i32, f: impl FnOnce() -> R) -> R {
+    let (done, is_done) = mpsc::channel::<()>();
+    thread::scope(|s| {
+        s.spawn(move || {
+            if is_done.recv_timeout(limit) == Err(RecvTimeoutError::Timeout) {
+                // SAFETY: no memory is involved; the child has not been waited for
+                unsafe { libc::kill(pid, libc::SIGKILL) };
+                // Its end is not told before that of its threads has been taken note of.
+                for tid in others(pid).unwrap_or_default() {
+                    while stopped_by(tid).is_ok() {}
+                }
+            }
+        });
+        let r = f();
+        drop(done);
+        r
+    })
 }
 
 fn step_all(child: &mut Child, frozen: &mut Vec<i32>) -> Result<Vec<u64>, String> {
@@ -100,15 +128,17 @@ fn step_all(child: &mut Child, frozen: &mut Vec<i32>) -> Result<Vec<u64>, String
     Ok(counts)
 }
 
+/// The threads of a process but for its first.
+fn others(pid: i32) -> Result<Vec<i32>, String> {
+    let tasks = std::fs::read_dir(format!("/proc/{pid}/task")).map_err(|e| e.to_string())?;
+    let tids = tasks.flatten().filter_map(|task| task.file_name().to_str()?.parse().ok());
+    Ok(tids.filter(|tid| *tid != pid).collect())
+}
+
 /// Stops the child's other threads for good: to sysmon a goroutine that is stepped is one that
 /// computes for seconds.
 fn freeze_others(pid: i32, frozen: &mut Vec<i32>) -> Result<(), String> {
-    let tasks = std::fs::read_dir(format!("/proc/{pid}/task")).map_err(|e| e.to_string())?;
-    for task in tasks.flatten() {
-        let tid: i32 = task.file_name().to_string_lossy().parse().unwrap_or(pid);
-        if tid == pid {
-            continue;
-        }
+    for tid in others(pid)? {
         frozen.push(tid);
         for request in [libc::PTRACE_SEIZE, libc::PTRACE_INTERRUPT] {
             // SAFETY: PT1: no pointers
