@@ -31,7 +31,7 @@ use crate::goroutine::Goroutine;
 use crate::sched::newproc::{Ending, Spec, newproc};
 use crate::sched::wait::Why;
 use crate::sched::waiter::Waiter;
-use crate::sched::{SCHED, park};
+use crate::sched::{SCHED, park, tree};
 use crate::scope::scope_id;
 use crate::stack::Class;
 use crate::thread::Thread;
@@ -169,7 +169,7 @@ impl<T> Packet<T> {
     pub(crate) fn wait(&self) {
         if !self.state.is_finished() {
             let g = self.goroutine();
-            park::run_first(g.g(), g.id());
+            tree::run_first(g.g(), g.id());
         }
         let w = Waiter::new();
         if self.state.enlist(core::ptr::from_ref(&w).cast_mut()) {

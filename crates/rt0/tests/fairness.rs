@@ -61,6 +61,45 @@ fn ping_pong_beside_a_third() {
     third.join().expect("the third ends");
 }
 
+/// A tree of goroutines that are started and joined, over and over, runs out of turn; a goroutine
+/// that was started before it still has its turn.
+#[test]
+fn a_tree_does_not_starve_the_ring() {
+    const NAME: &str = "a_tree_does_not_starve_the_ring";
+    if again::is_again(NAME) {
+        return rt0::run(|| rt0::go(trees_beside_a_third).join().expect("no panic"));
+    }
+    let text = again::again(NAME, &[("GOMAXPROCS", "1")]);
+    let trees = text.lines().find_map(|l| l.strip_prefix("trees before the third: "));
+    let trees: u64 = trees.and_then(|n| n.parse().ok()).expect("the child counts trees");
+    assert!(trees < 10_000, "the third goroutine waited for {trees} trees");
+}
+
+fn trees_beside_a_third() {
+    let (ran, trees) = (Arc::new(AtomicBool::new(false)), Arc::new(AtomicU64::new(0)));
+    let third = {
+        let (ran, trees) = (Arc::clone(&ran), Arc::clone(&trees));
+        rt0::go(move || {
+            println!("trees before the third: {}", trees.load(Ordering::SeqCst));
+            ran.store(true, Ordering::SeqCst);
+        })
+    };
+    while !ran.load(Ordering::SeqCst) && trees.load(Ordering::SeqCst) < 100_000 {
+        assert_eq!(nodes(13), 377);
+        trees.fetch_add(1, Ordering::SeqCst);
+    }
+    third.join().expect("the third ends");
+}
+
+/// Fibonacci numbers, a goroutine for each addition.
+fn nodes(n: u64) -> u64 {
+    if n < 2 {
+        return 1;
+    }
+    let left = rt0::go(move || nodes(n - 1));
+    nodes(n - 2) + left.join().expect("no panic")
+}
+
 /// A sleeper does not wait behind a long queue of goroutines that compute, and they do not wait for
 /// ever behind sleepers that compute as well.
 #[test]

@@ -11,7 +11,8 @@
 //!   publish(id): id ---claim(id), by the joiner; claim_any, by who takes the entry---> 0
 //! ```
 //! An entry whose goroutine was claimed is dropped when it comes up. Should the G be in use for the
-//! next goroutine by then, and that one new too, the old entry stands for it as well as its own.
+//! next goroutine by then, and that one new too, the old entry stands for it as well as its own. A
+//! long queue is rid of such entries before (tree.rs): the id of a goroutine is in its own.
 //!
 //! # Memory orderings
 //! * `publish` releases the goroutine's first context to the claim.
@@ -47,10 +48,16 @@ impl Fresh {
         id != 0 && self.take(id)
     }
 
+    /// The goroutine's id, or 0 if it was claimed: a hint, exact for who has just published it.
+    #[cfg(not(loom))]
+    pub(crate) fn id(&self) -> usize {
+        self.0.load(Ordering::Relaxed) // ORDERING: a hint
+    }
+
     /// Whether nobody has claimed it: a hint.
     #[cfg(not(loom))]
     pub(crate) fn is_there(&self) -> bool {
-        self.0.load(Ordering::Relaxed) != 0 // ORDERING: a hint
+        self.id() != 0
     }
 
     fn take(&self, id: usize) -> bool {

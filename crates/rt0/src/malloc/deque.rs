@@ -41,6 +41,10 @@ impl<T: Copy> RtDeque<T> {
         self.len += 1;
     }
 
+    pub(crate) fn front(&self) -> Option<T> {
+        (self.len > 0).then(|| self.ring[self.head])
+    }
+
     pub(crate) fn pop_front(&mut self) -> Option<T> {
         if self.len == 0 {
             return None;

@@ -5,7 +5,7 @@
 //! context is a [`Token`] that its maker uses before the put and its taker after the take.
 //!
 //! Covers: put, get, overflow, stealing from ring and `runnext`, one and two thieves, slots that
-//! are used again (three puts through a ring of two), `is_empty` as a snapshot.
+//! are used again (three puts through a ring of two), `is_empty` as a snapshot, `sweep`.
 //! Abstracts away: the length of the ring (two slots, so that a steal and an overflow move one),
 //! the global queue (a list that only the owner appends to), the courtesy time before `runnext` is
 //! taken.
@@ -141,6 +141,56 @@ fn never_seen_empty() {
     get(q, &mut taken);
     looking.join().expect("it is not seen empty");
     account(q, 2, [taken]);
+}
+
+/// Goroutine 0 was run out of turn: whoever has its entry does not run it.
+const STALE: usize = 0;
+
+fn sweep(q: &'static Queue) {
+    q.sweep(|e| e.parts().0.id == STALE);
+}
+
+/// Two in the ring, of which the owner sweeps one out, and another into its place.
+fn swept() {
+    let q = leak(Queue::new());
+    let mut taken = Taken::new();
+    put(q, STALE, Place::Tail, &mut taken);
+    put(q, 1, Place::Tail, &mut taken);
+    let stealing = thread::spawn(|| thief(q, 1, false));
+    sweep(q);
+    put(q, 2, Place::Tail, &mut taken);
+    let mut stolen = stealing.join().expect("no panic");
+    stolen.retain(|g| g.id != STALE);
+    taken.push(newproc(STALE));
+    account(q, 3, [stolen, taken]);
+}
+
+fn swept_and_not_seen_empty() {
+    let q = leak(Queue::new());
+    let mut taken = Taken::new();
+    put(q, STALE, Place::Tail, &mut taken);
+    put(q, 1, Place::Tail, &mut taken);
+    let looking = thread::spawn(|| assert!(!q.is_empty(), "it was never empty"));
+    sweep(q);
+    looking.join().expect("it is not seen empty");
+    taken.push(newproc(STALE));
+    account(q, 2, [taken]);
+}
+
+#[test]
+fn what_is_swept_is_lost_and_nothing_else() {
+    check(swept);
+    check(swept_and_not_seen_empty);
+}
+
+#[test]
+fn catches_a_sweep_that_thieves_do_not_notice() {
+    must_catch("runq.sweep", swept);
+}
+
+#[test]
+fn catches_a_sweep_by_which_a_full_ring_looks_empty() {
+    must_catch("runq.turn", swept_and_not_seen_empty);
 }
 
 #[test]

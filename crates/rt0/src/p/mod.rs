@@ -10,6 +10,7 @@
 pub(crate) mod mask;
 pub(crate) mod owner;
 mod seen;
+mod turns;
 
 use crate::atomic::{AtomicRef, AtomicU32, AtomicUsize, Ordering, Word};
 use crate::g::G;
@@ -38,7 +39,7 @@ pub(crate) enum PStatus {
 const MOST_HOG_NS: u64 = 20_000_000;
 
 /// How many goroutines in a row may come from `runnext` while others wait in the ring.
-const MOST_INHERITED: u64 = 128;
+pub(crate) const MOST_INHERITED: u64 = 128;
 
 /// Most Ps there can be. Go has no bound and a large GOMAXPROCS never returns.
 pub(crate) const MAX_P: usize = 4096;
@@ -91,6 +92,10 @@ pub(crate) struct P {
     pub(crate) hog_end: Word,
     /// Goroutines taken from `runnext` in a row.
     pub(crate) inherited: Word,
+    /// Since when goroutines run out of turn for those who join them (sched/tree.rs); ns, or 0.
+    pub(crate) tree_since: Word,
+    /// How many did since the ring was swept.
+    pub(crate) out_of_turn: Word,
     /// When an M was last woken for what is in the ring; ns.
     pub(crate) woke_at: Word,
     /// Until then who starts many goroutines does not let them run; ns (sched/let_run.rs).
@@ -149,6 +154,17 @@ impl Entry<G> {
             (gp, true) => gp.fresh.claim_any().then_some(gp),
         }
     }
+
+    /// A new one, which is published.
+    pub(crate) fn fresh(gp: &'static G) -> Self {
+        Entry::marked(gp, gp.fresh.id())
+    }
+
+    /// Whether its goroutine was run out of turn. If there is a new one in the same G, that has an
+    /// entry of its own.
+    pub(crate) fn is_stale(self) -> bool {
+        matches!(self.parts(), (gp, true) if !self.may_be(gp.fresh.id()))
+    }
 }
 
 impl P {
@@ -161,6 +177,8 @@ impl P {
             hog_ns: Word::new(0),
             hog_end: Word::new(0),
             inherited: Word::new(0),
+            tree_since: Word::new(0),
+            out_of_turn: Word::new(0),
             woke_at: Word::new(0),
             let_run_after: Word::new(0),
             goidcache: Word::new(0),
@@ -248,15 +266,20 @@ impl P {
     pub(crate) fn next_local(&self) -> Option<&'static G> {
         if self.inherited.get() >= MOST_INHERITED {
             self.inherited.set(0);
-            if let Some(gp) = self.runq.get_ring().and_then(Entry::take) {
+            if let Some(gp) = self.rings_turn() {
                 return Some(gp);
             }
         }
         let (gp, inherits) = self.next_entry()?;
-        if let Some(next) = self.runq.peek() {
-            crate::g::prefetch(next);
+        if let Some(next) = self.runq.oldest() {
+            crate::g::prefetch(next.parts().0);
         }
-        self.inherited.set(if inherits { self.inherited.get() + 1 } else { 0 });
+        if inherits {
+            self.inherited.bump();
+        } else {
+            self.inherited.set(0);
+            self.tree_since.set(0);
+        }
         Some(gp)
     }
 

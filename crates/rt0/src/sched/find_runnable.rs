@@ -7,6 +7,7 @@
 
 use super::global_queue::take_ready;
 use super::park::GLOBAL_LOOK;
+use super::tree::goes_on;
 use super::wake::{acquirep, releasep, stopm, wakep};
 use super::watch::watch;
 use super::{SCHED, p_of, procresize, steal, sysmon};
@@ -76,7 +77,8 @@ enum Next {
 
 fn from_queues(pp: &'static P) -> Option<&'static G> {
     // Now and then the global queue first, or two goroutines that ready each other would starve it.
-    if pp.schedtick.get().is_multiple_of(GLOBAL_LOOK) && SCHED.runqsize() > 0 {
+    let looks = pp.schedtick.get().is_multiple_of(GLOBAL_LOOK);
+    if looks && SCHED.runqsize() > 0 && !goes_on(pp) {
         let gp = SCHED.lock.lock().globrunqget(pp);
         if gp.is_some() {
             return gp;

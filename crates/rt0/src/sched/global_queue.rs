@@ -59,6 +59,10 @@ impl GQueue {
 
 impl State {
     pub(super) fn mirror(&self) {
+        let new_first = self.hogs.len() + self.ready.len() == 0
+            && self.runq.0.front().is_some_and(Entry::is_new);
+        // ORDERING: read as hints without the lock
+        SCHED.new_first.store(new_first, Ordering::Relaxed);
         // ORDERING: read as a hint without the lock, exactly under it
         SCHED.nready.store(self.ready.len(), Ordering::Release);
         // ORDERING: the same
@@ -116,7 +120,9 @@ impl State {
         for entry in batch {
             match entry.parts() {
                 (_, false) => self.put(*entry),
-                (gp, true) if gp.fresh.claim_any() => self.put(Entry::claimed(gp)),
+                (gp, true) if !entry.is_stale() && gp.fresh.claim_any() => {
+                    self.put(Entry::claimed(gp));
+                }
                 _ => {}
             }
         }
@@ -198,7 +204,7 @@ pub(crate) fn runqput(pp: &'static P, gp: &'static G, place: Place) -> Put {
 #[inline]
 pub(crate) fn runqput_fresh(pp: &'static P, gp: &'static G) -> Put {
     gp.fresh.publish(gp.goid.get() as usize);
-    put(pp, Entry::marked(gp), Place::Next)
+    put(pp, Entry::fresh(gp), Place::Next)
 }
 
 #[inline(always)]
@@ -276,10 +282,7 @@ fn bring_forward(pp: &'static P, ahead: usize, others: usize) {
 /// the others: it would otherwise be claimed for the global queue, out of its joiner's reach.
 #[cold]
 fn spill(pp: &'static P, batch: &[Entry<G>]) {
-    let stands = |e: &&Entry<G>| match e.parts() {
-        (_, false) => true,
-        (gp, true) => gp.fresh.is_there(),
-    };
+    let stands = |e: &&Entry<G>| !e.is_stale();
     if batch.iter().filter(stands).count() > SPILL_LEN / 2 {
         return SCHED.lock.lock().globrunqputbatch(batch);
     }

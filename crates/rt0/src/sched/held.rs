@@ -73,7 +73,7 @@ const STEALS: u32 = super::runq::RUNQ_LEN.ilog2() + 1;
 pub(super) fn queue_new(gp: &'static G) {
     gp.fresh.publish(gp.goid.get() as usize);
     let mut sched = SCHED.lock.lock();
-    sched.put(Entry::marked(gp));
+    sched.put(Entry::fresh(gp));
     sched.mirror();
 }
 
@@ -116,7 +116,13 @@ pub(super) fn release_all() {
     let mut sched = SCHED.lock.lock();
     SCHED.holds_back.store(false, Ordering::Relaxed); // ORDERING: exact under the lock
     while let Some(entry) = sched.held.pop(End::Oldest) {
-        sched.put(entry); // HB1
+        // HB1. It may be an older one's in the same G that stands for it (HB2).
+        let of_now = match entry.parts() {
+            (gp, true) if gp.fresh.is_there() => Entry::fresh(gp),
+            (_, true) => continue,
+            _ => entry,
+        };
+        sched.put(of_now);
     }
     sched.mirror();
 }
@@ -131,7 +137,7 @@ mod tests {
         let mut held = Held::new();
         for (gp, id) in GS.iter().zip(1..) {
             gp.fresh.publish(id);
-            held.put(Entry::marked(gp));
+            held.put(Entry::fresh(gp));
         }
         assert!(GS[0].fresh.claim(1), "its joiner starts it");
         assert!(core::ptr::eq(held.take(End::Oldest).expect("the second"), &GS[1]));
@@ -146,17 +152,17 @@ mod tests {
         let mut held = Held::new();
         for id in 1..100 {
             GP.fresh.publish(id);
-            held.put(Entry::marked(&GP));
+            held.put(Entry::fresh(&GP));
             assert_eq!(held.0.len(), 1, "HB2");
             assert!(GP.fresh.claim(id));
         }
         GP.fresh.publish(100);
-        held.put(Entry::marked(&GP));
+        held.put(Entry::fresh(&GP));
         assert!(held.take(End::Oldest).is_some(), "the old entry stands for it");
         assert!(held.pop(End::Oldest).is_none());
         // One that was claimed for a queue is not to be found by the mark of an older entry.
         GP.fresh.publish(101);
-        held.put(Entry::marked(&GP));
+        held.put(Entry::fresh(&GP));
         assert!(GP.fresh.claim_any());
         held.put(Entry::claimed(&GP));
         assert!(held.take(End::Oldest).is_some());

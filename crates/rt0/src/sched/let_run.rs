@@ -23,6 +23,8 @@ const ENOUGH: usize = RUNQ_LEN - 32;
 /// How many run one by one, and what they may take together.
 const PROBES: u32 = 4;
 const SHORT_NS: i64 = 100_000;
+/// Who has started so many in a row starts many.
+const BURST: usize = 32;
 /// What all may take: half a slice.
 const MOST_NS: i64 = 5_000_000;
 /// Else the starter goes on for so many times what it was kept.
@@ -41,6 +43,10 @@ pub(super) fn let_run(mp: &'static M, gp: &'static G) -> &'static M {
 fn let_run_now(mp: &'static M, gp: &'static G) -> &'static M {
     // ORDERING: owner-only
     let inside = mp.locks.load(Ordering::Relaxed) != 1 || gp.is_system();
+    super::tree::sweep(p_of(mp));
+    if p_of(mp).runq.ring_len() < ENOUGH || !is_burst(mp, gp) {
+        return mp;
+    }
     let begin = nanotime();
     let too_early = begin < p_of(mp).let_run_after.get() as i64;
     if inside || too_early || mp.lockedg.get().is_some() || one_to_one::active() {
@@ -60,4 +66,10 @@ fn let_run_now(mp: &'static M, gp: &'static G) -> &'static M {
     }
     p_of(mp).let_run_after.set((begin + took + LEFT_ALONE * took) as u64);
     mp
+}
+
+/// Whether `gp` has started one after the other, and not each node of a tree a few (tree.rs).
+fn is_burst(mp: &'static M, gp: &'static G) -> bool {
+    let own = |newg: &'static G| newg.parent_goid.get() == gp.goid.get();
+    p_of(mp).runq.newest_are(BURST, own)
 }

@@ -57,6 +57,7 @@ pub(crate) mod stop_the_world;
 pub(crate) mod syscall;
 pub(crate) mod sysmon;
 pub(crate) mod thread_parker;
+pub(crate) mod tree;
 pub(crate) mod wait;
 pub(crate) mod waiter;
 pub(crate) mod wake;
@@ -109,6 +110,8 @@ pub(crate) struct Sched {
     pub(crate) runqsize: AtomicU32,
     /// The same of `ready` alone.
     pub(crate) nready: AtomicU32,
+    /// Nobody is in the global queues but in `runq`, whose oldest has not run yet.
+    pub(crate) new_first: AtomicBool,
     pub(crate) spin: Spinning,
     /// Of those who run without a P.
     pub(crate) census: Census,
@@ -155,6 +158,7 @@ pub(crate) static SCHED: Sched = Sched {
     ),
     runqsize: AtomicU32::new(0),
     nready: AtomicU32::new(0),
+    new_first: AtomicBool::new(false),
     spin: Spinning::new(),
     census: Census::new(),
     holds_back: AtomicBool::new(false),

@@ -14,6 +14,7 @@
 
 use super::global_queue::runqput;
 use super::runq::{Entry, Place};
+use super::tree::goes_on;
 use super::{SCHED, enter, leave, p_of};
 use crate::atomic::Ordering;
 use crate::g::{G, Status, WaitReason};
@@ -36,7 +37,7 @@ fn next_at_hand(mp: &'static M, pp: &'static P) -> Option<&'static G> {
         return None;
     }
     let tick = pp.schedtick.get();
-    if tick.is_multiple_of(GLOBAL_LOOK) && SCHED.runqsize() > 0 {
+    if tick.is_multiple_of(GLOBAL_LOOK) && SCHED.runqsize() > 0 && !goes_on(pp) {
         return None;
     }
     if tick.is_multiple_of(TIMER_LOOK) && pp.timers.next_when() != 0 {
@@ -272,23 +273,6 @@ pub(crate) fn ready(mp: &'static M, gp: &'static G) {
 fn ready_for_others(pp: &'static P, gp: &'static G) {
     let put = runqput(pp, gp, Place::Next);
     super::wake::wakep_after(pp, put);
-}
-
-/// From this many goroutines in the local queue on, who joins one runs it out of turn.
-const WIDE: usize = 32;
-
-/// The running goroutine is about to wait for the end of `id`, whose G is `gp`: if it has not run
-/// yet and the queue is long, it runs next (g/fresh.rs). Short queues keep Go's order, and so does
-/// what goroutine 1 starts: it is the nodes of trees that are worth it. One that is held back
-/// (held.rs) takes the place of the one that waits.
-pub(crate) fn run_first(gp: &'static G, id: u64) {
-    let Some((mp, joiner)) = enter() else { return };
-    let pp = p_of(mp);
-    let is_node = || pp.runq.len() >= WIDE && !super::lifecycle::is_goroutine_1(joiner);
-    if (SCHED.holds_back() || is_node()) && !pp.runq.next_is(gp) && gp.fresh.claim(id as usize) {
-        runqput(pp, gp, Place::Next);
-    }
-    leave(mp);
 }
 
 /// From a thread without a P.

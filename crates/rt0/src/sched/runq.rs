@@ -9,8 +9,9 @@
 //! # Invariants
 //! * `RQ1`: only the owner stores `tail` and the slots in `[tail, head + LEN)`.
 //! * `RQ2`: `head` moves forward only, by a compare-and-swap; whoever moves it from h to h + n owns
-//!   the n goroutines in slots h..h+n, and nobody else does.
-//! * `RQ3`: `0 <= tail - head <= LEN` (wrapping).
+//!   the n goroutines in slots h..h+n, and nobody else does. But `sweep` moves it by more than LEN,
+//!   which takes nothing.
+//! * `RQ3`: `0 <= tail - head <= LEN` (wrapping), but between the two moves of `sweep`.
 //! * `RQ4`: thieves own a queue themselves, so the only queue has none (`P::alone`): its owner may
 //!   use plain loads and stores where it would need an exchange. How many queues there are changes
 //!   while the world is stopped.
@@ -28,12 +29,14 @@
 //! queue (a stealing M that the OS preempts would stop the owner).
 
 use crate::atomic::{
-    AtomicPtr, AtomicU32, Ordering, Tagged, as_ptr, as_static, const_unless_loom, mutated,
+    AtomicPtr, AtomicUsize, Ordering, Tagged, as_ptr, as_static, const_unless_loom, mutated,
 };
 
 /// Slots in the ring: Go's 256; two under loom, where every slot multiplies the state space.
 pub(crate) const RUNQ_LEN: usize = if cfg!(loom) { 2 } else { 256 };
-const LEN: u32 = RUNQ_LEN as u32;
+const LEN: usize = RUNQ_LEN;
+/// How far `sweep` moves head and tail: by a multiple of LEN, and more than it.
+const TURN: usize = 2 * LEN;
 /// What an overflow hands over: half of the ring and the newcomer.
 pub(crate) const SPILL_LEN: usize = RUNQ_LEN / 2 + 1;
 
@@ -57,12 +60,16 @@ pub(crate) enum Put {
 
 /// What a queue holds: a goroutine, whose taker owns it; or, marked, a new one that may have been
 /// run out of turn, which its taker must claim (g/fresh.rs). The mark is the lowest bit; the next
-/// one says that the goroutine has not run yet, claimed or not.
+/// one says that the goroutine has not run yet, claimed or not. Above the address, a marked one has
+/// some bits of the goroutine's id: its G may be the next one's by now.
 pub(crate) struct Entry<T: 'static>(Tagged<T>);
 
 const MARK: usize = 1;
 const NEW: usize = 2;
-const BITS: usize = MARK | NEW;
+/// Addresses of user space have 47 bits.
+const TAG_SHIFT: u32 = 48;
+const TAG: usize = usize::MAX << TAG_SHIFT;
+const BITS: usize = MARK | NEW | TAG;
 
 impl<T: 'static> Clone for Entry<T> {
     fn clone(&self) -> Self {
@@ -79,15 +86,22 @@ impl<T: 'static> Entry<T> {
     }
 
     #[inline(always)]
-    pub(crate) fn marked(gp: &'static T) -> Self {
-        const { assert!(align_of::<T>() > BITS) };
-        Entry(Tagged(as_ptr(Some(gp)).map_addr(|a| a | MARK | NEW)))
+    pub(crate) fn marked(gp: &'static T, id: usize) -> Self {
+        const { assert!(align_of::<T>() > MARK | NEW) };
+        let bits = id << TAG_SHIFT | MARK | NEW;
+        Entry(Tagged(as_ptr(Some(gp)).map_addr(|a| a | bits)))
+    }
+
+    /// Whether a marked one may be that of goroutine `id`.
+    #[cfg(not(loom))]
+    pub(crate) fn may_be(self, id: usize) -> bool {
+        self.0.0.addr() & TAG == id << TAG_SHIFT
     }
 
     /// A new one that its taker owns.
     #[cfg(not(loom))]
     pub(crate) fn claimed(gp: &'static T) -> Self {
-        const { assert!(align_of::<T>() > BITS) };
+        const { assert!(align_of::<T>() > NEW) };
         Entry(Tagged(as_ptr(Some(gp)).map_addr(|a| a | NEW)))
     }
 
@@ -114,8 +128,8 @@ impl<T: 'static> Entry<T> {
 }
 
 pub(crate) struct RunQueue<T: 'static> {
-    head: AtomicU32, // RQ2
-    tail: AtomicU32, // RQ1
+    head: AtomicUsize, // RQ2
+    tail: AtomicUsize, // RQ1
     runnext: AtomicPtr<T>,
     slots: [AtomicPtr<T>; RUNQ_LEN], // RQ1
 }
@@ -124,8 +138,8 @@ impl<T: 'static> RunQueue<T> {
     const_unless_loom! {
         pub(crate) fn new() -> Self {
             RunQueue {
-                head: AtomicU32::new(0),
-                tail: AtomicU32::new(0),
+                head: AtomicUsize::new(0),
+                tail: AtomicUsize::new(0),
                 runnext: AtomicPtr::new(core::ptr::null_mut()),
                 #[cfg(not(loom))]
                 slots: [const { AtomicPtr::new(core::ptr::null_mut()) }; RUNQ_LEN],
@@ -135,8 +149,8 @@ impl<T: 'static> RunQueue<T> {
         }
     }
 
-    fn slot(&self, i: u32) -> &AtomicPtr<T> {
-        &self.slots[(i % LEN) as usize]
+    fn slot(&self, i: usize) -> &AtomicPtr<T> {
+        &self.slots[i % LEN]
     }
 
     /// Owner: queues an entry. A full ring calls `spill` with half of the ring and the entry.
@@ -182,15 +196,15 @@ impl<T: 'static> RunQueue<T> {
     fn put_slow(
         &self,
         entry: Entry<T>,
-        h: u32,
-        t: u32,
+        h: usize,
+        t: usize,
         spill: &mut Option<impl FnOnce(&[Entry<T>])>,
     ) -> bool {
         let n = t.wrapping_sub(h) / 2;
         let mut batch = [entry; SPILL_LEN];
-        for (i, b) in batch.iter_mut().take(n as usize).enumerate() {
+        for (i, b) in batch.iter_mut().take(n).enumerate() {
             // ORDERING: the owner's own stores
-            let p = self.slot(h.wrapping_add(i as u32)).load(Ordering::Relaxed);
+            let p = self.slot(h.wrapping_add(i)).load(Ordering::Relaxed);
             let Some(g) = Entry::from_slot(p) else { return false };
             *b = g;
         }
@@ -209,7 +223,7 @@ impl<T: 'static> RunQueue<T> {
             }
         }
         if let Some(spill) = spill.take() {
-            spill(&batch[..n as usize + 1]);
+            spill(&batch[..n + 1]);
         }
         true
     }
@@ -295,6 +309,44 @@ impl<T: 'static> RunQueue<T> {
         }
     }
 
+    /// Owner: drops what is `stale`, entries that nobody needs. Nothing if a thief comes between.
+    ///
+    /// A thief may have read head, tail and slots, and is about to move the head. So head and tail
+    /// move on by [`TURN`], by which the slots are the same, and its exchange fails. Until the
+    /// tail has followed they are more than a ring apart, whichever of them a thief has seen: it
+    /// takes nothing, and does not see the queue empty.
+    #[cold]
+    pub(crate) fn sweep(&self, stale: impl Fn(Entry<T>) -> bool) {
+        let turn = if mutated("runq.sweep") {
+            0
+        } else if mutated("runq.turn") {
+            LEN
+        } else {
+            TURN
+        };
+        // ORDERING: pairs with the head CAS of thieves: their slot reads are done
+        let h = self.head.load(Ordering::Acquire);
+        let t = self.tail.load(Ordering::Relaxed); // ORDERING: the owner's own store
+        // ORDERING: Release: pairs with the head loads of thieves, which see no older tail than
+        // this one; Acquire: the slots are written after it
+        let (ok, no) = (Ordering::AcqRel, Ordering::Relaxed);
+        if self.head.compare_exchange(h, h.wrapping_add(turn), ok, no).is_err() {
+            return;
+        }
+        let mut end = h;
+        for i in 0..t.wrapping_sub(h) {
+            // ORDERING: the owner's own stores
+            let p = self.slot(h.wrapping_add(i)).load(Ordering::Relaxed);
+            if Entry::from_slot(p).is_some_and(&stale) {
+                continue;
+            }
+            self.slot(end).store(p, Ordering::Relaxed); // ORDERING: published by the tail store
+            end = end.wrapping_add(1);
+        }
+        // ORDERING: pairs with the tail load in grab
+        self.tail.store(end.wrapping_add(turn), Ordering::Release);
+    }
+
     /// Owner of `self`: moves half of `victim`'s ring here and returns one of it to run.
     ///
     /// With `steal_next` an otherwise empty victim loses its `runnext`; the caller has given the
@@ -317,7 +369,7 @@ impl<T: 'static> RunQueue<T> {
     }
 
     /// `runqgrab`: copies up to half of `victim` to this ring's free slots from `t` on.
-    fn grab(&self, victim: &Self, t: u32, steal_next: bool) -> u32 {
+    fn grab(&self, victim: &Self, t: usize, steal_next: bool) -> usize {
         loop {
             // ORDERING: pairs with the head CASes of the others
             let vh = victim.head.load(Ordering::Acquire);
@@ -329,6 +381,10 @@ impl<T: 'static> RunQueue<T> {
                 return if steal_next { self.grab_next(victim, t) } else { 0 };
             }
             if n > LEN / 2 {
+                // ORDERING: a hint
+                if victim.head.load(Ordering::Relaxed) == vh {
+                    return 0; // the owner is in `sweep`, where the kernel may keep it
+                }
                 continue; // head and tail were read at different moments
             }
             for i in 0..n {
@@ -353,7 +409,7 @@ impl<T: 'static> RunQueue<T> {
         }
     }
 
-    fn grab_next(&self, victim: &Self, t: u32) -> u32 {
+    fn grab_next(&self, victim: &Self, t: usize) -> usize {
         // ORDERING: the CAS acquires
         let next = victim.runnext.load(Ordering::Relaxed);
         if next.is_null() {
@@ -397,17 +453,26 @@ impl<T: 'static> RunQueue<T> {
         core::ptr::eq(next, gp)
     }
 
-    /// Owner: the ring's oldest goroutine, which may be stolen any moment: for prefetching.
+    /// Owner: the ring's oldest, which may be stolen any moment.
     #[cfg(not(loom))]
-    #[inline(always)]
-    pub(crate) fn peek(&self) -> Option<&'static T> {
-        // ORDERING: a hint; nothing is read through it
+    pub(crate) fn oldest(&self) -> Option<Entry<T>> {
+        // ORDERING: a hint
         let (h, t) = (self.head.load(Ordering::Relaxed), self.tail.load(Ordering::Relaxed));
         if h == t {
             return None;
         }
-        let entry = Entry::from_slot(self.slot(h).load(Ordering::Relaxed)); // ORDERING: a hint
-        entry.map(|e| e.parts().0)
+        Entry::from_slot(self.slot(h).load(Ordering::Relaxed)) // ORDERING: a hint
+    }
+
+    /// Owner: whether the ring's newest `n` are all like that, and `such`.
+    #[cfg(not(loom))]
+    pub(crate) fn newest_are(&self, n: usize, such: impl Fn(&'static T) -> bool) -> bool {
+        let t = self.tail.load(Ordering::Relaxed); // ORDERING: the owner's own store
+        (1..=n.min(self.ring_len())).all(|i| {
+            // ORDERING: the owner's own store
+            let entry = Entry::from_slot(self.slot(t.wrapping_sub(i)).load(Ordering::Relaxed));
+            entry.is_some_and(|e| matches!(e.parts(), (gp, true) if such(gp)))
+        })
     }
 
     /// Goroutines queued, for reports: `runnext` counts one.
@@ -422,7 +487,7 @@ impl<T: 'static> RunQueue<T> {
     pub(crate) fn ring_len(&self) -> usize {
         // ORDERING: a report; the words may be of different moments
         let (h, t) = (self.head.load(Ordering::Relaxed), self.tail.load(Ordering::Relaxed));
-        t.wrapping_sub(h).min(LEN) as usize
+        t.wrapping_sub(h).min(LEN)
     }
 
     /// Whether there is something in `runnext`.
@@ -452,7 +517,7 @@ mod tests {
         assert!(queue.has_next() && !queue.has_stealable());
         assert_eq!(taken(queue.get_next_alone()), Some(&raw const gs[0]));
         assert!(queue.is_empty());
-        queue.put(Entry::marked(&gs[2]), Place::Next, |_| unreachable!());
+        queue.put(Entry::marked(&gs[2], 0), Place::Next, |_| unreachable!());
         assert!(queue.get_next_alone().is_none(), "a marked one is not taken");
         assert_eq!(taken(queue.get_next(false)), Some(&raw const gs[2]));
     }
