@@ -17,6 +17,7 @@ use super::stacks;
 use super::vars::{Traceback, traceback};
 use crate::g::G;
 use crate::m::M;
+use crate::sys::signal::{current_mask, set_mask};
 use crate::sys::stderr::Stderr;
 use core::fmt::{Result, Write};
 
@@ -51,20 +52,42 @@ const STACK_BYTES: usize = 512 << 10;
 
 /// Shows the goroutines, the failing one first, as `blame` and GOTRACEBACK say.
 pub(crate) fn goroutines(at: At<'_>, blame: Blame) {
-    if super::vars::dumps_suppressed() {
-        return;
+    goroutines_then(at, blame, &|| ());
+}
+
+/// The same, and calls `then` on the report's stack: a thread of std's has 8 KiB for signals, of
+/// which the kernel's frame takes almost half.
+pub(crate) fn goroutines_then(at: At<'_>, blame: Blame, then: &dyn Fn()) {
+    let shows = !super::vars::dumps_suppressed();
+    if shows {
+        halted::freeze_the_world();
     }
-    halted::freeze_the_world();
-    let mut report = Report { at, blame, t: traceback(), own_stack: None };
+    let mut report = Report { at, blame, t: traceback(), own_stack: None, shows, then };
     let stack = crate::sys::mem::reserve(STACK_BYTES);
     report.own_stack = stack.ok().map(|base| (base, base + STACK_BYTES));
     let arg = (&raw mut report).addr();
+    // To the kernel the signal stack, on which the caller may be, is free meanwhile: another signal
+    // would overwrite it. A fault does, and ends the process.
+    let old = current_mask();
+    set_mask(!FAULTS);
     match stack {
         // SAFETY: a fresh mapping; run_report does not unwind: what panics in it aborts.
         Ok(base) => unsafe { crate::arch::switch::call_on(base + STACK_BYTES, run_report, arg) },
         Err(_) => run_report(arg),
     }
+    set_mask(old);
 }
+
+/// Signals by which code fails: they come when they are blocked, too, but then to no handler.
+const FAULTS: u64 = {
+    use libc::{SIGABRT, SIGBUS, SIGFPE, SIGILL, SIGSEGV, SIGTRAP};
+    let (mut set, all, mut i) = (0, [SIGABRT, SIGBUS, SIGFPE, SIGILL, SIGSEGV, SIGTRAP], 0);
+    while i < all.len() {
+        set |= 1 << (all[i] - 1);
+        i += 1;
+    }
+    set
+};
 
 struct Report<'a> {
     at: At<'a>,
@@ -72,13 +95,19 @@ struct Report<'a> {
     t: Traceback,
     /// The stack that it is written on; `None`: that of the code that failed.
     own_stack: Option<(usize, usize)>,
+    /// Whether goroutines are shown.
+    shows: bool,
+    then: &'a dyn Fn(),
 }
 
 extern "C" fn run_report(arg: usize) {
     // SAFETY: `goroutines` passes its own.
     let report = unsafe { &mut *core::ptr::with_exposed_provenance_mut::<Report<'_>>(arg) };
-    let mut out = Stderr::new();
-    let _ = report.write(&mut out);
+    if report.shows {
+        let mut out = Stderr::new();
+        let _ = report.write(&mut out);
+    }
+    (report.then)();
 }
 
 impl Report<'_> {

@@ -229,8 +229,7 @@ fn report(i: usize, code: i32, address: usize, ctx: *mut c_void) -> ! {
         };
         let _ = writeln!(out, " sigcode={code}");
     }
-    fatal::goroutines(At::Signal(at), Blame::Program);
-    dump_registers(ctx);
+    fatal::goroutines_then(At::Signal(at), Blame::Program, &|| dump_registers(ctx));
     if k.number == libc::SIGABRT {
         crate::sys::signal::die_by(k.number);
     }

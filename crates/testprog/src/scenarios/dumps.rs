@@ -76,7 +76,9 @@ fn panic_labels() -> ExitCode {
 fn quit_labels() -> ExitCode {
     with_labels(&[("job", "all"), ("a", "b c")], || start("labelled", || rt0::time::sleep(LONG)));
     set_label("of", "main");
-    rt0::time::sleep(Duration::from_millis(50));
+    while !rt0::debug::waits().iter().any(|w| w.reason == "sleep") {
+        rt0::time::sleep(Duration::from_millis(1));
+    }
     quit();
     DONE
 }

@@ -110,10 +110,26 @@ fn quit() -> ExitCode {
     while ARRIVED.load(SeqCst) < all.len() {
         rt0::time::sleep(Duration::from_millis(1));
     }
-    rt0::time::sleep(Duration::from_millis(100));
+    until_wait(&[
+        ("sleep", 2),
+        ("syscall: read", 1),
+        ("syscall", 1),
+        ("chan receive", 1),
+        ("sync.Mutex.Lock", 1),
+    ]);
     kill_self();
     rt0::time::sleep(LONG);
     DONE
+}
+
+/// Until as many as that wait, each for its reason: they may have got no further than `arrive`.
+fn until_wait(reasons: &[(&str, usize)]) {
+    let is_so = |(reason, n): &(&str, usize)| {
+        rt0::debug::waits().iter().filter(|w| w.reason == *reason).count() >= *n
+    };
+    while !reasons.iter().all(is_so) {
+        rt0::time::sleep(Duration::from_millis(1));
+    }
 }
 
 fn kill_self() {
