@@ -525,3 +525,34 @@ fn what_is_there_all_the_time_is_found_without_waiting() {
         other.join();
     }
 }
+
+/// Of several operations at one channel that have to wait, each is served.
+#[rt0::test]
+fn operations_at_one_channel_take_turns_when_they_wait() {
+    let (s, r) = bounded::<u64>(0);
+    let sum = rt0::go(move || (0..1000).map(|_| r.recv().expect("it sends")).sum::<u64>());
+    for _ in 0..1000 {
+        rt0::gosched(); // the receiver waits, or the sender will
+        select! {
+            send(s, 0) -> sent => sent.expect("it receives"),
+            send(s, 1) -> sent => sent.expect("it receives"),
+        }
+    }
+    assert_fair(sum.join().expect("no panic"), 1000, 0.5);
+    let (s, r) = bounded::<()>(0);
+    let sender = rt0::go(move || {
+        while s.send(()).is_ok() {
+            rt0::gosched();
+        }
+    });
+    let mut first = 0;
+    for _ in 0..1000 {
+        select! {
+            recv(r) -> _ => first += 1,
+            recv(r) -> _ => {}
+        }
+    }
+    assert_fair(first, 1000, 0.5);
+    drop(r);
+    sender.join().expect("no panic");
+}

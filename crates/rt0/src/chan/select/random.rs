@@ -57,7 +57,14 @@ impl Order {
         let turn = |i: usize| self.turns >> (4 * i) & 15;
         let (at, behind) = (turn(other), turn(i));
         self.turns ^= (at ^ behind) << (4 * other);
+        self.turns ^= (at ^ behind) << (4 * i);
         &ops[at as usize]
+    }
+
+    /// The place of the operation that was tried after `i` others of `n`, when all have been.
+    #[inline]
+    pub(crate) fn place(&self, i: usize, n: usize) -> usize {
+        if n > SOME { i } else { (self.turns >> (4 * i) & 15) as usize }
     }
 }
 

@@ -77,7 +77,7 @@ pub(crate) fn choose<'a>(
                 Err(still) => here = still,
             }
         }
-        match with_entries(here, ops, place, patience, Purpose::Choose) {
+        match with_entries(here, ops, &order, place, patience, Purpose::Choose) {
             Waited::For(at, chosen) => {
                 oper.set(ops[at], chosen);
                 return true;
@@ -104,7 +104,7 @@ pub(crate) fn ready(ops: &mut [Op<'_>], patience: Patience<'_>, biased: bool) ->
             }
         }
         let nowhere = core::ptr::null_mut();
-        let waited = with_entries(here, ops, nowhere, patience, Purpose::Watch);
+        let waited = with_entries(here, ops, &order, nowhere, patience, Purpose::Watch);
         if let Waited::Nothing = waited {
             return None;
         }
@@ -126,13 +126,14 @@ enum Waited {
 fn with_entries(
     here: Here,
     ops: &[Op<'_>],
+    order: &Order,
     place: *mut u8,
     patience: Patience<'_>,
     purpose: Purpose,
 ) -> Waited {
     let n = ops.len();
     if n > FEW {
-        return with_many_entries(here, ops, place, patience, purpose);
+        return with_many_entries(here, ops, order, place, patience, purpose);
     }
     if n == 1 && matches!(patience, Patience::None) {
         return Waited::Nothing;
@@ -141,7 +142,7 @@ fn with_entries(
     // One by one: they are made where they stay.
     let entry = |i| entry(wait, ops, i, place);
     let entries: [_; FEW] = [entry(0), entry(1), entry(2), entry(3)];
-    wait_on(here, ops, &entries, patience, purpose)
+    wait_on(here, ops, order, &entries, patience, purpose)
 }
 
 #[inline]
@@ -154,6 +155,7 @@ fn entry(wait: Wait, ops: &[Op<'_>], i: usize, place: *mut u8) -> Entry<Wait> {
 fn with_many_entries(
     here: Here,
     ops: &[Op<'_>],
+    order: &Order,
     place: *mut u8,
     patience: Patience<'_>,
     purpose: Purpose,
@@ -162,7 +164,7 @@ fn with_many_entries(
     if n <= SOME {
         let wait = here.begin();
         let entries: [_; SOME] = core::array::from_fn(|i| entry(wait, ops, i, place));
-        return wait_on(here, ops, &entries, patience, purpose);
+        return wait_on(here, ops, order, &entries, patience, purpose);
     }
     drop(here);
     assert!(n <= LAST_OP - FIRST_OP, "too many operations in a select");
@@ -171,7 +173,7 @@ fn with_many_entries(
     let here = Here::enter();
     let wait = here.begin();
     many.extend((0..n).map(|i| entry(wait, ops, i, place)));
-    wait_on(here, ops, &many, patience, purpose)
+    wait_on(here, ops, order, &many, patience, purpose)
 }
 
 /// Steps 2 to 4. If the patience is over it does not wait, but leaves its ticket with all channels
@@ -180,14 +182,17 @@ fn with_many_entries(
 fn wait_on(
     mut here: Here,
     ops: &[Op<'_>],
+    order: &Order,
     entries: &[Entry<Wait>],
     patience: Patience<'_>,
     purpose: Purpose,
 ) -> Waited {
     let wait = entries[0].wait;
     let (mut registered, mut due_ns) = (0, OFF);
-    for (op, e) in ops.iter().zip(entries) {
-        let Some(ns) = op.handle.register(&here, e, purpose) else { break };
+    // In the order of the tries: of several at one channel the first to be there is served first.
+    for i in 0..ops.len() {
+        let at = order.place(i, ops.len());
+        let Some(ns) = ops[at].handle.register(&here, &entries[at], purpose) else { break };
         due_ns = due_ns.min(ns);
         registered += 1;
     }
@@ -209,10 +214,11 @@ fn wait_on(
         give_up(&mut here, wait, why);
         false
     };
-    for (op, e) in ops.iter().zip(entries).take(registered) {
+    for i in 0..registered {
+        let at = order.place(i, ops.len());
         // Who claims an entry takes it out first.
-        if e.outcome() == Outcome::Waiting {
-            op.handle.unregister(&here, e, purpose);
+        if entries[at].outcome() == Outcome::Waiting {
+            ops[at].handle.unregister(&here, &entries[at], purpose);
         }
     }
     drop(here);
