@@ -14,6 +14,16 @@ use std::sync::Arc;
 
 thread_local! {
     static CURRENT: Cell<Option<Arc<Node>>> = const { Cell::new(None) };
+    /// Whether there is one: to be asked before each wait, without touching the counts of `Arc`.
+    static IS_SET: Cell<bool> = const { Cell::new(false) };
+}
+
+/// Makes `node` the current one; the one before. `None` at the thread's end, which is under none.
+fn replace(node: Option<Arc<Node>>) -> Option<Option<Arc<Node>>> {
+    let is_set = node.is_some();
+    let before = CURRENT.try_with(|current| current.replace(node)).ok()?;
+    IS_SET.set(is_set);
+    Some(before)
 }
 
 /// Puts back what was current before.
@@ -21,9 +31,7 @@ struct Restore(Option<Arc<Node>>);
 
 impl Drop for Restore {
     fn drop(&mut self) {
-        let before = self.0.take();
-        let ended = CURRENT.try_with(|current| current.replace(before));
-        drop(ended); // not inside `try_with`: it may run what it likes
+        drop(replace(self.0.take())); // when it is replaced: it may run what it likes
     }
 }
 
@@ -52,8 +60,8 @@ impl Context {
     /// # Ok(()) }
     /// ```
     pub fn io<T>(&self, f: impl FnOnce() -> T) -> T {
-        let before = CURRENT.try_with(|current| current.replace(self.node.clone()));
-        let _restore = Restore(before.ok().flatten());
+        let before = replace(self.node.clone());
+        let _restore = Restore(before.flatten());
         f()
     }
 }
@@ -62,6 +70,12 @@ impl Context {
 pub(crate) struct IoContext(Option<Arc<Node>>);
 
 impl IoContext {
+    /// Whether an operation is under one now.
+    #[inline(always)]
+    pub(crate) fn is_set() -> bool {
+        IS_SET.get()
+    }
+
     pub(crate) fn current() -> IoContext {
         let current = CURRENT.try_with(|current| {
             let node = current.take();

@@ -384,19 +384,27 @@ pub(crate) fn allgs() -> impl Iterator<Item = &'static G> {
     ALLG.iter()
 }
 
-/// Brings the lines that a switch to `gp` touches first into the cache: its G, and what lies at
+/// Brings the lines that a first switch to `gp` touches into the cache: its G, and what lies at
 /// fixed distances below it, the word of its block that leads back to it and the top of its stack.
+#[inline(always)]
+pub(crate) fn prefetch_new(gp: &'static G) {
+    prefetch(gp);
+    let at = core::ptr::from_ref(gp).cast::<u8>();
+    // ORDERING: a hint; 0 without a template
+    let top = PREFETCH[1].load(Ordering::Relaxed);
+    crate::sys::prefetch(at.wrapping_sub(top));
+    crate::sys::prefetch(at.wrapping_sub(top + 64));
+    crate::sys::prefetch(at.wrapping_sub(top + 128));
+}
+
+/// The same without the stack: where that was left is in the G ([`prefetch_context`]).
 #[inline(always)]
 pub(crate) fn prefetch(gp: &'static G) {
     let at = core::ptr::from_ref(gp).cast::<u8>();
     crate::sys::prefetch(at);
     crate::sys::prefetch(at.wrapping_add(64));
     // ORDERING: a hint; 0 without a template
-    let [block, top] = [&PREFETCH[0], &PREFETCH[1]].map(|w| w.load(Ordering::Relaxed));
-    crate::sys::prefetch(at.wrapping_sub(block));
-    crate::sys::prefetch(at.wrapping_sub(top));
-    crate::sys::prefetch(at.wrapping_sub(top + 64));
-    crate::sys::prefetch(at.wrapping_sub(top + 128));
+    crate::sys::prefetch(at.wrapping_sub(PREFETCH[0].load(Ordering::Relaxed)));
 }
 
 /// The same for one that is parked and will run soon: its block, and where on the stack it was

@@ -54,6 +54,14 @@ impl Parker {
         self.gp.get()
     }
 
+    /// See [`Wait::prefetch`].
+    #[inline(always)]
+    pub(crate) fn prefetch(&self) {
+        let at = core::ptr::from_ref(self).cast::<u8>();
+        crate::sys::prefetch(at);
+        crate::sys::prefetch(at.wrapping_sub(64));
+    }
+
     /// The new side of the switch: true if the goroutine stays parked.
     #[inline]
     pub(crate) fn commit(&self) -> bool {
@@ -127,9 +135,7 @@ impl Wait {
     /// goroutine's context and status are.
     #[inline]
     pub(crate) fn prefetch(self) {
-        let at = core::ptr::from_ref(self.parker).cast::<u8>();
-        crate::sys::prefetch(at);
-        crate::sys::prefetch(at.wrapping_sub(64));
+        self.parker.prefetch();
     }
 
     /// After a successful claim, when all is handed over: true if the goroutine is parked and the

@@ -12,7 +12,7 @@
 
 use crate::context::io::IoContext;
 use crate::netpoll::desc::{Dir, May, PollDesc};
-use crate::netpoll::wait_io::{Target, Woken, wait_io};
+use crate::netpoll::wait_io::{Target, Woken, wait_for_change, wait_io};
 use crate::sched::syscall::blocking;
 use crate::sched::wait;
 use rustix::event::{PollFd, PollFlags, Timespec};
@@ -243,7 +243,7 @@ impl Pollable {
     }
 
     /// The try found nothing, or was not made.
-    #[cold]
+    #[inline(never)]
     fn wait(
         &self,
         may: May,
@@ -254,6 +254,23 @@ impl Pollable {
     ) -> io::Result<()> {
         may_wait(may)?;
         let limit = self.pd.limit(dir, since);
+        if limit.is_none() && pace.is_none() && !IoContext::is_set() {
+            let target = self.target(dir, seen);
+            if let Some(done) = wait_for_change(&target) {
+                return Ok(done?);
+            }
+        }
+        self.wait_until(dir, seen, limit, pace)
+    }
+
+    #[cold]
+    fn wait_until(
+        &self,
+        dir: Dir,
+        seen: usize,
+        limit: Option<i64>,
+        pace: Option<Duration>,
+    ) -> io::Result<()> {
         let next = pace.and_then(wait::after);
         let until = [limit, next].into_iter().flatten().min();
         let context = IoContext::current();

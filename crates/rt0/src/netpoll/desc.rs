@@ -20,12 +20,13 @@
 use super::gate::{Behind, Gate, Waiters};
 use super::{EPOLL, in_child, set};
 use crate::atomic::{AtomicI64, AtomicRef, AtomicU32, AtomicUsize, Ordering};
+use crate::g::parker::Parker;
 use crate::g::ticket::FIRST_OP;
 use crate::lock::mutex::RtMutex;
 use crate::lock::rank::Rank;
 use crate::malloc::{Table, immortal};
 use crate::sched::wait::Wait;
-use crate::sys::epoll::{self, EventFlags, Events};
+use crate::sys::epoll::{self, EventFlags, Events, MAX_EVENTS};
 use crate::tls::pin::pin;
 use rustix::fd::{AsRawFd, BorrowedFd, RawFd};
 
@@ -51,30 +52,37 @@ mod flag {
     pub(super) const LIMITED: [u32; 2] = [4, 8];
 }
 
+#[repr(C)]
 struct State {
-    /// How many descriptors share it.
-    owners: u32,
-    /// The one of them that is in the set.
-    registered: Option<RawFd>,
     waiters: [Waiters<Wait>; 2],
+    /// The one of the descriptors that is in the set.
+    registered: Option<RawFd>,
+    /// How many share it.
+    owners: u32,
 }
 
-#[repr(align(64))]
+/// What an event touches is in the first [`LINES`].
+#[repr(C, align(64))]
 pub(crate) struct PollDesc {
     // PD2.
     gates: [Gate; 2],
     flags: AtomicU32,
     seq: AtomicU32,
+    /// Who joined last: a hint, to have it in the cache.
+    last: AtomicRef<Parker>,
+    state: RtMutex<State>,
     /// A moment on the clock of nanotime; 0: none.
     deadlines: [AtomicI64; 2],
     /// How long an operation may wait, ns; 0: for ever.
     timeouts: [AtomicI64; 2],
-    state: RtMutex<State>,
     /// Constant: its number in `TABLE`.
     number: AtomicUsize,
     /// Under `FREE`.
     next_free: AtomicRef<PollDesc>,
 }
+
+const LINES: usize = 3;
+const _: () = assert!(core::mem::offset_of!(PollDesc, deadlines) <= 64 * LINES);
 
 static TABLE: Table<PollDesc> = Table::new(Rank::Allg);
 static FREE: RtMutex<Option<&'static PollDesc>> = RtMutex::new(Rank::Misc, None);
@@ -101,12 +109,13 @@ impl PollDesc {
             gates: [Gate::new(), Gate::new()],
             flags: AtomicU32::new(0),
             seq: AtomicU32::new(0),
-            deadlines: [const { AtomicI64::new(0) }; 2],
-            timeouts: [const { AtomicI64::new(0) }; 2],
+            last: AtomicRef::none(),
             state: RtMutex::new(
                 Rank::PollDesc,
-                State { owners: 0, registered: None, waiters: [Waiters::new(), Waiters::new()] },
+                State { waiters: [Waiters::new(), Waiters::new()], registered: None, owners: 0 },
             ),
+            deadlines: [const { AtomicI64::new(0) }; 2],
+            timeouts: [const { AtomicI64::new(0) }; 2],
             number: AtomicUsize::new(0),
             next_free: AtomicRef::none(),
         }
@@ -351,14 +360,34 @@ impl PollDesc {
         register: bool,
     ) -> rustix::io::Result<bool> {
         let _pin = pin();
+        self.join_inside(fd, dir, seen, wait, register)
+    }
+
+    /// The same inside the runtime.
+    #[inline(always)]
+    pub(crate) fn join_inside(
+        &self,
+        fd: BorrowedFd<'_>,
+        dir: Dir,
+        seen: usize,
+        wait: Wait,
+        register: bool,
+    ) -> rustix::io::Result<bool> {
         let mut state = self.state.lock();
         if register && state.registered.is_none() {
-            let data = u64::from(self.seq.load(Ordering::Relaxed)) << 32 // ORDERING: PD2
-                | self.number.load(Ordering::Relaxed) as u64; // ORDERING: constant
-            epoll::add(set()?, fd, data, FLAGS)?;
-            state.registered = Some(fd.as_raw_fd());
+            self.register(&mut state, fd)?;
         }
+        self.last.set(Some(wait.parker));
         Ok(self.gates[dir as usize].join(seen, &mut state.waiters[dir as usize], wait))
+    }
+
+    #[cold]
+    fn register(&self, state: &mut State, fd: BorrowedFd<'_>) -> rustix::io::Result<()> {
+        let data = u64::from(self.seq.load(Ordering::Relaxed)) << 32 // ORDERING: PD2
+            | self.number.load(Ordering::Relaxed) as u64; // ORDERING: constant
+        epoll::add(set()?, fd, data, FLAGS)?;
+        state.registered = Some(fd.as_raw_fd());
+        Ok(())
     }
 
     /// The other half: this one waits no more.
@@ -367,7 +396,25 @@ impl PollDesc {
         self.state.lock().waiters[dir as usize].remove(wait);
     }
 
+    /// Brings the lines of an event into the cache.
+    #[inline(always)]
+    fn prefetch(&self) {
+        let at = core::ptr::from_ref(self).cast::<u8>();
+        for line in 0..LINES {
+            crate::sys::prefetch(at.wrapping_add(64 * line));
+        }
+    }
+
+    /// The same for who waits for it, probably, when those are there.
+    #[inline(always)]
+    fn prefetch_waiter(&self) {
+        if let Some(parker) = self.last.get() {
+            parker.prefetch();
+        }
+    }
+
     /// The kernel says that these directions are ready. Go: netpollready.
+    #[inline(always)]
     fn ready(&self, seq: u32, flags: EventFlags, woken: &mut impl FnMut(Wait)) {
         let mut state = self.state.lock();
         // ORDERING: PD2
@@ -377,23 +424,44 @@ impl PollDesc {
         use EventFlags as E;
         let end = E::RDHUP | E::HUP | E::ERR;
         let more = if flags.intersects(end | E::PRI) { Behind::Maybe } else { Behind::Nothing };
-        let dirs =
-            [flags.intersects(E::IN | E::PRI | end), flags.intersects(E::OUT | E::HUP | E::ERR)];
-        for dir in DIRS.into_iter().filter(|dir| dirs[*dir as usize]) {
-            self.gates[dir as usize].change(more);
-            while let Some(wait) = state.waiters[dir as usize].pop() {
-                if wait.claim(CHANGED) {
-                    woken(wait);
-                }
+        let mut wake = |wait: Wait| {
+            if wait.claim(CHANGED) {
+                woken(wait);
             }
+        };
+        let [read, write] = &mut state.waiters;
+        if flags.intersects(E::IN | E::PRI | end) {
+            self.gates[0].change(more);
+            read.take_all(&mut wake);
+        }
+        if flags.intersects(E::OUT | E::HUP | E::ERR) {
+            self.gates[1].change(more);
+            write.take_all(&mut wake);
         }
     }
 }
 
+/// How many events ahead the waiter is asked for.
+const AHEAD: usize = 4;
+
 /// Claims all who wait for these events. Inside the runtime, or on a thread that is no M.
+///
+/// Of a thousand connections none is in the first-level cache, and an exchange waits for all loads
+/// before it: so what it needs is asked for some events ahead.
 pub(super) fn fire(events: &Events, mut woken: impl FnMut(Wait)) {
-    for (data, flags) in events.iter() {
-        let Some(pd) = TABLE.get(data as u32 as usize) else { continue };
-        pd.ready((data >> 32) as u32, flags, &mut woken);
+    let mut pds = [None; MAX_EVENTS];
+    for ((data, _), slot) in events.iter().zip(&mut pds) {
+        *slot = TABLE.get(data as u32 as usize);
+        if let Some(pd) = slot {
+            pd.prefetch();
+        }
+    }
+    for (i, (data, flags)) in events.iter().enumerate() {
+        if let Some(Some(pd)) = pds.get(i + AHEAD) {
+            pd.prefetch_waiter();
+        }
+        if let Some(pd) = pds[i] {
+            pd.ready((data >> 32) as u32, flags, &mut woken);
+        }
     }
 }

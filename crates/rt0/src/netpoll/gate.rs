@@ -153,6 +153,26 @@ impl<W: Copy + PartialEq> Waiters<W> {
         }
     }
 
+    /// Takes all.
+    #[cfg(not(loom))]
+    #[inline(always)]
+    pub(crate) fn take_all(&mut self, mut take: impl FnMut(W)) {
+        if let Some(waiter) = self.first.take() {
+            take(waiter);
+        }
+        if !self.more.is_empty() {
+            self.take_more(&mut take);
+        }
+    }
+
+    #[cfg(not(loom))]
+    #[cold]
+    fn take_more(&mut self, take: &mut impl FnMut(W)) {
+        while let Some(waiter) = self.more.pop() {
+            take(waiter);
+        }
+    }
+
     /// Takes any one.
     pub(crate) fn pop(&mut self) -> Option<W> {
         self.first.take().or_else(|| self.more.pop())

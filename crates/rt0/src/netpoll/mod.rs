@@ -31,9 +31,10 @@ use crate::lock::{mutex::RtMutex, rank::Rank};
 use crate::m::M;
 use crate::p::P;
 use crate::sched::global_queue::{go_first, runqput};
+use crate::sched::runq::{Place, RUNQ_LEN};
 use crate::sched::wait::Wait;
-use crate::sched::{SCHED, p_of, runq::Place, sysmon, wake};
-use crate::sys::epoll::{self, EventFlags, Events};
+use crate::sched::{SCHED, p_of, sysmon, wake};
+use crate::sys::epoll::{self, EventFlags, Events, MAX_EVENTS};
 use crate::sys::eventfd::{EventFd, LastingFd};
 use crate::sys::nanotime;
 use poller::{FOREVER, Net, Poller};
@@ -199,10 +200,34 @@ pub(crate) fn run_on(pp: &'static P, events: &Events) -> bool {
         }
     });
     go_first(pp, woken);
-    if woken > 0 && pp.batch.begin(woken) {
+    // ORDERING: of this thread, or a heuristic
+    let now = || LAST_POLL.load(Ordering::Relaxed);
+    if woken > 0 && pp.batch.begin_at(woken, now) {
         wake::wakep();
     }
     woken > 0
+}
+
+/// sysmon has asked for a look, which the M of `pp` is to make now that it is on g0. It need not
+/// while `pp` runs those whom the last one has woken, if that will not take long: it looks when
+/// that is done, and nobody who is woken now would run sooner. Nor does it if they might not find
+/// room in the local queue, and the oldest there had to go to the global one.
+pub(crate) fn look_if_asked(mp: &'static M, pp: &'static P) {
+    if !ASKED.swap(false, Ordering::Relaxed) {
+        return; // ORDERING: a heuristic
+    }
+    let (queued, now) = (pp.runq.len(), nanotime());
+    if pp.first.are_soon_done(queued, pp.schedtick.get(), now, STALE_NS as u64) {
+        LAST_POLL.store(now, Ordering::Relaxed); // ORDERING: a heuristic
+    } else if queued + MAX_EVENTS <= RUNQ_LEN && is_worth_a_look() {
+        look(mp);
+    }
+}
+
+/// Whether sysmon has asked for a look.
+#[inline]
+pub(crate) fn is_asked() -> bool {
+    ASKED.load(Ordering::Relaxed) // ORDERING: a heuristic
 }
 
 /// The same without a P: those that have one take them at their next switch.
@@ -247,6 +272,11 @@ impl Ready {
 /// sysmon looks when nobody did for so long: those that run have enough to do, and the M that
 /// counted on finding out itself is busy with something else. Go's is ten times as long.
 const STALE_NS: i64 = 1_000_000;
+/// Before that it asks those that run: one that switches often does it without another thread.
+const ASK_NS: i64 = STALE_NS / 2;
+
+/// sysmon has asked, and nobody has answered yet.
+static ASKED: AtomicBool = AtomicBool::new(false);
 
 /// sysmon's part.
 pub(crate) fn look_if_stale(now: i64) {
@@ -254,8 +284,14 @@ pub(crate) fn look_if_stale(now: i64) {
         return;
     }
     let since = now - LAST_POLL.load(Ordering::Relaxed); // ORDERING: a heuristic
+    if since < ASK_NS {
+        return;
+    }
     let mut events = Events::new();
-    if since >= STALE_NS && look_into(&mut events) {
+    if since < STALE_NS {
+        ASKED.store(true, Ordering::Relaxed); // ORDERING: a heuristic
+        sysmon::ask_to_look();
+    } else if look_into(&mut events) {
         run_globally(&events);
     }
 }

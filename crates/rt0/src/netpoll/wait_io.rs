@@ -8,6 +8,7 @@ use crate::atomic::Ordering;
 use crate::g::WaitReason;
 use crate::g::ticket::{ABORTED, CANCELLED, TIMEOUT};
 use crate::sched::wait::{Wait, Why};
+use crate::sched::{enter, leave};
 use crate::sys::nanotime;
 use rustix::event::{PollFd, PollFlags, Timespec};
 use rustix::fd::BorrowedFd;
@@ -45,6 +46,34 @@ pub(crate) trait Under {
 
 /// The most descriptors of one wait.
 pub(crate) const MAX_TARGETS: usize = 16;
+
+/// What most waits are: a goroutine's for one descriptor, without a deadline and under no context,
+/// so that nothing but a change ends it. `None`: this is no goroutine, or the child of a fork.
+#[inline(never)]
+pub(crate) fn wait_for_change(target: &Target<'_>) -> Option<rustix::io::Result<()>> {
+    if in_child() {
+        return None;
+    }
+    let (mp, gp) = enter()?;
+    let wait = Wait::of(&gp.parker);
+    let joined = target.pd.join_inside(target.fd, target.dir, target.seen, wait, true);
+    let why = Why { reason: WaitReason::IoWait, on: core::ptr::from_ref(target.pd) as usize };
+    let mp = match joined {
+        Ok(true) => {
+            one_more();
+            let mp = wait.wait_on(mp, gp, why, None);
+            one_less();
+            mp
+        }
+        // It is not among the waiters: nobody knows the ticket.
+        _ => {
+            wait.abort();
+            mp
+        }
+    };
+    leave(mp);
+    Some(joined.map(|_| ()))
+}
 
 /// Waits until one of `targets` has changed since it was tried, or until `deadline_ns` on the clock
 /// of nanotime.

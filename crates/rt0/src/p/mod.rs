@@ -73,7 +73,7 @@ impl GFree {
         let n = self.len().checked_sub(1)?;
         self.n.store(n, Ordering::Relaxed); // ORDERING: owner-only
         if let Some(next) = n.checked_sub(1).and_then(|i| self.slots[i].get()) {
-            crate::g::prefetch(next);
+            crate::g::prefetch_new(next);
         }
         self.slots[n].get()
     }
@@ -271,8 +271,12 @@ impl P {
             }
         }
         let (gp, inherits) = self.next_entry()?;
-        if let Some(next) = self.runq.oldest() {
-            crate::g::prefetch(next.parts().0);
+        // Where one was left is in its G, which was asked for when the one before it was taken.
+        if let Some(next) = self.runq.peek(0) {
+            crate::g::prefetch_context(next);
+        }
+        if let Some(next) = self.runq.peek(1) {
+            crate::g::prefetch(next);
         }
         if inherits {
             self.inherited.bump();
@@ -287,7 +291,10 @@ impl P {
     #[inline(always)]
     pub(crate) fn next_entry(&self) -> Option<(&'static G, bool)> {
         loop {
-            let (entry, next) = self.runq.get()?;
+            let (entry, next) = match self.is_alone() {
+                true => self.runq.get_alone(),
+                false => self.runq.get(),
+            }?;
             if let Some(gp) = entry.take() {
                 return Some((gp, next));
             }

@@ -31,6 +31,9 @@ pub(crate) fn find_runnable(mp: &'static M) -> Option<&'static G> {
         if SCHED.has_ready() {
             take_ready(pp);
         }
+        if netpoll::is_asked() {
+            netpoll::look_if_asked(mp, pp);
+        }
         if let Some(gp) = from_queues(pp) {
             return Some(gp);
         }

@@ -264,6 +264,27 @@ impl<T: 'static> RunQueue<T> {
         Entry::from_slot(next)
     }
 
+    /// Owner, of the only queue there is: as [`get`](Self::get).
+    #[inline(always)]
+    pub(crate) fn get_alone(&self) -> Option<(Entry<T>, bool)> {
+        // ORDERING: owner-only: RQ4
+        if let Some(next) = Entry::from_slot(self.runnext.load(Ordering::Relaxed)) {
+            // ORDERING: owner-only: RQ4
+            self.runnext.store(core::ptr::null_mut(), Ordering::Relaxed);
+            return Some((next, true));
+        }
+        // ORDERING: owner-only: RQ4
+        let (h, t) = (self.head.load(Ordering::Relaxed), self.tail.load(Ordering::Relaxed));
+        if t == h {
+            return None;
+        }
+        // ORDERING: the owner's own store
+        let first = Entry::from_slot(self.slot(h).load(Ordering::Relaxed))?;
+        // ORDERING: pairs with the head loads of later thieves
+        self.head.store(h.wrapping_add(1), Ordering::Release);
+        Some((first, false))
+    }
+
     /// Owner: takes what is in `runnext`; with `plain` not what is marked.
     #[inline(always)]
     pub(crate) fn get_next(&self, plain: bool) -> Option<Entry<T>> {
@@ -462,6 +483,20 @@ impl<T: 'static> RunQueue<T> {
             return None;
         }
         Entry::from_slot(self.slot(h).load(Ordering::Relaxed)) // ORDERING: a hint
+    }
+
+    /// Owner: the ring's oldest goroutine but `i`, which may be stolen any moment: for prefetching.
+    #[cfg(not(loom))]
+    #[inline(always)]
+    pub(crate) fn peek(&self, i: usize) -> Option<&'static T> {
+        // ORDERING: a hint; nothing is read through it
+        let (h, t) = (self.head.load(Ordering::Relaxed), self.tail.load(Ordering::Relaxed));
+        if t.wrapping_sub(h) <= i {
+            return None;
+        }
+        // ORDERING: a hint
+        let entry = Entry::from_slot(self.slot(h.wrapping_add(i)).load(Ordering::Relaxed));
+        entry.map(|e| e.parts().0)
     }
 
     /// Owner: whether the ring's newest `n` are all like that, and `such`.

@@ -30,8 +30,13 @@ impl Batch {
 
     /// `n` were readied. True if another M should help.
     pub(crate) fn begin(&self, n: usize) -> bool {
+        self.begin_at(n, nanotime)
+    }
+
+    /// The same, where the clock was read just now.
+    pub(crate) fn begin_at(&self, n: usize, now: impl FnOnce() -> i64) -> bool {
         if self.n.get() == 0 {
-            self.since.set(nanotime() as u64);
+            self.since.set(now() as u64);
         }
         self.n.set(self.n.get() + n as u64);
         n > 1 && self.n.get() * self.ns_each.get() > WORTH_A_WAKE_NS

@@ -33,13 +33,27 @@ impl First {
     /// Somebody who was woken would come behind `others`. Ahead of all but how many of these to put
     /// it; `None`: behind all. `tick`: how many goroutines were started here so far.
     pub(crate) fn ahead(&self, others: usize, tick: u64, now: i64) -> Option<usize> {
+        let each = self.each(tick, now);
+        let owed = self.owed.get().saturating_sub(tick);
+        let behind = (others as u64).saturating_sub(owed);
+        (each.saturating_mul(behind) >= MOST_NS).then_some(owed as usize)
+    }
+
+    /// How long a goroutine took since this was last asked.
+    fn each(&self, tick: u64, now: i64) -> u64 {
         let now = now as u64;
         let each = now.wrapping_sub(self.asked.get()) / tick.wrapping_sub(self.tick.get()).max(1);
         self.asked.set(now);
         self.tick.set(tick);
+        each
+    }
+
+    /// Whether all of the `queued` keep their places and will probably have run within `ns`: so
+    /// there is no hurry to see who else could be woken.
+    pub(crate) fn are_soon_done(&self, queued: usize, tick: u64, now: i64, ns: u64) -> bool {
         let owed = self.owed.get().saturating_sub(tick);
-        let behind = (others as u64).saturating_sub(owed);
-        (each.saturating_mul(behind) >= MOST_NS).then_some(owed as usize)
+        let all = self.each(tick, now).saturating_mul(queued as u64);
+        queued > 0 && owed >= queued as u64 && all <= ns
     }
 
     /// `woken` were put ahead of all but `ahead` others.
@@ -91,6 +105,11 @@ mod tests {
             assert_eq!(first.ahead(50, tick, now), None, "round {i}");
             first.went_behind(50, 50, tick);
         }
+        let soon = |n, tick, us: i64| first.are_soon_done(n, tick, us * 1000, 1_000_000);
+        assert!(soon(50, 5_000, 51_000), "10 us each");
+        assert!(!soon(50, 5_000, 52_500), "nobody has run since");
+        assert!(!soon(41, 5_010, 52_600), "one of them is owed nothing");
+        assert!(soon(40, 5_010, 52_600));
         // But not those behind others.
         let first = First::new();
         first.went_behind(1, 0, 0);
