@@ -108,13 +108,25 @@ fn who_wakes_goes_ahead_of_a_long_queue() {
     if again::is_again(NAME) {
         return rt0::run(sleepers_beside_a_queue);
     }
-    let text = again::again(NAME, &[("GOMAXPROCS", "1")]);
-    let ran = text.lines().find_map(|l| l.strip_prefix("ran before the sleeper: "));
-    let ran: u64 = ran.and_then(|n| n.parse().ok()).expect("the child counts");
-    assert!(ran < JOBS / 2, "{ran} goroutines ran before the sleeper");
+    goes_ahead(NAME, "ran before the sleeper: ");
 }
 
 const JOBS: u64 = 200;
+
+/// The test `name`, in a process with one P, says behind `prefix` how many jobs ran before those
+/// that were woken. Who does not go ahead comes last each time. Who does may still lose its turn,
+/// as any other: if the machine gives its thread no CPU for 10 ms, its time slice is over (seen in
+/// each fifth process beside 24 loops). So one process of five has to show it.
+fn goes_ahead(name: &str, prefix: &str) {
+    let ran = |_| {
+        let text = again::again(name, &[("GOMAXPROCS", "1")]);
+        let ran = text.lines().find_map(|l| l.strip_prefix(prefix)).map(str::parse);
+        ran.and_then(Result::ok).expect("the child counts")
+    };
+    let mut all = Vec::new();
+    let ahead = (0..5).map(ran).inspect(|n| all.push(*n)).any(|n: u64| n < JOBS / 2);
+    assert!(ahead, "{all:?} goroutines {prefix}each time");
+}
 
 fn sleepers_beside_a_queue() {
     let compute = || {
@@ -159,10 +171,7 @@ fn who_can_read_goes_ahead_of_a_long_queue() {
     if again::is_again(NAME) {
         return rt0::run(readers_beside_a_queue);
     }
-    let text = again::again(NAME, &[("GOMAXPROCS", "1")]);
-    let ran = text.lines().find_map(|l| l.strip_prefix("ran before the readers: "));
-    let ran: u64 = ran.and_then(|n| n.parse().ok()).expect("the child counts");
-    assert!(ran < JOBS / 2, "{ran} goroutines ran before the readers");
+    goes_ahead(NAME, "ran before the readers: ");
 }
 
 /// Of one turn in 61 each the last of the readers would have the 244th.
