@@ -272,11 +272,12 @@ impl P {
         }
         let (gp, inherits) = self.next_entry()?;
         // Where one was left is in its G, which was asked for when the one before it was taken.
-        if let Some(next) = self.runq.peek(0) {
+        let [next, second] = self.runq.peek();
+        if let Some(next) = next {
             crate::g::prefetch_context(next);
         }
-        if let Some(next) = self.runq.peek(1) {
-            crate::g::prefetch(next);
+        if let Some(second) = second {
+            crate::g::prefetch(second);
         }
         if inherits {
             self.inherited.bump();

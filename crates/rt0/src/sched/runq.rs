@@ -485,18 +485,20 @@ impl<T: 'static> RunQueue<T> {
         Entry::from_slot(self.slot(h).load(Ordering::Relaxed)) // ORDERING: a hint
     }
 
-    /// Owner: the ring's oldest goroutine but `i`, which may be stolen any moment: for prefetching.
+    /// Owner: the ring's two oldest goroutines, which may be stolen any moment: for prefetching.
     #[cfg(not(loom))]
     #[inline(always)]
-    pub(crate) fn peek(&self, i: usize) -> Option<&'static T> {
+    pub(crate) fn peek(&self) -> [Option<&'static T>; 2] {
         // ORDERING: a hint; nothing is read through it
         let (h, t) = (self.head.load(Ordering::Relaxed), self.tail.load(Ordering::Relaxed));
-        if t.wrapping_sub(h) <= i {
-            return None;
-        }
-        // ORDERING: a hint
-        let entry = Entry::from_slot(self.slot(h.wrapping_add(i)).load(Ordering::Relaxed));
-        entry.map(|e| e.parts().0)
+        [0, 1].map(|i| {
+            if t.wrapping_sub(h) <= i {
+                return None;
+            }
+            // ORDERING: a hint
+            let entry = Entry::from_slot(self.slot(h.wrapping_add(i)).load(Ordering::Relaxed));
+            entry.map(|e| e.parts().0)
+        })
     }
 
     /// Owner: whether the ring's newest `n` are all like that, and `such`.
