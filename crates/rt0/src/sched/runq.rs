@@ -557,5 +557,21 @@ mod tests {
         queue.put(Entry::marked(&gs[2], 0), Place::Next, |_| unreachable!());
         assert!(queue.get_next_alone().is_none(), "a marked one is not taken");
         assert_eq!(taken(queue.get_next(false)), Some(&raw const gs[2]));
+        // Twice round the ring, with one that was readied in between.
+        let all = || gs.iter().cycle().take(RUNQ_LEN);
+        for _ in 0..2 {
+            all().for_each(|g| {
+                queue.put(Entry::plain(g), Place::Tail, |_| panic!("it is not full"));
+            });
+            assert!(queue.put_next_alone(Entry::plain(&gs[1])));
+            let got = |inherits| {
+                let (entry, next) = queue.get_alone()?;
+                assert_eq!(next, inherits);
+                taken(Some(entry))
+            };
+            assert_eq!(got(true), Some(&raw const gs[1]), "what was readied is first");
+            all().for_each(|g| assert_eq!(got(false), Some(core::ptr::from_ref(g))));
+            assert!(queue.get_alone().is_none() && queue.get().is_none() && queue.is_empty());
+        }
     }
 }
