@@ -158,7 +158,6 @@ impl Parts for Task {
 impl Drop for Task {
     fn drop(&mut self) {
         // It is idle, by TK1.
-        let _pin = crate::tls::pin::pin();
         fired::give_back(self.parker);
     }
 }
