@@ -3,6 +3,7 @@
 #![allow(clippy::disallowed_types, reason = "a test counts with std's atomics")]
 
 mod again;
+mod cpu;
 #[path = "net/support.rs"]
 mod support;
 
@@ -12,7 +13,7 @@ use std::io::{self, ErrorKind, Read, Write};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::thread;
-use support::{cpu_ticks, local, pair};
+use support::{local, pair};
 
 fn timed_out(r: io::Result<usize>) {
     assert_eq!(r.expect_err("nothing comes").kind(), ErrorKind::TimedOut);
@@ -290,9 +291,9 @@ fn idle_sockets() {
     let udp = UdpSocket::bind("127.0.0.1:0").expect("a free port");
     drop(rt0::go(move || udp.recv(&mut [0; 1])));
     sleep(Duration::from_millis(100));
-    let before = cpu_ticks();
+    let before = cpu::ticks();
     sleep(Duration::from_millis(1000));
-    let used = cpu_ticks() - before;
+    let used = cpu::ticks() - before;
     assert!(used <= 2, "{used} ticks of 10 ms in a second");
     drop(clients);
 }

@@ -1,16 +1,18 @@
 //! Sockets, and what a process has of its own: descriptors and children.
 
 mod again;
+mod cpu;
 #[path = "net/support.rs"]
 mod support;
 
 use again::alone;
 use rt0::context::{background, with_timeout};
+use rt0::debug::{Party, waits};
 use rt0::net::TcpStream;
 use rt0::time::{Duration, sleep};
 use std::io::{ErrorKind, Read, Write};
 use std::process::Command;
-use support::{cpu_ticks, local, open_files, pair, silent};
+use support::{local, open_files, pair, silent};
 
 fn descriptors() -> usize {
     std::fs::read_dir("/proc/self/fd").expect("procfs is mounted").count()
@@ -32,7 +34,27 @@ fn a_forked_child_uses_its_sockets_and_leaves_ours_alone() {
     });
 }
 
-#[allow(unsafe_code, reason = "fork has no safe form")]
+/// Nor does it open one, and run what goroutines it has copies of until there is an event.
+#[test]
+fn a_child_forked_before_anybody_waits_uses_its_sockets() {
+    const NAME: &str = "a_child_forked_before_anybody_waits_uses_its_sockets";
+    if !again::is_again(NAME) {
+        again::again(NAME, &[("GOMAXPROCS", "1")]);
+        return;
+    }
+    rt0::run(|| {
+        let (unused, _end) = pair();
+        let parent = std::process::id();
+        let queued = rt0::go(move || {
+            if std::process::id() != parent {
+                std::process::abort();
+            }
+        });
+        drop(ask_a_child(unused));
+        queued.join().expect("no panic");
+    });
+}
+
 fn fork_beside_a_reader() {
     let (mut near, far) = pair();
     let reader = rt0::go(move || {
@@ -41,8 +63,22 @@ fn fork_beside_a_reader() {
         far.read_exact(&mut buf).expect("it comes");
         (far, buf)
     });
+    let it = Party::Goroutine(reader.goroutine().id());
+    while !waits().iter().any(|w| w.party == it && w.reason == "IO wait") {
+        sleep(Duration::from_millis(1));
+    }
+    near = ask_a_child(near);
+    near.write_all(b"abc").expect("room");
+    let (mut far, buf) = reader.join().expect("no panic");
+    assert_eq!(&buf, b"abc");
+    near.write_all(b"d").expect("room");
+    far.read_exact(&mut [0]).expect("it comes");
+}
+
+/// Forks a child, which answers by a socket and closes that and its own `other`.
+#[allow(unsafe_code, reason = "fork has no safe form")]
+fn ask_a_child(other: TcpStream) -> TcpStream {
     let (mut to_child, mut childs) = pair();
-    sleep(Duration::from_millis(10)); // the reader is in the set
     // SAFETY: the child uses sockets and ends.
     let pid = unsafe { libc::fork() };
     if pid == 0 {
@@ -50,11 +86,12 @@ fn fork_beside_a_reader() {
         let ok = childs.read_exact(&mut buf).is_ok() && childs.write_all(&buf).is_ok();
         childs.set_read_timeout(Some(Duration::from_millis(1))).expect("not zero");
         let late = childs.read(&mut buf).is_err_and(|e| e.kind() == ErrorKind::TimedOut);
-        drop(near);
+        drop(other);
         drop(childs);
         // SAFETY: ends the process.
         unsafe { libc::_exit(if ok && late { 7 } else { 8 }) };
     }
+    drop(childs); // should the child fail, nobody waits for it
     sleep(Duration::from_millis(10));
     to_child.write_all(b"hello").expect("room");
     let mut buf = [0; 5];
@@ -63,12 +100,9 @@ fn fork_beside_a_reader() {
     let mut status = 0;
     // SAFETY: a child of ours.
     unsafe { libc::waitpid(pid, &mut status, 0) };
+    assert!(libc::WIFEXITED(status), "{status:#x}");
     assert_eq!(libc::WEXITSTATUS(status), 7);
-    near.write_all(b"abc").expect("room");
-    let (mut far, buf) = reader.join().expect("no panic");
-    assert_eq!(&buf, b"abc");
-    near.write_all(b"d").expect("room");
-    far.read_exact(&mut [0]).expect("it comes");
+    other
 }
 
 #[test]
@@ -150,10 +184,10 @@ fn many_addresses_that_do_not_answer_use_no_cpu() {
             let (silent, _queue) = silent();
             let (ctx, _cancel) =
                 with_timeout(&background(), Duration::from_millis(17 * 250 + 1000));
-            let before = cpu_ticks();
+            let before = cpu::ticks();
             let e = ctx.io(|| TcpStream::connect(&[silent; 30][..])).expect_err("nobody answers");
             assert_eq!(e.kind(), ErrorKind::TimedOut);
-            let used = cpu_ticks() - before;
+            let used = cpu::ticks() - before;
             assert!(used <= 20, "{used} ticks of 10 ms in five seconds");
         });
     });

@@ -74,10 +74,20 @@ fn set() -> rustix::io::Result<BorrowedFd<'static>> {
     set()
 }
 
-/// Whether this is the child of a fork, after the parent has opened the set (NP4).
+/// Whether this is the child of a fork (NP4).
 pub(crate) fn in_child() -> bool {
-    // ORDERING: a word of this process, written before the set was opened
-    OWN.get().is_some_and(|own| own.load(Ordering::Relaxed) == 0)
+    match OWN.get() {
+        // ORDERING: a word of this process, written before the set was opened
+        Some(own) => own.load(Ordering::Relaxed) == 0,
+        None => is_on_another_thread(),
+    }
+}
+
+/// The same before there is a set: nobody in the child would look at one that it opened.
+#[cold]
+fn is_on_another_thread() -> bool {
+    let pin = crate::tls::pin::pin();
+    pin.m().is_some_and(|mp| !crate::sched::syscall::is_own_thread(mp))
 }
 
 struct Set;

@@ -93,7 +93,7 @@ fn is_wanted_soon(pp: &'static P) -> bool {
 }
 
 /// Whether this is the M's thread and not that of a child of fork or vfork.
-pub(super) fn is_own_thread(mp: &M) -> bool {
+pub(crate) fn is_own_thread(mp: &M) -> bool {
     mp.procid.get() == crate::sys::gettid() as u64
 }
 

@@ -35,14 +35,6 @@ pub(crate) fn silent() -> (SocketAddr, impl Sized) {
     (addr, (full, queued))
 }
 
-/// CPU time of the process, in clock ticks of 10 ms.
-pub(crate) fn cpu_ticks() -> u64 {
-    let stat = std::fs::read_to_string("/proc/self/stat").expect("procfs is mounted");
-    let after = stat.rsplit(')').next().expect("a name in parentheses");
-    let fields: Vec<&str> = after.split_whitespace().collect();
-    fields[11].parse::<u64>().expect("a number") + fields[12].parse::<u64>().expect("a number")
-}
-
 /// What is open, but for what sysmon reads at times.
 pub(crate) fn open_files() -> Vec<String> {
     let fds = std::fs::read_dir("/proc/self/fd").expect("procfs is mounted").flatten();
