@@ -13,12 +13,21 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 use std::time::Instant;
 
+/// Ten thousand sleepers, each a thread where goroutines are, are no company for a test of how long
+/// something takes.
+static ALONE: rt0::sync::Mutex<()> = rt0::sync::Mutex::new(());
+
+fn alone() -> impl Sized {
+    ALONE.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
+}
+
 fn threads() -> usize {
     fs::read_dir("/proc/self/task").expect("procfs is mounted").count()
 }
 
 #[rt0::test]
 fn never_early() {
+    let _alone = alone();
     let handles: Vec<_> = (0..200_u64)
         .map(|n| {
             rt0::go(move || {
@@ -38,6 +47,7 @@ fn never_early() {
 
 #[rt0::test]
 fn zero_and_tiny_return_at_once() {
+    let _alone = alone();
     let start = Instant::now();
     for _ in 0..1000 {
         sleep(Duration::ZERO);
@@ -62,6 +72,7 @@ fn the_longest_sleep_does_not_fire() {
 
 #[rt0::test]
 fn ten_thousand_sleepers_need_few_threads() {
+    let _alone = alone();
     let handles: Vec<_> = (0..10_000_u64)
         .map(|n| rt0::go(move || sleep(Duration::from_millis(100 + n % 50))))
         .collect();
@@ -135,6 +146,7 @@ fn asleep() -> Vec<u64> {
 
 #[rt0::test]
 fn a_short_sleep_is_not_held_up_by_a_long_one() {
+    let _alone = alone();
     drop(rt0::go(|| sleep(Duration::from_secs(3600))));
     let start = Instant::now();
     sleep(Duration::from_millis(1));

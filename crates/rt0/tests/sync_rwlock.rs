@@ -7,7 +7,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::thread;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 const MS: Duration = Duration::from_millis(1);
 
@@ -150,14 +150,17 @@ fn it_excludes_goroutines_and_threads() {
 #[rt0::test]
 fn neither_side_starves() {
     rt0::set_gomaxprocs(2);
+    // As many as there would be in two seconds, one after the other.
+    const MOST: usize = 10_000;
     for readers_hog in [true, false] {
         let l = Arc::new(RwLock::new(0));
-        let stop = Arc::new(AtomicBool::new(false));
+        let (stop, turns) = (Arc::new(AtomicBool::new(false)), Arc::new(AtomicUsize::new(0)));
         let hogs: Vec<_> = (0..4)
             .map(|_| {
-                let (l, stop) = (Arc::clone(&l), Arc::clone(&stop));
+                let (l, stop, turns) = (Arc::clone(&l), Arc::clone(&stop), Arc::clone(&turns));
                 rt0::go(move || {
-                    while !stop.load(Ordering::Relaxed) {
+                    let goes_on = || !stop.load(Ordering::Relaxed);
+                    while goes_on() && turns.fetch_add(1, Ordering::Relaxed) < MOST {
                         if readers_hog {
                             let _guard = l.read();
                             rt0::time::sleep(Duration::from_micros(200));
@@ -169,8 +172,9 @@ fn neither_side_starves() {
                 })
             })
             .collect();
-        rt0::time::sleep(2 * MS);
-        let start = Instant::now();
+        while turns.load(Ordering::Relaxed) < 4 {
+            rt0::time::sleep(2 * MS);
+        }
         for _ in 0..10 {
             if readers_hog {
                 *l.write().expect("not poisoned") += 1;
@@ -178,10 +182,10 @@ fn neither_side_starves() {
                 drop(l.read());
             }
         }
-        let took = start.elapsed();
+        let turns = turns.load(Ordering::Relaxed);
         stop.store(true, Ordering::Relaxed);
         hogs.into_iter().for_each(|g| g.join().expect("no panic"));
-        assert!(took < Duration::from_secs(2), "readers hog: {readers_hog}; it took {took:?}");
+        assert!(turns < MOST, "readers hog: {readers_hog}; {turns} turns of theirs");
     }
 }
 
