@@ -1,8 +1,12 @@
-//! Steps a child process and counts its instructions.
+//! Steps a thread of a child process and counts its instructions.
+//!
+//! The child stops itself as a whole: whichever thread the goroutine has got to, and whatever took
+//! its P, nobody else runs any more, and sysmon, to whom a goroutine that is stepped is one that
+//! computes for seconds, does not see it.
 //!
 //! # Safety
-//! `PT1`: ptrace on the child that this process started and that asked for it, from the one thread
-//! that there is; no request passes a pointer that the kernel writes to.
+//! `PT1`: ptrace on the child that this process started and that stopped itself for it, from the
+//! one thread that asks; no request passes a pointer that the kernel writes to.
 
 #![allow(unsafe_code, reason = "PT1: ptrace")]
 
@@ -29,9 +33,6 @@ pub(crate) extern "C" fn mark() {
 pub(crate) fn begin() {
     println!("{}", mark as extern "C" fn() as usize);
     std::io::stdout().flush().expect("the parent reads");
-    // SAFETY: PT1: no pointers
-    let traced = unsafe { libc::ptrace(libc::PTRACE_TRACEME, 0, 0, 0) };
-    assert_eq!(traced, 0, "ptrace: {}", std::io::Error::last_os_error());
     // SAFETY: no memory is involved.
     unsafe { libc::raise(libc::SIGSTOP) };
 }
@@ -60,20 +61,19 @@ fn rounds(op: &str, plant: bool) -> Result<Vec<u64>, String> {
         .stdout(Stdio::piped())
         .spawn()
         .map_err(|e| e.to_string())?;
-    let mut frozen = Vec::new();
-    let counted =
-        within(STUCK_AFTER, child.id().cast_signed(), || step_all(&mut child, &mut frozen));
+    let pid = child.id().cast_signed();
+    let mut seized = Vec::new();
+    let counted = within(STUCK_AFTER, pid, || step_all(&mut child, &mut seized));
     let _ = child.kill(); // it may have ended
-    for tid in frozen {
+    // Its end is not told before that of its threads has been taken note of.
+    for tid in seized.into_iter().filter(|tid| *tid != pid) {
         while stopped_by(tid).is_ok() {}
     }
     let _ = child.wait(); // step_all may have had its status
     counted
 }
 
-/// Runs `f`; if that takes longer than `limit`, the child is killed, and `f` sees that it ended. A
-/// child does not go on if the P was taken from what is stepped before the others were stopped: the
-/// one that has it is among them.
+/// Runs `f`; if that takes longer than `limit`, the child is killed, and `f` sees that it ended.
 fn within<R>(limit: Duration, pid: i32, f: impl FnOnce() -> R) -> R {
     let (done, is_done) = mpsc::channel::<()>();
     thread::scope(|s| {
@@ -81,10 +81,6 @@ fn within<R>(limit: Duration, pid: i32, f: impl FnOnce() -> R) -> R {
             if is_done.recv_timeout(limit) == Err(RecvTimeoutError::Timeout) {
                 // SAFETY: no memory is involved; the child has not been waited for
                 unsafe { libc::kill(pid, libc::SIGKILL) };
-                // Its end is not told before that of its threads has been taken note of.
-                for tid in others(pid).unwrap_or_default() {
-                    while stopped_by(tid).is_ok() {}
-                }
             }
         });
         let r = f();
@@ -93,29 +89,27 @@ fn within<R>(limit: Duration, pid: i32, f: impl FnOnce() -> R) -> R {
     })
 }
 
-fn step_all(child: &mut Child, frozen: &mut Vec<i32>) -> Result<Vec<u64>, String> {
+fn step_all(child: &mut Child, seized: &mut Vec<i32>) -> Result<Vec<u64>, String> {
     let out = child.stdout.take().ok_or("no pipe")?;
     let mut line = String::new();
     BufReader::new(out).read_line(&mut line).map_err(|e| e.to_string())?;
     let mark: u64 = line.trim().parse().map_err(|_| format!("not an address: {line:?}"))?;
     let pid = child.id().cast_signed();
+    stopped_by(pid)?; // all its threads are
+    let tid = who_stopped(pid, seized)?;
     let (mut counts, mut steps, mut started) = (Vec::with_capacity(ROUNDS), 0, false);
-    let mut signal = stopped_by(pid)?;
-    if signal == libc::SIGSTOP {
-        signal = 0;
-    }
-    freeze_others(pid, frozen)?;
+    let mut signal = 0;
     while counts.len() < ROUNDS {
         // SAFETY: PT1: the signal is passed by value
-        if unsafe { libc::ptrace(libc::PTRACE_SINGLESTEP, pid, 0, signal) } != 0 {
+        if unsafe { libc::ptrace(libc::PTRACE_SINGLESTEP, tid, 0, signal) } != 0 {
             return Err(std::io::Error::last_os_error().to_string());
         }
-        signal = stopped_by(pid)?;
+        signal = stopped_by(tid)?;
         if signal == libc::SIGTRAP {
             signal = 0;
         }
         steps += 1;
-        if rip(pid) == mark {
+        if register(tid, std::mem::offset_of!(libc::user_regs_struct, rip)) == mark {
             if started {
                 counts.push(steps);
             }
@@ -128,33 +122,33 @@ fn step_all(child: &mut Child, frozen: &mut Vec<i32>) -> Result<Vec<u64>, String
     Ok(counts)
 }
 
-/// The threads of a process but for its first.
-fn others(pid: i32) -> Result<Vec<i32>, String> {
+/// The thread of a stopped process that stopped it: it is in the system call that sends the signal.
+/// It and those that were looked at before are traced from now on, and do not outlive this process.
+fn who_stopped(pid: i32, seized: &mut Vec<i32>) -> Result<i32, String> {
     let tasks = std::fs::read_dir(format!("/proc/{pid}/task")).map_err(|e| e.to_string())?;
-    let tids = tasks.flatten().filter_map(|task| task.file_name().to_str()?.parse().ok());
-    Ok(tids.filter(|tid| *tid != pid).collect())
-}
-
-/// Stops the child's other threads for good: to sysmon a goroutine that is stepped is one that
-/// computes for seconds.
-fn freeze_others(pid: i32, frozen: &mut Vec<i32>) -> Result<(), String> {
-    for tid in others(pid)? {
-        frozen.push(tid);
-        for request in [libc::PTRACE_SEIZE, libc::PTRACE_INTERRUPT] {
-            // SAFETY: PT1: no pointers
-            if unsafe { libc::ptrace(request, tid, 0, 0) } != 0 {
-                return Err(std::io::Error::last_os_error().to_string());
-            }
+    let tids = tasks.flatten().filter_map(|task| task.file_name().to_str()?.parse::<i32>().ok());
+    for tid in tids {
+        let options = libc::PTRACE_O_EXITKILL;
+        // SAFETY: PT1: the options are passed by value
+        if unsafe { libc::ptrace(libc::PTRACE_SEIZE, tid, 0, options) } != 0 {
+            return Err(format!("ptrace: {}", std::io::Error::last_os_error()));
         }
+        seized.push(tid);
         stopped_by(tid)?;
+        let call = register(tid, std::mem::offset_of!(libc::user_regs_struct, orig_rax));
+        let signal = register(tid, std::mem::offset_of!(libc::user_regs_struct, rdx));
+        if call == libc::SYS_tgkill as u64 && signal == libc::SIGSTOP as u64 {
+            return Ok(tid);
+        }
     }
-    Ok(())
+    Err("no thread stopped the process".to_owned())
 }
 
-fn stopped_by(pid: i32) -> Result<i32, String> {
+fn stopped_by(tid: i32) -> Result<i32, String> {
     let mut status = 0;
     // SAFETY: a local for the status
-    if unsafe { libc::waitpid(pid, &raw mut status, libc::__WALL) } != pid {
+    let r = unsafe { libc::waitpid(tid, &raw mut status, libc::__WALL | libc::WUNTRACED) };
+    if r != tid {
         return Err(std::io::Error::last_os_error().to_string());
     }
     if libc::WIFSTOPPED(status) {
@@ -164,8 +158,7 @@ fn stopped_by(pid: i32) -> Result<i32, String> {
     }
 }
 
-fn rip(pid: i32) -> u64 {
-    let at = std::mem::offset_of!(libc::user_regs_struct, rip);
+fn register(tid: i32, at: usize) -> u64 {
     // SAFETY: PT1: an offset into the child's registers, no pointer
-    unsafe { libc::ptrace(libc::PTRACE_PEEKUSER, pid, at, 0) }.cast_unsigned()
+    unsafe { libc::ptrace(libc::PTRACE_PEEKUSER, tid, at, 0) }.cast_unsigned()
 }
