@@ -109,8 +109,10 @@ check_control() {
       count "$name, GOMAXPROCS=$ps" passed "fails as it must: $(why "$log/control-$ps.log" $?)"
     fi
   done
+  # Whether a round meets the fault is up to which goroutine goes to which thread: the first that
+  # does ends the run.
   for case in $per_thread; do
-    if run "$program" "$log/control-$case.log" 2 "$case" 2>/dev/null; then
+    if run "$program" "$log/control-$case.log" 2 --secs 20 "$case" 2>/dev/null; then
       count "$name, $case" FAILED "it passes: the case does not see the fault" \
         "$log/control-$case.log"
     else

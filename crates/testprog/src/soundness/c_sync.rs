@@ -66,19 +66,31 @@ pub(crate) fn recursive_mutex() {
 pub(crate) fn errorcheck_mutex() {
     let mutex = CMutex::new(libc::PTHREAD_MUTEX_ERRORCHECK);
     let (held, tried) = (AtomicUsize::new(0), AtomicUsize::new(0));
+    let (turn, turns) = rt0::chan::bounded(0);
+    let (end, ends) = rt0::chan::bounded(1);
     goroutines(9, |i| {
         if i > 0 {
             wait_until("the mutex is held", || held.load(SeqCst) == 1);
-            // So often that some are on the owner's thread, however they are spread.
-            for _ in 0..40 {
-                assert_eq!(mutex.unlock(), libc::EPERM);
-                hop();
-            }
+            let mut told = [mutex.unlock(), 0, 0];
+            hop();
+            turns.recv().expect("the owner has a turn for each");
+            told[1] = mutex.unlock();
+            end.send(()).expect("the owner waits");
+            hop();
+            told[2] = mutex.unlock();
             tried.fetch_add(1, SeqCst);
+            assert_eq!(told, [libc::EPERM; 3]);
             return;
         }
         assert_eq!(mutex.lock(), 0);
         held.store(1, SeqCst);
+        // Who is woken runs next on the waker's P, once that waits: on the owner's own thread,
+        // where goroutines that share its TLS are taken for the owner. By yields alone the owner
+        // can stay on one thread and all others on the other.
+        for _ in 1..9 {
+            turn.send(()).expect("they wait for their turns");
+            ends.recv().expect("they answer");
+        }
         wait_until("all others have tried", || {
             assert_eq!(mutex.lock(), libc::EDEADLK);
             tried.load(SeqCst) == 8
