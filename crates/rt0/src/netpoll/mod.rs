@@ -227,9 +227,12 @@ pub(crate) fn look_if_asked(mp: &'static M, pp: &'static P) {
         return; // ORDERING: a heuristic
     }
     let (queued, now) = (pp.runq.len(), nanotime());
-    if pp.first.are_soon_done(queued, pp.schedtick.get(), now, STALE_NS as u64) {
+    if pp.first.are_soon_done(queued, pp.schedtick.get(), now, SOON_NS) {
         LAST_POLL.store(now, Ordering::Relaxed); // ORDERING: a heuristic
-    } else if queued + MAX_EVENTS <= RUNQ_LEN && is_worth_a_look() {
+        return;
+    }
+    NEEDED.store(true, Ordering::Relaxed); // ORDERING: a heuristic
+    if queued + MAX_EVENTS <= RUNQ_LEN && is_worth_a_look() {
         look(mp);
     }
 }
@@ -282,27 +285,54 @@ impl Ready {
 /// sysmon looks when nobody did for so long: those that run have enough to do, and the M that
 /// counted on finding out itself is busy with something else. Go's is ten times as long.
 const STALE_NS: i64 = 1_000_000;
-/// Before that it asks those that run: one that switches often does it without another thread.
-const ASK_NS: i64 = STALE_NS / 2;
+/// Before that it asks those that run: one that switches often does it without another thread. So
+/// early that one of two rounds half a millisecond apart does, or it would look at a set whose M
+/// needs a little more than [`STALE_NS`] for those it has woken.
+const ASK_NS: i64 = STALE_NS / 4;
+
+/// So long those who were woken may take, all together, before who is ready now is looked for: a
+/// full queue of short requests. With less, a queue that was once long would be kept long by looks.
+const SOON_NS: u64 = 4_000_000;
 
 /// sysmon has asked, and nobody has answered yet.
 static ASKED: AtomicBool = AtomicBool::new(false);
 
-/// sysmon's part.
-pub(crate) fn look_if_stale(now: i64) {
+/// It was right to ask: who answered would not have looked soon.
+static NEEDED: AtomicBool = AtomicBool::new(false);
+
+/// What sysmon did about the set.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Stale {
+    /// Nothing: others look often enough.
+    No,
+    /// It has asked an M.
+    Asked,
+    /// It has looked, or was right to ask the last time.
+    Needed,
+}
+
+/// sysmon's part. `is_late`: its last round was long ago. Then it asks where it would look itself
+/// otherwise: nobody was asked before.
+pub(crate) fn look_if_stale(now: i64, is_late: bool) -> Stale {
     if !is_worth_a_look() {
-        return;
+        return Stale::No;
     }
+    let needed = NEEDED.swap(false, Ordering::Relaxed); // ORDERING: a heuristic
     let since = now - LAST_POLL.load(Ordering::Relaxed); // ORDERING: a heuristic
-    if since < ASK_NS {
-        return;
-    }
-    let mut events = Events::new();
-    if since < STALE_NS {
+    let asks = if is_late { since >= STALE_NS } else { (ASK_NS..STALE_NS).contains(&since) };
+    if asks {
         ASKED.store(true, Ordering::Relaxed); // ORDERING: a heuristic
         sysmon::ask_to_look();
-    } else if look_into(&mut events) {
+    }
+    let looks = !asks && since >= STALE_NS;
+    let mut events = Events::new();
+    if looks && look_into(&mut events) {
         run_globally(&events);
+    }
+    match (needed || looks, asks) {
+        (true, _) => Stale::Needed,
+        (false, true) => Stale::Asked,
+        (false, false) => Stale::No,
     }
 }
 

@@ -42,6 +42,7 @@ pub(crate) mod need_p;
 pub(crate) mod newm;
 pub(crate) mod newproc;
 pub(crate) mod one_to_one;
+mod pace;
 pub(crate) mod park;
 pub(crate) mod preempt;
 pub(crate) mod procresize;

@@ -78,6 +78,7 @@ pub(super) fn mark(mp: &'static M, gp: &'static G, pp: &'static P, expect: Expec
         entersyscallblock(mp);
     } else {
         pp.owner.enter_syscall(mp.addr());
+        super::pace::call_begins();
     }
 }
 

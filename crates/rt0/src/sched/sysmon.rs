@@ -9,6 +9,7 @@
 
 use super::deadlock::Watch;
 use super::hogs::{self, Hogs};
+use super::pace::{Found, Load, Pace};
 use super::wake::handoffp;
 use super::{SCHED, ages, barrier, default_gomaxprocs, faults, procresize, slow, stop_the_world};
 use crate::atomic::Ordering;
@@ -16,6 +17,7 @@ use crate::lock::mutex::RtMutex;
 use crate::lock::note::Note;
 use crate::lock::rank::Rank;
 use crate::m::{M, special};
+use crate::netpoll::Stale;
 use crate::p::P;
 use crate::sys::{nanotime, proc::ThreadState};
 use core::ffi::c_void;
@@ -29,14 +31,8 @@ const URGENT_PREEMPT_NS: i64 = 400_000;
 const LOOK_AT_THREAD_NS: i64 = 400_000;
 /// A call that was seen to last so long loses its P although it computes: it copies, or faults.
 const COMPUTING_CALL_NS: i64 = 500_000;
-/// First and longest pause between two rounds. Go's longest is 10 ms, and a goroutine that blocks
-/// in the middle of it keeps its P that much longer.
-const MIN_DELAY_NS: i64 = 20_000;
-const MAX_DELAY_NS: i64 = 1_000_000;
-/// How many rounds without a finding pass before the pause is doubled.
-const EAGER_ROUNDS: u32 = 10;
-/// While an M runs and others wait, rounds stay this close, so that a blocked thread costs 1 ms.
-const BUSY_DELAY_NS: i64 = 500_000;
+/// Whoever holds the P of a timer that is due so soon may block by then.
+const SOON_NS: i64 = 1_000_000;
 /// A timer that is so late has been forgotten by the P's holder, or by who was to wait for it.
 pub(super) const LATE_NS: i64 = 200_000;
 /// When nothing has run for so long, it sleeps until a P is taken. Waking it costs more than a few
@@ -57,10 +53,9 @@ pub(crate) extern "C" fn sysmon(_: *mut c_void) -> *mut c_void {
     crate::sys::proc::name_thread(format_args!("rt0-sysmon"));
     barrier::init();
     default_gomaxprocs::sysmon_starts();
-    let mut idle_rounds = 0u32;
-    let mut delay = MIN_DELAY_NS;
     let tracing = crate::debug::vars::get().schedtrace.get() > 0;
     let (mut last_trace, mut last_check) = (0, nanotime());
+    let mut pace = Pace::new(last_check);
     let mut quiet = Quiet { ticks: 0, since: last_check };
     let mut deadlock = Watch::new();
     let mut hogs = Hogs::new();
@@ -68,15 +63,9 @@ pub(crate) extern "C" fn sysmon(_: *mut c_void) -> *mut c_void {
     let mut ages = ages::Watch::new();
     loop {
         crate::debug::halted::stay_if_frozen();
-        if idle_rounds == 0 {
-            delay = MIN_DELAY_NS;
-        } else if idle_rounds > EAGER_ROUNDS {
-            delay = (delay * 2).min(MAX_DELAY_NS);
-        }
-        let waiting = SCHED.runqsize() > 0 || procresize::allp().any(|pp| !pp.runq.is_empty());
-        let soon = || SCHED.spin.npidle() == 0 && timer_soon(nanotime() + MAX_DELAY_NS);
-        let watch = waiting || SCHED.holds_back() || soon();
-        usleep(if watch { delay.min(BUSY_DELAY_NS) } else { delay });
+        let waiting = is_anybody_queued();
+        let now = nanotime();
+        pace.wait(now, load(now, waiting, tracing));
         if tracing {
             last_trace = trace_if_due(last_trace);
         }
@@ -84,20 +73,40 @@ pub(crate) extern "C" fn sysmon(_: *mut c_void) -> *mut c_void {
         let look = deadlock.look(nanotime()).min(slow.look(nanotime()));
         let look = look.min(ages.look(nanotime()));
         if !tracing && quiet.is_long() && deep_sleep(look) {
-            idle_rounds = 0;
+            pace.hurry();
             continue;
         }
-        if super::find_runnable::timers_overdue() || (waiting && SCHED.spin.npidle() > 0) {
+        let idles = super::find_runnable::timers_overdue() || (waiting && SCHED.spin.npidle() > 0);
+        if idles {
             super::wake::wakep();
         }
-        crate::netpoll::look_if_stale(nanotime());
+        let idles = idles && SCHED.spin.npidle() > 0 && is_anybody_queued();
+        let stale = crate::netpoll::look_if_stale(nanotime(), pace.was_long());
         hogs.look(nanotime(), waiting);
         faults::ask_to_park();
-        if retake(nanotime(), &mut hogs) {
-            idle_rounds = 0;
-        } else {
-            idle_rounds = idle_rounds.saturating_add(1);
-        }
+        let found = retake(nanotime(), &mut hogs);
+        let helped = idles || stale == Stale::Needed;
+        let found = if helped { found.max(Found::Somebody) } else { found };
+        pace.found(found, stale == Stale::Asked, nanotime());
+    }
+}
+
+fn is_anybody_queued() -> bool {
+    SCHED.runqsize() > 0 || procresize::allp().any(|pp| !pp.runq.is_empty())
+}
+
+/// What there is to do while sysmon waits for its next round.
+fn load(now: i64, waiting: bool, tracing: bool) -> Load {
+    let is_full = SCHED.spin.npidle() == 0;
+    let soon = || is_full && timer_soon(now + SOON_NS);
+    let alone = SCHED.census.hogs() + SCHED.census.seats() == 0 && !SCHED.holds_back();
+    Load {
+        waits: waiting || SCHED.holds_back() || soon(),
+        is_full: is_full && alone && !tracing,
+        until: match super::find_runnable::check_timers_no_p() {
+            0 => i64::MAX,
+            when => when.saturating_add(LATE_NS),
+        },
     }
 }
 
@@ -164,18 +173,14 @@ fn deep_sleep(until: i64) -> bool {
     true
 }
 
-/// One look at every P. True if one was taken. Go: retake.
-fn retake(now: i64, hogs: &mut Hogs) -> bool {
-    let mut any = false;
-    for pp in procresize::allp() {
-        let Some(mp) = holder(pp) else { continue };
-        if pp.owner.in_syscall() {
-            any |= retake_syscall(pp, mp, now);
-        } else {
-            any |= retake_running(pp, mp, now, hogs);
-        }
-    }
-    any
+/// One look at every P. Go: retake.
+fn retake(now: i64, hogs: &mut Hogs) -> Found {
+    let look = |pp| match holder(pp) {
+        None => Found::Nothing,
+        Some(mp) if pp.owner.in_syscall() => retake_syscall(pp, mp, now),
+        Some(mp) => retake_running(pp, mp, now, hogs),
+    };
+    procresize::allp().map(look).max().unwrap_or(Found::Nothing)
 }
 
 /// The M whose `p` this is, or was a moment ago: the owner word's CASes decide.
@@ -187,7 +192,7 @@ fn holder(pp: &'static P) -> Option<&'static M> {
 /// A call that lasts loses its P while work waits. One that does not may be one of a chain: its
 /// goroutine is asked to let others run when it returns, if a timer is due, or if it has had its
 /// time slice.
-fn retake_syscall(pp: &'static P, mp: &'static M, now: i64) -> bool {
+fn retake_syscall(pp: &'static P, mp: &'static M, now: i64) -> Found {
     let slice_over = since_schedtick(pp, now) >= FORCE_PREEMPT_NS && work_waits(pp, now);
     if slice_over || is_urgent(pp, now) {
         pp.owner.ask(mp.addr());
@@ -195,19 +200,21 @@ fn retake_syscall(pp: &'static P, mp: &'static M, now: i64) -> bool {
     let seen = pp.sysmon_seen.since(pp.syscalltick.get() | 1 << 63, now);
     let Some(since) = seen else {
         // One that is seen for the first time may be short, but a sleeper has been kept waiting.
-        return pp.timers.is_due(now - LATE_NS) && is_asleep(mp) && {
+        let taken = pp.timers.is_due(now - LATE_NS) && is_asleep(mp) && {
             take_and_hand_off(pp, mp, false, || pp.owner.retake_syscall(mp.addr()))
         };
+        return if taken { Found::P } else { Found::Somebody };
     };
     let others_care = SCHED.spin.nmspinning() + SCHED.spin.npidle() > 0;
     if !work_waits(pp, now) && others_care && since < FORCE_PREEMPT_NS {
-        return false;
+        return Found::Somebody;
     }
     let computes = thread_state(mp) == ThreadState::Running;
     if computes && since < COMPUTING_CALL_NS {
-        return false; // another thread would only compete with it
+        return Found::Somebody; // another thread would only compete with it
     }
-    take_and_hand_off(pp, mp, computes, || pp.owner.retake_syscall(mp.addr()))
+    let taken = take_and_hand_off(pp, mp, computes, || pp.owner.retake_syscall(mp.addr()));
+    if taken { Found::P } else { Found::Somebody }
 }
 
 fn thread_state(mp: &M) -> ThreadState {
@@ -276,38 +283,38 @@ pub(crate) fn ask_to_look() {
     procresize::allp().filter_map(holder).for_each(|mp| mp.set_special(special::LOOK));
 }
 
-fn retake_running(pp: &'static P, mp: &'static M, now: i64, hogs: &mut Hogs) -> bool {
+fn retake_running(pp: &'static P, mp: &'static M, now: i64, hogs: &mut Hogs) -> Found {
     if pp.timers.is_due(now - LATE_NS) {
         mp.set_special(special::LOOK); // it switches, but looks every 16th time only
     }
     let since = since_schedtick(pp, now);
     if since < LOOK_AT_THREAD_NS || in_runtime(mp) {
-        return false;
+        return Found::Nothing;
     }
     if since >= FORCE_PREEMPT_NS {
         hogs.slice_is_over(mp, now);
     }
     if !work_waits(pp, now) && !stopper_needs_help() {
-        return false;
+        return Found::Somebody;
     }
     let tid = mp.procid.get() as i32;
     let state = crate::sys::proc::thread_state(tid);
     if faults::may_keep(pp, state, now) {
-        return false;
+        return Found::Somebody;
     }
     let computes = !state.is_asleep();
     if computes {
         let slice = if is_urgent(pp, now) { URGENT_PREEMPT_NS } else { FORCE_PREEMPT_NS };
         if since < slice {
-            return false;
+            return Found::Somebody;
         }
         // First it is asked to park; after some refusals its P is taken. Go, too, looks no sooner
         // again for that.
         if pp.preempt_tries.bump() <= PREEMPT_TRIES && super::preempt::preempt_m(mp) {
-            return false;
+            return Found::Somebody;
         }
         if since < hogs::hand_off_after(slice) {
-            return false;
+            return Found::Somebody;
         }
         hogs.slice_is_over(mp, now);
     }
@@ -316,7 +323,7 @@ fn retake_running(pp: &'static P, mp: &'static M, now: i64, hogs: &mut Hogs) -> 
     if taken {
         faults::taken(mp, state);
     }
-    taken
+    if taken { Found::P } else { Found::Somebody }
 }
 
 pub(super) fn in_runtime(mp: &'static M) -> bool {
