@@ -4,7 +4,7 @@ use bench_common::Took;
 use bench_common::http::{BODY, Requests, listening};
 use rt0::net::{TcpListener, TcpStream};
 use rt0_http::http::header::{CONTENT_TYPE, HeaderValue};
-use rt0_http::{Request, Response, Server};
+use rt0_http::{Request, Server, answer};
 use std::io::{self, Read, Write};
 
 /// Without a library.
@@ -14,11 +14,11 @@ pub(crate) fn raw() -> io::Result<Took> {
     loop {
         let (stream, _) = listener.accept()?;
         stream.set_nodelay(true)?;
-        drop(rt0::go(move || answer(stream))); // the load closes
+        drop(rt0::go(move || serve(stream))); // the load closes
     }
 }
 
-fn answer(mut stream: TcpStream) -> io::Result<()> {
+fn serve(mut stream: TcpStream) -> io::Result<()> {
     let mut requests = Requests::default();
     let mut out = Vec::new();
     loop {
@@ -34,8 +34,8 @@ fn answer(mut stream: TcpStream) -> io::Result<()> {
 pub(crate) fn library() -> io::Result<Took> {
     let listener = TcpListener::bind("127.0.0.1:0")?;
     listening(listener.local_addr()?);
-    let hello = |_: Request| {
-        let mut response = Response::new(BODY.into());
+    let hello = |request: Request| {
+        let mut response = answer(request, BODY);
         response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("text/plain"));
         response
     };

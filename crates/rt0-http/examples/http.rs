@@ -5,7 +5,7 @@
 use rt0::net::TcpListener;
 use rt0_http::http::StatusCode;
 use rt0_http::http::header::{CONTENT_TYPE, HeaderValue};
-use rt0_http::{Request, Response, Server};
+use rt0_http::{Request, Response, Server, answer};
 use std::io;
 use std::process::ExitCode;
 
@@ -37,7 +37,7 @@ fn hello(request: Request) -> Response {
         "/" => (StatusCode::OK, "Hello, World!"),
         _ => (StatusCode::NOT_FOUND, "there is nothing here\n"),
     };
-    let mut response = Response::new(text.into());
+    let mut response = answer(request, text);
     *response.status_mut() = status;
     response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("text/plain"));
     response

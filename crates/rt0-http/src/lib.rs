@@ -52,3 +52,34 @@ pub use server::Server;
 pub type Request = http::Request<Body>;
 /// A response, with its body.
 pub type Response = http::Response<Body>;
+
+/// The answer to `request`: 200, and no header yet.
+///
+/// The same as [`Response::new`], but that its headers get the memory which those of the request
+/// had: a server whose handlers answer so allocates nothing for most requests. The request is
+/// dropped, with what was not read of its body.
+///
+/// ```
+/// use rt0_http::http::header::{CONTENT_TYPE, HeaderValue};
+/// use rt0_http::{Request, Response, answer};
+///
+/// fn hello(request: Request) -> Response {
+///     let mut response = answer(request, "Hello, World!");
+///     response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("text/plain"));
+///     response
+/// }
+/// # let mut request = Request::new("left".into());
+/// # request.headers_mut().insert("x", HeaderValue::from_static("y"));
+/// # let response = hello(request);
+/// # assert_eq!(response.status(), 200);
+/// # assert_eq!(response.headers().len(), 1);
+/// # assert_eq!(response.into_body().text().unwrap(), "Hello, World!");
+/// ```
+pub fn answer(mut request: Request, body: impl Into<Body>) -> Response {
+    let mut headers = std::mem::take(request.headers_mut());
+    drop(request);
+    headers.clear();
+    let mut response = Response::new(body.into());
+    *response.headers_mut() = headers;
+    response
+}
