@@ -7,7 +7,9 @@
 //! stack.
 
 use super::newproc::{newproc_system, park_system};
+use super::park::let_all_run;
 use super::stop_the_world::pinned;
+use super::{SCHED, enter_system, leave, p_of};
 use crate::atomic::{AtomicI64, AtomicRef, AtomicU32, Ordering};
 use crate::g::park_state::ParkState;
 use crate::g::{G, WaitReason};
@@ -120,20 +122,42 @@ fn bgsweep() {
 }
 
 fn sweep_aged() {
-    let mut found = false;
-    while let Some(gp) = next(cache::next_aged) {
-        let (lo, bytes) = stack::trimmable(gp, KEEP_BYTES);
-        let look = bytes.min(4 * mem::PAGE);
-        if mem::resident_pages(lo + bytes - look, look) == 0 && !over_limit() {
-            pinned(|| cache::put_clean(gp));
-        } else {
-            pinned(|| cache::put_trim(gp));
-            found = true;
+    let (mut looks, mut found) = (cache::Looks::default(), false);
+    loop {
+        let n = pinned(|| cache::take_aged(&mut looks));
+        if n == 0 {
+            break;
         }
+        for look in &mut looks[..n] {
+            if look.is_some_and(|gp| !is_small(gp))
+                && let Some(gp) = look.take()
+            {
+                pinned(|| cache::put_trim(gp));
+                found = true;
+            }
+        }
+        pinned(|| cache::put_clean(looks.iter_mut().filter_map(Option::take)));
+        let_others_run();
     }
     if found {
         pinned(|| SCAVENGE.wake());
     }
+}
+
+/// Whether a dead stack holds no more than it may keep.
+fn is_small(gp: &G) -> bool {
+    let (lo, bytes) = stack::trimmable(gp, KEEP_BYTES);
+    let look = bytes.min(4 * mem::PAGE);
+    mem::resident_pages(lo + bytes - look, look) == 0 && !over_limit()
+}
+
+/// Those who are queued go first, and sleepers whose time has come: ten thousand dead stacks are
+/// more than 10 ms of looks.
+fn let_others_run() {
+    let (mp, gp) = enter_system();
+    crate::time::check_timers(mp, p_of(mp));
+    let nobody = p_of(mp).runq.is_empty() && SCHED.runqsize() == 0;
+    leave(if nobody { mp } else { let_all_run(mp, gp) });
 }
 
 /// Gives the kernel what the sweeper found, within the CPU budget. Go: bgscavenge.
@@ -143,8 +167,9 @@ fn bgscavenge() {
             let start = nanotime();
             let keep = if over_limit() { 0 } else { KEEP_BYTES };
             trim(gp, keep);
-            pinned(|| cache::put_clean(gp));
+            pinned(|| cache::put_clean(core::iter::once(gp)));
             gc_cpu_limiter().add(start, nanotime());
+            let_others_run();
             while gc_cpu_limiter().limiting() {
                 crate::time::sleep_system(10_000_000);
                 gc_cpu_limiter().update(nanotime());

@@ -94,7 +94,7 @@ fn thread_for(newg: &'static G) -> io::Result<()> {
     let made = one_to_one::start_thread(newg);
     if made.is_err() {
         let _pin = crate::tls::pin::pin();
-        stack::cache::put_clean(newg);
+        stack::cache::put_clean(core::iter::once(newg));
     }
     made
 }

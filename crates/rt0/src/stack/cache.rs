@@ -60,6 +60,19 @@ impl Global {
         self.aged.iter().any(|n| *n > 0)
     }
 
+    /// Fills `into` from the front; how many these are.
+    fn take_aged(&mut self, into: &mut Looks) -> usize {
+        let mut n = 0;
+        while n < LOOKS
+            && let Some(gp) = self.next_aged()
+        {
+            stack_prefetch(gp);
+            into[n] = Some(gp);
+            n += 1;
+        }
+        n
+    }
+
     fn next_aged(&mut self) -> Option<&'static G> {
         let mut lists = self.dirty.iter_mut().zip(&mut self.aged);
         let (list, aged) = lists.find(|(_, aged)| **aged > 0)?;
@@ -169,20 +182,33 @@ pub(crate) fn begin_round() -> bool {
     GLOBAL.lock().begin_round()
 }
 
-/// The sweeper: takes one that nobody has looked at, nor used since the round began.
-pub(crate) fn next_aged() -> Option<&'static G> {
+/// How many the sweeper looks at before it lets others run: some 20 µs.
+const LOOKS: usize = 16;
+pub(crate) type Looks = [Option<&'static G>; LOOKS];
+
+/// The sweeper: takes some that nobody has looked at, nor used since the round began, and says how
+/// many.
+pub(crate) fn take_aged(into: &mut Looks) -> usize {
     let mut global = GLOBAL.lock();
-    let gp = global.next_aged();
+    let n = global.take_aged(into);
     mirror(&global);
-    gp
+    n
 }
 
-/// The sweeper or the scavenger: the stack is as small as it should be.
-pub(crate) fn put_clean(gp: &'static G) {
-    // ORDERING: constant
-    let class = Class::from_index(gp.stack_class.load(Ordering::Relaxed));
+/// What the sweeper reads of it is in no cache.
+fn stack_prefetch(gp: &'static G) {
+    crate::sys::prefetch(&raw const gp.stack_lo);
+    crate::sys::prefetch(&raw const gp.baton);
+}
+
+/// The sweeper or the scavenger: these stacks are as small as they should be.
+pub(crate) fn put_clean(gs: impl Iterator<Item = &'static G>) {
     let mut global = GLOBAL.lock();
-    global.clean[class.index()].push(gp);
+    for gp in gs {
+        // ORDERING: constant
+        let class = Class::from_index(gp.stack_class.load(Ordering::Relaxed));
+        global.clean[class.index()].push(gp);
+    }
     mirror(&global);
 }
 
@@ -206,7 +232,13 @@ mod tests {
     }
 
     fn swept(global: &mut Global) -> HashSet<*const G> {
-        core::iter::from_fn(|| global.next_aged()).map(core::ptr::from_ref).collect()
+        let (mut looks, mut all) = (Looks::default(), HashSet::new());
+        loop {
+            match global.take_aged(&mut looks) {
+                0 => return all,
+                n => all.extend(looks[..n].iter().flatten().map(|gp| core::ptr::from_ref(*gp))),
+            }
+        }
     }
 
     fn set(gs: &[&'static G]) -> HashSet<*const G> {
@@ -216,7 +248,7 @@ mod tests {
     #[test]
     fn what_died_since_the_round_began_is_left_to_the_next() {
         let (mut global, i) = (Global::new(), Class::DEFAULT.index());
-        let (old, young) = (dead(5), dead(3));
+        let (old, young) = (dead(2 * LOOKS + 5), dead(3));
         old.iter().for_each(|gp| global.dirty[i].push(gp));
         assert!(global.begin_round());
         young.iter().for_each(|gp| global.dirty[i].push(gp));

@@ -94,11 +94,16 @@ fn malg_batch(t: &Template) -> Result<Option<&'static G>, NoSlot> {
     let used = |slot: &Slot| place(slot, class, Some(t)).map_or(slot.base, |at| at.hi - 1);
     let Some([first, others @ ..]) = arena::carve_batch(class, used)? else { return Ok(None) };
     let gp = make(&first, class, Some(t))?;
-    for slot in others {
-        let other = make(&slot, class, Some(t))?;
+    let mut made = [None; arena::BATCH - 1];
+    let all = others.iter().zip(&mut made).try_for_each(|(slot, place)| {
+        *place = Some(make(slot, class, Some(t))?);
+        Ok(())
+    });
+    {
         let _pin = crate::tls::pin::pin();
-        cache::put_clean(other);
+        cache::put_clean(made.into_iter().flatten());
     }
+    all?;
     Ok(Some(gp))
 }
 
