@@ -141,10 +141,19 @@ impl Poller {
             if left.is_some_and(|left| left <= 0) {
                 return;
             }
-            let left = left.map(futex::less_slack);
-            if state == POLLING {
-                futex::wait(&self.state, POLLING, left);
-            } else if poll(left) {
+            let mut wait = |left| {
+                if state == POLLING {
+                    futex::wait(&self.state, POLLING, left);
+                    false
+                } else {
+                    poll(left)
+                }
+            };
+            let found = match left {
+                Some(left) => futex::on_time(left, |left| wait(Some(left))),
+                None => wait(None),
+            };
+            if found {
                 return;
             }
         }

@@ -21,19 +21,49 @@ pub(crate) fn wait(key: &AtomicU32, val: u32, timeout_ns: Option<i64>) {
 /// asks for that much less is woken on time, or early, and asks again.
 #[cfg(not(loom))]
 pub(crate) fn less_slack(ns: i64) -> i64 {
+    let slack = slack();
+    if ns > slack { ns - slack } else { ns }
+}
+
+/// The timer slack of threads, ns; 0 where the kernel has none, in the real-time classes.
+#[cfg(not(loom))]
+fn slack() -> i64 {
     use crate::atomic::{AtomicI64, Ordering};
     static SLACK: AtomicI64 = AtomicI64::new(-1);
-    let mut slack = SLACK.load(Ordering::Relaxed); // ORDERING: idempotent
-    if slack < 0 {
-        slack = rustix::thread::current_timer_slack().map_or(0, |ns| ns as i64);
-        SLACK.store(slack, Ordering::Relaxed); // ORDERING: idempotent
+    let slack = SLACK.load(Ordering::Relaxed); // ORDERING: idempotent
+    if slack >= 0 {
+        return slack;
     }
-    if ns > slack { ns - slack } else { ns }
+    let slack = rustix::thread::current_timer_slack().map_or(0, |ns| ns as i64);
+    SLACK.store(slack, Ordering::Relaxed); // ORDERING: idempotent
+    slack
+}
+
+/// Calls `wait` with such a timeout. Less than the slack, as what is left after an early wake-up,
+/// would end late by all of it: so the thread has none for so long.
+#[cfg(not(loom))]
+pub(crate) fn on_time<R>(ns: i64, wait: impl FnOnce(i64) -> R) -> R {
+    use core::num::NonZeroU64;
+    use rustix::thread::{current_timer_slack, set_current_timer_slack};
+    if ns > slack() {
+        return wait(less_slack(ns));
+    }
+    // Where the kernel refuses, it is late.
+    let own = current_timer_slack().ok().and_then(NonZeroU64::new);
+    let _ = set_current_timer_slack(Some(NonZeroU64::MIN));
+    let r = wait(ns);
+    let _ = set_current_timer_slack(own);
+    r
 }
 
 #[cfg(loom)]
 pub(crate) fn less_slack(ns: i64) -> i64 {
     ns
+}
+
+#[cfg(loom)]
+pub(crate) fn on_time<R>(ns: i64, wait: impl FnOnce(i64) -> R) -> R {
+    wait(ns)
 }
 
 /// Wakes up to `n` sleepers.
@@ -80,4 +110,21 @@ pub(crate) fn wake_address(_key: *const AtomicU32) {
 pub(crate) fn wake(_key: &AtomicU32, _n: u32) {
     let _guard = KERNEL.0.lock().expect("no model panics while it holds this");
     KERNEL.1.notify_all();
+}
+
+#[cfg(all(test, not(loom)))]
+mod tests {
+    use super::*;
+    use rustix::thread::current_timer_slack;
+
+    #[test]
+    fn less_than_the_slack_is_waited_for_without() {
+        let own = current_timer_slack().expect("Linux has it");
+        assert_eq!(own, 50_000, "the kernel's default, which nobody has set another for");
+        let seen = |ns| on_time(ns, |ns| (ns, current_timer_slack().expect("Linux has it")));
+        assert_eq!(seen(50_001), (1, own));
+        assert_eq!(seen(49_000), (49_000, 1));
+        assert_eq!(seen(1), (1, 1));
+        assert_eq!(current_timer_slack(), Ok(own), "it is the thread's own again");
+    }
 }
