@@ -55,38 +55,35 @@ impl<T: Copy> RtVec<T> {
         }
     }
 
+    /// Not by copying: what is long is moved page by page in the page tables.
     fn resize(&mut self, cap: usize) {
-        let bytes = (cap * size_of::<T>()).next_multiple_of(MIN_BYTES);
-        let new = match crate::sys::mem::reserve(bytes) {
-            Ok(p) => p,
+        let bytes = Self::bytes(cap);
+        let new = match self.cap {
+            0 => crate::sys::mem::reserve(bytes),
+            // SAFETY: RV1: the mapping of `cap` slots; whoever borrows them borrows the array.
+            old => unsafe { crate::sys::mem::resize(self.ptr, Self::bytes(old), bytes) },
+        };
+        match new {
+            Ok(ptr) => (self.ptr, self.cap) = (ptr, cap),
             Err(e) => crate::throw::fatal_with(
                 format_args!("cannot allocate {bytes} bytes (errno={})", e.raw_os_error()),
                 "out of memory",
             ),
-        };
-        // SAFETY: RV1: both hold `len` slots; a new mapping overlaps nothing.
-        unsafe { (new as *mut T).copy_from_nonoverlapping(self.ptr as *const T, self.len) };
-        self.release();
-        self.ptr = new;
-        self.cap = cap;
-    }
-}
-
-impl<T: Copy> RtVec<T> {
-    /// Gives the mapping back; what follows sets a new one or drops the array.
-    fn release(&mut self) {
-        if self.cap != 0 {
-            let old = (self.cap * size_of::<T>()).next_multiple_of(MIN_BYTES);
-            // SAFETY: MM1, RV1: the values are plain, and were moved out or are not wanted any
-            // more.
-            unsafe { crate::sys::mem::release(self.ptr, old) };
         }
+    }
+
+    /// How long the mapping of so many slots is.
+    fn bytes(cap: usize) -> usize {
+        (cap * size_of::<T>()).next_multiple_of(MIN_BYTES)
     }
 }
 
 impl<T: Copy> Drop for RtVec<T> {
     fn drop(&mut self) {
-        self.release();
+        if self.cap != 0 {
+            // SAFETY: MM1, RV1: the values are plain, and nobody borrows them any more.
+            unsafe { crate::sys::mem::release(self.ptr, Self::bytes(self.cap)) };
+        }
     }
 }
 
@@ -102,5 +99,25 @@ impl<T: Copy> DerefMut for RtVec<T> {
     fn deref_mut(&mut self) -> &mut [T] {
         // SAFETY: RV1.
         unsafe { core::slice::from_raw_parts_mut(self.ptr as *mut T, self.len) }
+    }
+}
+
+#[cfg(all(test, not(loom)))]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_in_it_stays_where_it_grows_and_shrinks() {
+        const MANY: u64 = 100_000;
+        let mut v = RtVec::new();
+        (0..MANY).for_each(|i| v.push(i));
+        assert!((0..MANY).eq(v.iter().copied()));
+        for i in (10..MANY).rev() {
+            assert_eq!(v.pop(), Some(i));
+        }
+        assert!(v.cap < MANY as usize / 8, "a burst's memory goes back");
+        assert!((0..10).eq(v.iter().copied()));
+        (10..MANY).for_each(|i| v.push(i));
+        assert!((0..MANY).eq(v.iter().copied()));
     }
 }

@@ -12,7 +12,7 @@
 use crate::atomic::{AtomicUsize, Ordering};
 use core::mem::MaybeUninit;
 use rustix::io::Errno;
-use rustix::mm::{Advice, MapFlags, MprotectFlags, ProtFlags};
+use rustix::mm::{Advice, MapFlags, MprotectFlags, MremapFlags, ProtFlags};
 
 /// Linux 6.13: a guard without a mapping of its own.
 const MADV_GUARD_INSTALL: usize = 102;
@@ -33,6 +33,17 @@ pub(crate) fn reserve(bytes: usize) -> Result<usize, Errno> {
 pub(crate) unsafe fn release(base: usize, bytes: usize) {
     // SAFETY: MM1, the caller's promise.
     let _ = unsafe { rustix::mm::munmap(base as *mut _, bytes) };
+}
+
+/// Makes such a mapping of `old` bytes `new` bytes long, at another address if it has to be. What
+/// it contains stays, as far as it fits.
+///
+/// # Safety
+/// MM1: nobody holds an address inside.
+pub(crate) unsafe fn resize(base: usize, old: usize, new: usize) -> Result<usize, Errno> {
+    // SAFETY: MM1, the caller's promise.
+    let p = unsafe { rustix::mm::mremap(base as *mut _, old, new, MremapFlags::MAYMOVE) };
+    p.map(|p| p as usize)
 }
 
 /// Room for a `T` that lives for the rest of the process, all bytes zero. From the kernel, without
