@@ -183,6 +183,12 @@ fn init_once() -> Result<template::Template, &'static str> {
         3 => return Err("GODEBUG=tlsmode=3"),
         _ => {}
     }
+    // For sched/barrier.rs. Once there is a second thread this takes 20 ms, and 350 on a busy
+    // machine: until all processors have been in their schedulers. sysmon would watch nothing
+    // meanwhile.
+    if symbols::is_single_threaded() {
+        crate::sys::raw::membarrier_register();
+    }
     let t = template::learn()?;
     let block = selftest::run(&t, how)?;
     setxid::wrap();

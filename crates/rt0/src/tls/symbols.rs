@@ -100,6 +100,16 @@ fn db_word(name: &'static core::ffi::CStr, i: usize) -> Result<usize, &'static s
     }
 }
 
+/// Whether the process has never had another thread. Not known of static programs, nor before
+/// glibc 2.32.
+pub(super) fn is_single_threaded() -> bool {
+    match find(c"__libc_single_threaded") {
+        0 => false,
+        // SAFETY: SY1: a byte, which libc writes when a thread is made; this one makes none now.
+        p => unsafe { (p as *const u8).read_volatile() != 0 },
+    }
+}
+
 impl Symbols {
     pub(crate) fn find() -> Result<Symbols, &'static str> {
         let static_info =
