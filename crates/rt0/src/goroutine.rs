@@ -20,6 +20,7 @@ pub struct Goroutine {
 }
 
 impl Goroutine {
+    #[inline(always)]
     pub(crate) fn new(gp: &'static G) -> Goroutine {
         let name = gp.extras().and_then(|e| e.name.clone());
         Goroutine { id: gp.goid.get(), name, gp }

@@ -7,17 +7,19 @@
 //!   after.
 //! * `JN2`: of the goroutine's end and the handle's, whoever is second sees the first, so exactly
 //!   one side reports a panic that nobody can observe (DESIGN D6).
-//! * `JN3`: the joiner lists a [`Waiter`] on its stack, or learns that the goroutine is done; who
-//!   finds it listed wakes it, and it stays on that stack until then.
+//! * `JN3`: the joiner lists its G, when it is parked, or (a thread) a [`Waiter`] on its stack; or
+//!   it learns that the goroutine is done. Who finds it listed wakes it, and it stays where it is
+//!   until then.
 //!
-//! JN2, JN3 and JN5 are kept by join/state.rs.
+//! JN2, JN3, JN5 and JN6 are kept by join/state.rs.
 //! * `JN4`: `thread` is written once, by the spawner, before the goroutine can run.
 //! * `JN5`: a task in the state is an `Arc<Task>` made raw, and whoever takes it out owns it.
+//! * `JN6`: of the goroutine's end and the handle's, the side whose last touch is the later one
+//!   frees the packet, and the other side does not touch it any more.
 
-#![allow(unsafe_code, reason = "JN1, JN3 to JN5: the packet's parts")]
+#![allow(unsafe_code, reason = "JN1, JN3 to JN6: the packet's parts")]
 
 mod future;
-mod gone;
 mod shared;
 mod state;
 
@@ -28,16 +30,17 @@ use crate::debug::dump::Panicked;
 use crate::debug::uncaught::{Uncaught, watch};
 use crate::g::{G, WaitReason};
 use crate::goroutine::Goroutine;
-use crate::sched::newproc::{Ending, Spec, newproc};
+use crate::m::M;
+use crate::sched::newproc::{self, Ending, Spec};
 use crate::sched::wait::Why;
-use crate::sched::waiter::Waiter;
-use crate::sched::{SCHED, park, tree};
+use crate::sched::waiter::{Waiter, park_shown};
+use crate::sched::{SCHED, enter, leave, park, tree};
 use crate::scope::scope_id;
 use crate::stack::Class;
 use crate::thread::Thread;
 use future::Task;
-pub(crate) use shared::Shared;
-use state::{JoinState, Release};
+use shared::{By, Shared};
+use state::{JoinState, Leave, Release};
 use std::any::Any;
 use std::cell::{Cell, UnsafeCell};
 use std::fmt;
@@ -75,7 +78,7 @@ pub fn goexit() -> ! {
 }
 
 pub(crate) struct Packet<T> {
-    state: JoinState<Waiter>,              // JN2, JN3
+    state: JoinState<G>,                   // JN2, JN3, JN5, JN6
     result: UnsafeCell<Option<Result<T>>>, // JN1
     /// Of a panic that is in `result`. JN1
     uncaught: UnsafeCell<Option<Uncaught>>,
@@ -92,6 +95,7 @@ unsafe impl<T: Send> Sync for Packet<T> {}
 unsafe impl<T: Send> Send for Packet<T> {}
 
 impl<T> Packet<T> {
+    #[inline(always)]
     fn new(unobserved: Option<Arc<AtomicBool>>) -> Self {
         Packet {
             state: JoinState::new(),
@@ -103,9 +107,10 @@ impl<T> Packet<T> {
     }
 
     /// JN4: the spawner, before the goroutine is queued and before a handle exists.
+    #[inline(always)]
     fn set_goroutine(&self, gp: &'static G) {
         // SAFETY: JN4: nobody else has the packet yet but the closure that has not run.
-        unsafe { *self.thread.get() = Some(Goroutine::new(gp).into()) };
+        unsafe { self.thread.get().write(Some(Goroutine::new(gp).into())) };
     }
 
     pub(crate) fn thread(&self) -> &Thread {
@@ -124,73 +129,70 @@ impl<T> Packet<T> {
     }
 
     /// The goroutine's closure has returned: stores the result, and the stack of its panic. The
-    /// joiner is woken later.
-    fn finish(&self, result: Result<T>, uncaught: Option<Uncaught>) {
+    /// joiner is woken later. True: there is no handle, and the packet is the caller's (JN6).
+    fn finish(&self, result: Result<T>, uncaught: &Cell<Option<Uncaught>>) -> bool {
         let panicked = result.as_ref().is_err_and(|p| !p.is::<Goexit>());
         if panicked {
             // Main's return waits for the report. ORDERING: pairs with wait_for_panics
             SCHED.running_panic_defers.fetch_add(1, Ordering::AcqRel);
             // SAFETY: JN1: the state is not finished yet.
-            unsafe { *self.uncaught.get() = uncaught };
+            unsafe { *self.uncaught.get() = uncaught.take() };
         }
-        // SAFETY: JN1: the state is not finished yet.
-        unsafe { *self.result.get() = Some(result) };
+        // SAFETY: JN1: the state is not finished yet, and the place has no result to be dropped.
+        unsafe { self.result.get().write(Some(result)) };
         let end = self.state.finish();
         if let Some(task) = end.task {
-            // SAFETY: JN5: taken out of the word, which owned it.
-            unsafe { Arc::from_raw(task.cast::<Task>()) }.wake();
+            own_task(task).wake();
         }
         if end.alone {
             self.drop_value();
-            self.nobody_took();
+            // What is left of a value has no destructor.
+            let _ = self.nobody_took();
         }
         if panicked {
             // ORDERING: pairs with wait_for_panics
             SCHED.running_panic_defers.fetch_sub(1, Ordering::AcqRel);
         }
-    }
-
-    /// The goroutine has ended, thread-locals and all: wakes the joiner.
-    fn release(&self) {
-        match self.state.release() {
-            Release::Nobody => {}
-            // SAFETY: JN3: the joiner waits on its stack for this wake-up.
-            Release::Joiner(w) => unsafe { (*w).wake() },
-            // SAFETY: JN5
-            Release::Task(t) => drop(unsafe { Arc::from_raw(t.cast::<Task>()) }),
-        }
+        end.alone
     }
 
     pub(crate) fn is_finished(&self) -> bool {
         self.state.is_finished()
     }
 
-    /// Waits for `finish`.
-    pub(crate) fn wait(&self) {
-        if !self.state.is_finished() {
-            let g = self.goroutine();
-            tree::run_first(g.g(), g.id());
-        }
-        let w = Waiter::new();
-        if self.state.enlist(core::ptr::from_ref(&w).cast_mut()) {
-            let on = core::ptr::from_ref(self.goroutine().g()) as usize;
-            w.wait(Why { reason: WaitReason::Join, on });
+    /// Waits for the goroutine's end.
+    fn wait(&self) {
+        if !self.state.is_released() {
+            wait_for(&self.state, self.goroutine());
         }
     }
 
-    /// After `wait`, once.
-    pub(crate) fn take(&self) -> Result<T> {
+    /// The result, to the handle's side, which lets go of the packet. The goroutine has finished.
+    fn take(packet: Shared<Packet<T>>) -> Result<T> {
         // SAFETY: JN1: the state is finished, and the handle is used up by this.
-        match unsafe { (*self.result.get()).take() } {
+        let result = unsafe { (*packet.result.get()).take() };
+        Packet::leave(packet);
+        match result {
             Some(r) => r,
             None => crate::throw::throw("a finished goroutine without a result"),
         }
     }
 
     /// The handle is gone: nobody can observe a panic any more.
-    pub(crate) fn detach(&self) {
-        if self.state.detach() {
-            self.nobody_took();
+    fn detach(packet: Shared<Packet<T>>) {
+        if packet.state.detach() {
+            let value = packet.nobody_took();
+            Packet::leave(packet);
+            drop(value); // code of the user's, which may panic
+        }
+    }
+
+    /// JN6: the last touch of the handle's side.
+    fn leave(packet: Shared<Packet<T>>) {
+        match packet.state.leave() {
+            // SAFETY: JN6: the goroutine has left.
+            Leave::Last => unsafe { packet.free(By::User) },
+            Leave::First(task) => drop(task.map(own_task)),
         }
     }
 
@@ -213,16 +215,20 @@ impl<T> Packet<T> {
     }
 
     /// JN2: the last to come. The result goes here, and not with the packet, which may end on a
-    /// goroutine without thread-locals. A panic is reported, or the scope is told of it.
-    fn nobody_took(&self) {
+    /// goroutine without thread-locals. A panic is reported, or the scope is told of it; a value is
+    /// the caller's to drop.
+    fn nobody_took(&self) -> Option<T> {
         // SAFETY: JN1, JN2: both sides have ended, so this one alone has the packet.
-        let result = unsafe { (*self.result.get()).take() };
-        let Some(Err(payload)) = result else { return };
+        let payload = match unsafe { (*self.result.get()).take() }? {
+            Ok(value) => return Some(value),
+            Err(payload) => payload,
+        };
         if payload.is::<Goexit>() {
-            return;
+            return None;
         }
         if let Some(flag) = &self.unobserved {
-            return flag.store(true, Ordering::Release); // ORDERING: pairs with scope
+            flag.store(true, Ordering::Release); // ORDERING: pairs with scope
+            return None;
         }
         // SAFETY: JN1, JN2
         let uncaught = unsafe { (*self.uncaught.get()).take() };
@@ -230,23 +236,79 @@ impl<T> Packet<T> {
     }
 }
 
+/// Takes over a task that was in a state.
+fn own_task(task: *mut G) -> Arc<Task> {
+    // SAFETY: JN5: it was taken out of the word, which owned it.
+    unsafe { Arc::from_raw(task.cast::<Task>()) }
+}
+
+/// Waits until the goroutine `of`, whose state it is, has released it.
+fn wait_for(state: &JoinState<G>, of: &Goroutine) {
+    let why = Why { reason: WaitReason::Join, on: core::ptr::from_ref(of.g()) as usize };
+    if let Some((mp, gp)) = enter() {
+        if !state.is_finished() {
+            tree::run_first(mp, gp, of.g(), of.id());
+        }
+        let state = core::ptr::from_ref(state) as usize;
+        return leave(park_shown(mp, gp, why, commit, state));
+    }
+    let w = Waiter::new();
+    if state.enlist_thread(core::ptr::from_ref(&w).cast_mut().cast()) {
+        w.wait(why);
+    }
+}
+
+/// The joiner is off its stack: lists it, unless there is nothing to wait for any more.
+fn commit(_mp: &'static M, gp: &'static G, state: usize) -> bool {
+    // SAFETY: JN6: the joiner has the handle, so the packet is there until it runs again.
+    let state = unsafe { &*(state as *const JoinState<G>) };
+    state.enlist(core::ptr::from_ref(gp).cast_mut())
+}
+
 /// What is left of a goroutine when its closure has returned.
 struct End<T, A> {
-    packet: Option<Shared<Packet<T>>>,
+    rest: Rest<T>,
     after: A,
 }
 
+enum Rest<T> {
+    /// What it shares with its handle; after `release`, what it has alone.
+    Packet(Shared<Packet<T>>),
+    /// Of a future that has its result.
+    Task(Arc<Task>),
+    Nothing,
+}
+
 impl<T, A: Fn()> Ending for End<T, A> {
-    fn release(&mut self) {
-        if let Some(p) = &self.packet {
-            p.release();
+    #[inline(always)]
+    fn release(&mut self, mp: &'static M) -> bool {
+        if let Rest::Packet(p) = &self.rest {
+            match p.state.release() {
+                Release::Alone => return true,
+                Release::Task(task) => {
+                    self.rest = Rest::Task(own_task(task));
+                    return true;
+                }
+                Release::Nobody => {}
+                // SAFETY: JN3: a G, which is never freed.
+                Release::Joiner(gp) => park::ready(mp, unsafe { &*gp }),
+                // SAFETY: JN3: the thread waits on its stack for this wake-up.
+                Release::Thread(w) => unsafe { (*w.cast::<Waiter>()).wake() },
+            }
+            self.rest = Rest::Nothing;
         }
+        const { size_of::<A>() != 0 || core::mem::needs_drop::<A>() }
     }
+
     fn let_go(&mut self) {
-        if let Some(p) = self.packet.take() {
-            p.leave_at_end();
+        match core::mem::replace(&mut self.rest, Rest::Nothing) {
+            // SAFETY: JN6: `release` said that the handle has left.
+            Rest::Packet(p) => unsafe { p.free(By::End) },
+            Rest::Task(task) => drop(task),
+            Rest::Nothing => {}
         }
     }
+
     fn ended(&mut self) {
         (self.after)();
     }
@@ -327,7 +389,7 @@ impl<T> JoinHandle<T> {
     pub fn join(mut self) -> Result<T> {
         self.packet().wait();
         match self.packet.take() {
-            Some(p) => p.take(),
+            Some(p) => Packet::take(p),
             None => crate::throw::throw("a join handle was used after join"),
         }
     }
@@ -349,9 +411,10 @@ impl<T> JoinHandle<T> {
 }
 
 impl<T> Drop for JoinHandle<T> {
+    #[inline]
     fn drop(&mut self) {
-        if let Some(p) = &self.packet {
-            p.detach();
+        if let Some(p) = self.packet.take() {
+            Packet::detach(p);
         }
     }
 }
@@ -442,8 +505,7 @@ impl Builder {
         T: Send + 'static,
     {
         // SAFETY: `'static` bounds.
-        let packet = unsafe { self.spawn_unchecked(f, at, None, || ()) }?;
-        Ok(JoinHandle { packet: Some(packet) })
+        unsafe { self.spawn_unchecked(f, at, None, || ()) }
     }
 
     /// What `go` and scopes share. `after` runs on the goroutine as its last act, when the closure
@@ -457,7 +519,7 @@ impl Builder {
         at: &'static Location<'static>,
         unobserved: Option<Arc<AtomicBool>>,
         after: impl Fn() + Send,
-    ) -> io::Result<Shared<Packet<T>>>
+    ) -> io::Result<JoinHandle<T>>
     where
         F: FnOnce() -> T + Send,
         T: Send,
@@ -469,26 +531,38 @@ impl Builder {
         if let Some(name) = &self.name {
             assert!(!name.contains('\0'), "goroutine name may not contain interior null bytes");
         }
+        if const { newproc::is_large::<F>() } {
+            let boxed: Box<dyn FnOnce() -> T + Send + '_> = Box::new(f);
+            // SAFETY: the caller's promise.
+            return unsafe { self.spawn_unchecked(boxed, at, unobserved, after) };
+        }
         let scope = unobserved.as_ref().map_or(0, scope_id);
-        let (packet, theirs) = Shared::pair(Packet::new(unobserved));
+        let spec = Spec { class, name: self.name.map(Arc::from) };
+        let room = Shared::room();
+        let mut begun = newproc::begin(&spec, room.want())?;
+        let (packet, theirs) = room.pair(begun.block.take(), || Packet::new(unobserved));
         let body = move || {
             let uncaught = Cell::new(None);
             let call = || watch(|| __rust_begin_short_backtrace(f), &uncaught);
             let result = catch_unwind(AssertUnwindSafe(call));
-            theirs.finish(result, uncaught.take());
-            // Nobody holds the handle any more: the result goes now, while thread-locals live.
-            let packet = (!theirs.is_alone()).then_some(theirs);
-            End { packet, after }
+            let rest = match theirs.finish(result, &uncaught) {
+                false => Rest::Packet(theirs),
+                true => {
+                    // SAFETY: JN6: there is no handle any more.
+                    unsafe { theirs.free(By::User) };
+                    Rest::Nothing
+                }
+            };
+            End { rest, after }
         };
-        let spec = Spec { class, name: self.name.map(Arc::from), at };
         // SAFETY: the caller's promise.
         unsafe {
-            newproc(body, spec, |gp| {
+            begun.go(body, at, |gp| {
                 gp.scope.set(scope as u64);
                 packet.set_goroutine(gp);
-            })
-        }?;
-        Ok(packet)
+            });
+        }
+        Ok(JoinHandle { packet: Some(packet) })
     }
 }
 

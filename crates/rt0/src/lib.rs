@@ -44,7 +44,6 @@ mod g {
 }
 #[cfg(loom)]
 mod join {
-    pub(crate) mod gone;
     pub(crate) mod state;
 }
 #[cfg(loom)]

@@ -17,7 +17,7 @@ pub use try_scope::{TryScope, try_scope};
 use crate::atomic::{AtomicBool, Ordering};
 use crate::g::WaitReason;
 use crate::goroutine::Goroutine;
-use crate::join::{Builder, Packet, Shared};
+use crate::join::{Builder, JoinHandle};
 use crate::sched::wait::Why;
 use crate::sched::waiter::Waiter;
 use crate::thread::Thread;
@@ -128,7 +128,7 @@ impl Builder {
         let after = move || theirs.ended();
         // SAFETY: SP1: `scope` waits for `ended`, which runs after the closure is gone.
         match unsafe { self.spawn_unchecked(f, Location::caller(), unobserved, after) } {
-            Ok(packet) => Ok(ScopedJoinHandle { packet, scope: PhantomData }),
+            Ok(handle) => Ok(ScopedJoinHandle { handle, scope: PhantomData }),
             Err(e) => {
                 scope.data.running.take_back();
                 Err(e)
@@ -145,36 +145,29 @@ impl fmt::Debug for Scope<'_, '_> {
 
 /// Owns the right to the result of a scope's goroutine. std: `ScopedJoinHandle`.
 pub struct ScopedJoinHandle<'scope, T> {
-    packet: Shared<Packet<T>>,
+    handle: JoinHandle<T>,
     scope: PhantomData<&'scope ()>,
 }
 
 impl<T> ScopedJoinHandle<'_, T> {
     /// Waits for the goroutine to end and returns its value or the payload of its panic.
     pub fn join(self) -> Result<T> {
-        self.packet.wait();
-        self.packet.take()
+        self.handle.join()
     }
 
     /// Whether the goroutine has ended.
     pub fn is_finished(&self) -> bool {
-        self.packet.is_finished()
+        self.handle.is_finished()
     }
 
     /// The goroutine.
     pub fn goroutine(&self) -> &Goroutine {
-        self.packet.goroutine()
+        self.handle.goroutine()
     }
 
     /// The goroutine, under the name that it has in std.
     pub fn thread(&self) -> &Thread {
-        self.packet.thread()
-    }
-}
-
-impl<T> Drop for ScopedJoinHandle<'_, T> {
-    fn drop(&mut self) {
-        self.packet.detach();
+        self.handle.thread()
     }
 }
 

@@ -85,6 +85,7 @@ impl Thread {
 }
 
 impl From<Goroutine> for Thread {
+    #[inline(always)]
     fn from(g: Goroutine) -> Thread {
         Thread(Who::Goroutine(g))
     }

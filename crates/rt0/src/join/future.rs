@@ -3,7 +3,7 @@
 #![allow(unsafe_code, reason = "JN5: a task is an Arc made raw")]
 #![allow(clippy::disallowed_types, reason = "wakers are code of the user's: no lock of ours")]
 
-use super::{JoinHandle, Packet};
+use super::{JoinHandle, Packet, own_task};
 use std::fmt;
 use std::future::{Future, IntoFuture};
 use std::pin::Pin;
@@ -82,7 +82,7 @@ impl<T> Future for JoinFuture<T> {
             return Poll::Pending;
         }
         match self.handle.take().and_then(|mut h| h.packet.take()) {
-            Some(packet) => Poll::Ready(packet.take()),
+            Some(packet) => Poll::Ready(Packet::take(packet)),
             None => panic!("`JoinFuture` polled after completion"),
         }
     }
@@ -96,8 +96,7 @@ impl<T> Drop for JoinFuture<T> {
         if let Some(packet) = self.packet()
             && let Some(raw) = packet.state.delist_task()
         {
-            // SAFETY: JN5
-            drop(unsafe { Arc::from_raw(raw.cast::<Task>()) });
+            drop(own_task(raw));
         }
     }
 }

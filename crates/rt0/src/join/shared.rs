@@ -2,72 +2,96 @@
 //! its handle share. An `Arc` would be a malloc, a free and three counts for each goroutine.
 //!
 //! # Invariants
-//! * `SH1`: `at` is a live [`Inner`] until the second owner has left (gone.rs), which drops it.
+//! * `SH1`: `at` is a live value until the owner that is told so (state.rs) frees it.
 //! * `SH2`: what [`fits`] lies in a block, anything else in a box.
 
 #![allow(unsafe_code, reason = "SH1, SH2: a value in a block of memory")]
 
-use super::gone::Gone;
-use crate::malloc::blocks::{self, BLOCK_ALIGN, BLOCK_BYTES};
+use crate::malloc::blocks::{self, BLOCK_ALIGN, BLOCK_BYTES, Block};
+use crate::sched::newproc::Want;
 use crate::sched::{enter, enter_system, leave, p_of};
 use core::marker::PhantomData;
-use core::mem::ManuallyDrop;
+use core::mem::MaybeUninit;
 use core::ops::Deref;
 use core::ptr::NonNull;
 
-struct Inner<V> {
-    gone: Gone,
-    value: V,
-}
-
-/// One of the two owners.
+/// One of the two owners. It is freed by hand: dropping it does nothing.
 pub(crate) struct Shared<V> {
-    at: NonNull<Inner<V>>, // SH1
-    of: PhantomData<Inner<V>>,
+    at: NonNull<V>, // SH1
+    of: PhantomData<V>,
 }
 
-// SAFETY: SH1: both owners have `&V`, and the last one drops it, as with an Arc.
+// SAFETY: SH1: both owners have `&V`, and one of them drops it, as with an Arc.
 unsafe impl<V: Send + Sync> Send for Shared<V> {}
-// SAFETY: SH1: both owners have `&V`, and the last one drops it, as with an Arc.
+// SAFETY: SH1: both owners have `&V`, and one of them drops it, as with an Arc.
 unsafe impl<V: Send + Sync> Sync for Shared<V> {}
 
 pub(super) const fn fits<V>() -> bool {
-    size_of::<Inner<V>>() <= BLOCK_BYTES && align_of::<Inner<V>>() <= BLOCK_ALIGN
+    size_of::<V>() <= BLOCK_BYTES && align_of::<V>() <= BLOCK_ALIGN
 }
 
 impl<V> Shared<V> {
-    /// Its two owners.
+    /// Room for a value that does not fit a block (SH2). In user context: it may allocate.
+    #[inline(always)]
+    pub(crate) fn room() -> Room<V> {
+        Room(const { !fits::<V>() }.then(Box::new_uninit))
+    }
+
+    /// The last use. If the value's destructor panics the block is lost.
+    ///
+    /// # Safety
+    /// SH1: the other owner does not use it any more, and did not free it.
     #[inline]
-    pub(crate) fn pair(value: V) -> (Shared<V>, Shared<V>) {
-        let inner = Inner { gone: Gone::new(), value };
-        let at = if const { fits::<V>() } {
-            let block = take_block().cast::<Inner<V>>();
-            // SAFETY: BL1, SH2: the block is ours and large enough.
-            unsafe { block.write(inner) };
-            block
-        } else {
-            NonNull::from(Box::leak(Box::new(inner)))
+    pub(crate) unsafe fn free(self, by: By) {
+        if const { !fits::<V>() } {
+            // SAFETY: SH2: `Room::pair` leaked it.
+            return drop(unsafe { Box::from_raw(self.at.as_ptr()) });
+        }
+        // SAFETY: the caller's promise.
+        unsafe { self.at.drop_in_place() };
+        let block = self.at.addr().get();
+        match by {
+            By::User => put_block(block),
+            By::End => put_block_at_end(block),
+        }
+    }
+}
+
+/// Which code frees a value.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) enum By {
+    User,
+    /// That of a goroutine whose thread-locals are gone, the one that [`enter`] reads too.
+    End,
+}
+
+/// What [`Shared::room`] has found.
+pub(crate) struct Room<V>(Option<Box<MaybeUninit<V>>>);
+
+impl<V> Room<V> {
+    #[inline(always)]
+    pub(crate) fn want(&self) -> Want {
+        if const { fits::<V>() } { Want::Block } else { Want::Nothing }
+    }
+
+    /// The two owners of a value, which is made in its place. With a block if `want` says so.
+    #[inline(always)]
+    pub(crate) fn pair(
+        self,
+        block: Option<Block>,
+        make: impl FnOnce() -> V,
+    ) -> (Shared<V>, Shared<V>) {
+        let at = match (self.0, block) {
+            (Some(room), _) => NonNull::from(Box::leak(Box::write(room, make()))),
+            (None, Some(block)) => {
+                let at = block.into_memory().cast::<V>();
+                // SAFETY: BL1, SH2: the block is ours and large enough.
+                unsafe { at.write(make()) };
+                at
+            }
+            (None, None) => crate::throw::throw("join: no room for a packet"),
         };
         (Shared { at, of: PhantomData }, Shared { at, of: PhantomData })
-    }
-
-    fn inner(&self) -> &Inner<V> {
-        // SAFETY: SH1.
-        unsafe { self.at.as_ref() }
-    }
-
-    /// Whether the other owner has left.
-    pub(crate) fn is_alone(&self) -> bool {
-        self.inner().gone.is_alone()
-    }
-
-    /// Leaves when the goroutine's thread-locals are gone, the one that [`enter`] reads too.
-    pub(crate) fn leave_at_end(self) {
-        let own = ManuallyDrop::new(self);
-        if own.inner().gone.leave() {
-            // SAFETY: SH1: the last to leave.
-            unsafe { free(own.at, put_block_at_end) };
-        }
     }
 }
 
@@ -75,45 +99,8 @@ impl<V> Deref for Shared<V> {
     type Target = V;
     #[inline]
     fn deref(&self) -> &V {
-        &self.inner().value
-    }
-}
-
-impl<V> Drop for Shared<V> {
-    #[inline]
-    fn drop(&mut self) {
-        if self.inner().gone.leave() {
-            // SAFETY: SH1: the last to leave.
-            unsafe { free(self.at, put_block) };
-        }
-    }
-}
-
-/// # Safety
-/// SH1: nobody else has the value.
-unsafe fn free<V>(at: NonNull<Inner<V>>, put: fn(usize)) {
-    if const { !fits::<V>() } {
-        // SAFETY: SH2: `pair` leaked it.
-        return drop(unsafe { Box::from_raw(at.as_ptr()) });
-    }
-    // SAFETY: the caller's promise. If it panics the block is lost.
-    unsafe { at.drop_in_place() };
-    put(at.addr().get());
-}
-
-#[inline]
-fn take_block() -> NonNull<u8> {
-    let block = match enter() {
-        Some((mp, _)) => {
-            let block = p_of(mp).blocks.take();
-            leave(mp);
-            block
-        }
-        None => blocks::take_global(),
-    };
-    match NonNull::new(block as *mut u8) {
-        Some(p) => p,
-        None => crate::throw::throw("blocks: a null block"),
+        // SAFETY: SH1.
+        unsafe { self.at.as_ref() }
     }
 }
 

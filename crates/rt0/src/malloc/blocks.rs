@@ -14,6 +14,7 @@ use super::persistentalloc;
 use super::vec::RtVec;
 use crate::atomic::{AtomicUsize, Ordering};
 use crate::lock::{mutex::RtMutex, rank::Rank};
+use core::ptr::NonNull;
 
 /// Two cache lines.
 pub(crate) const BLOCK_BYTES: usize = 128;
@@ -22,6 +23,26 @@ const MOST: usize = 64;
 const BATCH: usize = 32;
 
 static GLOBAL: RtMutex<RtVec<usize>> = RtMutex::new(Rank::GFree, RtVec::new());
+
+/// A block that was taken (BL1).
+pub(crate) struct Block(usize);
+
+impl Block {
+    /// Takes one: from `own`, the caller's, or, for code that has no P, from the global list.
+    #[inline(always)]
+    pub(crate) fn take(own: Option<&Blocks>) -> Block {
+        Block(own.map_or_else(take_global, Blocks::take))
+    }
+
+    /// Its memory, now the caller's.
+    #[inline(always)]
+    pub(crate) fn into_memory(self) -> NonNull<u8> {
+        match NonNull::new(core::ptr::with_exposed_provenance_mut(self.0)) {
+            Some(at) => at,
+            None => crate::throw::throw("blocks: a null block"),
+        }
+    }
+}
 
 /// A P's free blocks, last in first out.
 pub(crate) struct Blocks {
@@ -36,7 +57,7 @@ impl Blocks {
 
     /// A block, whose bytes are anything. Owner.
     #[inline]
-    pub(crate) fn take(&self) -> usize {
+    fn take(&self) -> usize {
         let mut n = self.n.load(Ordering::Relaxed); // ORDERING: owner-only (BL2)
         if n == 0 {
             n = self.refill();
@@ -86,7 +107,7 @@ impl Blocks {
 }
 
 /// A block for code that has no P.
-pub(crate) fn take_global() -> usize {
+fn take_global() -> usize {
     pop(&mut GLOBAL.lock())
 }
 

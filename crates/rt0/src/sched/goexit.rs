@@ -26,7 +26,7 @@ pub(crate) extern "C" fn goroutine_start(gp: &'static G) -> ! {
     }
     leave(mp);
     call_fn(gp);
-    goexit1(gp);
+    goexit1(); // where goroutines are threads; else newproc.rs `start` has done it
     crate::throw::throw("goexit0: a dead goroutine was continued")
 }
 
@@ -66,17 +66,16 @@ pub(crate) fn retire() {
 
 /// The goroutine's function has returned: the last switch. Comes back only on a thread that was the
 /// goroutine's own (one_to_one.rs) and now ends.
-pub(super) fn goexit1(gp: &'static G) {
-    if gp.is_system() {
-        crate::throw::throw("a goroutine of the runtime's ended");
-    }
-    // Not `enter`: in a library that was loaded late, `retire` has freed the block that CURG is in.
+pub(super) fn goexit1() {
     let (mp, gp) = enter_system();
-    goexit0(mp, gp)
+    goexit0(mp, gp);
 }
 
 /// Go: goexit0; the rest is done by finish_switch, off this stack.
-fn goexit0(mp: &'static M, gp: &'static G) {
+pub(super) fn goexit0(mp: &'static M, gp: &'static G) {
+    if gp.is_system() {
+        crate::throw::throw("a goroutine of the runtime's ended");
+    }
     p_of(mp).gdead.bump();
     super::newproc::add_scannable_stack(p_of(mp), -(crate::stack::limit_bytes(gp) as i64));
     super::lock_os_thread::goroutine_ends(mp, gp);

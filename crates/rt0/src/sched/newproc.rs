@@ -5,17 +5,22 @@
 //! The closure is moved to the top of the new goroutine's stack: no box. A dead goroutine of the
 //! P's cache is used again, slot, block and all; only when there is none is a slot carved (malg),
 //! which allocates and so happens before the runtime is entered.
+//!
+//! It is done in two steps, between which the caller makes the closure of what the first has found
+//! for it: [`begin`] and [`Begun::go`]. On a goroutine the runtime is entered once for both.
 
 use super::global_queue::{runqput, runqput_fresh};
 use super::let_run::let_run;
 use super::runq::{Place, Put};
-use super::{SCHED, enter, enter_system, held, leave, one_to_one, p_of};
-use crate::atomic::Ordering;
+use super::{SCHED, enter, enter_system, goexit, held, leave, one_to_one, p_of};
+use crate::atomic::{AtomicRef, Ordering};
 use crate::g::extras::{Ancestor, Extras, MAX_ANCESTORS, may_inherit};
 use crate::g::{G, Status};
 use crate::m::M;
+use crate::malloc::blocks::Block;
 use crate::p::P;
 use crate::stack::{self, Class};
+use crate::tls::template::Template;
 use core::panic::Location;
 use std::io;
 
@@ -23,26 +28,59 @@ use std::io;
 pub(crate) struct Spec {
     pub(crate) class: Class,
     pub(crate) name: Option<std::sync::Arc<str>>,
-    pub(crate) at: &'static Location<'static>,
 }
 
 /// Go: _GoidCacheBatch.
 const GOID_BATCH: u64 = 16;
 
-/// Starts `f` as a goroutine and calls `before_run` with its G before it can run.
-///
-/// # Safety
-/// `f` and what it borrows live until it has run.
-#[allow(unsafe_code, reason = "the closure's lifetime is the caller's promise")]
-pub(crate) unsafe fn newproc<F: FnOnce() -> E + Send, E: Ending>(
-    f: F,
-    spec: Spec,
-    before_run: impl FnOnce(&'static G),
-) -> io::Result<()> {
+/// A goroutine that is about to start. The runtime is entered, if it is a goroutine that starts it:
+/// no code of the user's runs, and nothing is allocated, until [`Begun::go`].
+pub(crate) struct Begun {
+    newg: &'static G,
+    template: Option<&'static Template>,
+    /// Who starts it, if that is a goroutine.
+    caller: Option<(&'static M, &'static G)>,
+    /// For what the two share, if it was asked for.
+    pub(crate) block: Option<Block>,
+}
+
+/// Whether the one that starts a goroutine wants a block of memory as well.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Want {
+    Nothing,
+    Block,
+}
+
+/// The template of goroutines' blocks, when all has been prepared that goroutines need.
+static READY: AtomicRef<Template> = AtomicRef::none();
+
+/// Finds a dead goroutine and readies it for the next one. In user context.
+#[inline(always)]
+pub(crate) fn begin(spec: &Spec, want: Want) -> io::Result<Begun> {
+    if spec.class == Class::DEFAULT
+        && !has_extras(spec)
+        // ORDERING: pairs with begin_slow
+        && let Some(t) = READY.load(Ordering::Acquire)
+        && let Some((mp, callergp)) = enter()
+    {
+        if let Some(newg) = stack::cache::gfget(p_of(mp)) {
+            stack::recycle(newg, t);
+            return Ok(Begun::inside(newg, Some(t), Some((mp, callergp)), want));
+        }
+        leave(mp);
+    }
+    begin_slow(spec, want)
+}
+
+/// The same where something is not at hand.
+#[cold]
+fn begin_slow(spec: &Spec, want: Want) -> io::Result<Begun> {
     super::lifecycle::check_running()?;
     let template = one_to_one::prepare()?;
     super::newm::start_threads();
-    let extras = extras_for(&spec);
+    // ORDERING: publishes that the threads are there; the template is published by itself
+    READY.store(template, Ordering::Release);
+    let extras = if has_extras(spec) { find_extras(spec) } else { None };
     let newg = match gfget(spec.class) {
         Some(gp) => gp,
         None => stack::malg(spec.class, template)?,
@@ -52,40 +90,74 @@ pub(crate) unsafe fn newproc<F: FnOnce() -> E + Send, E: Ending>(
         None => thread_for(newg)?,
     }
     newg.set_extras(extras);
-    newproc1(newg, f, spec.at);
-    match enter() {
-        Some((mp, callergp)) => {
-            newg.parent_goid.set(callergp.goid.get());
-            stack::number(newg, template, next_goid(p_of(mp)));
-            before_run(newg);
-            p_of(mp).gcreated.bump();
-            add_scannable_stack(p_of(mp), stack::limit_bytes(newg) as i64);
-            if SCHED.holds_back() {
-                held::queue_new(newg);
-            } else {
-                runqput_fresh(p_of(mp), newg);
-            }
-            // ORDERING: set once in runtime.main
-            if SCHED.main_started.load(Ordering::Relaxed) {
-                // Who starts a goroutine mostly goes on.
-                super::wake::wakep_after(p_of(mp), Put::Ring);
-            }
-            leave(let_run(mp, callergp));
-        }
-        None => {
-            newg.parent_goid.set(0);
-            // ORDERING: counters
-            let goid = SCHED.goidgen.fetch_add(1, Ordering::Relaxed) + 1;
-            stack::number(newg, template, goid);
-            SCHED.created_outside.fetch_add(1, Ordering::Relaxed); // ORDERING: a counter
-            // ORDERING: a counter
-            SCHED.stack_bytes_outside.fetch_add(stack::limit_bytes(newg) as u64, Ordering::Relaxed);
-            before_run(newg);
-            held::queue_new(newg);
-            super::wake::wakep();
-        }
+    Ok(Begun::inside(newg, template, enter(), want))
+}
+
+impl Begun {
+    #[inline(always)]
+    fn inside(
+        newg: &'static G,
+        template: Option<&'static Template>,
+        caller: Option<(&'static M, &'static G)>,
+        want: Want,
+    ) -> Begun {
+        let take = || Block::take(caller.map(|(mp, _)| &p_of(mp).blocks));
+        let block = (want == Want::Block).then(take);
+        Begun { newg, template, caller, block }
     }
-    Ok(())
+
+    /// Starts `f` as the goroutine and calls `before_run` with its G before it can run. `f` is no
+    /// larger than [`LARGEST_ON_STACK`].
+    ///
+    /// # Safety
+    /// `f` and what it borrows live until it has run.
+    #[allow(unsafe_code, reason = "the closure's lifetime is the caller's promise")]
+    pub(crate) unsafe fn go<F: FnOnce() -> E + Send, E: Ending>(
+        self,
+        f: F,
+        at: &'static Location<'static>,
+        before_run: impl FnOnce(&'static G),
+    ) {
+        let Begun { newg, template, caller, .. } = self;
+        newproc1(newg, f, at);
+        let Some((mp, callergp)) = caller else {
+            return go_from_thread(newg, template, before_run);
+        };
+        newg.parent_goid.set(callergp.goid.get());
+        stack::number(newg, template, next_goid(p_of(mp)));
+        before_run(newg);
+        p_of(mp).gcreated.bump();
+        add_scannable_stack(p_of(mp), stack::limit_bytes(newg) as i64);
+        if SCHED.holds_back() {
+            held::queue_new(newg);
+        } else {
+            runqput_fresh(p_of(mp), newg);
+        }
+        // ORDERING: set once in runtime.main
+        if SCHED.main_started.load(Ordering::Relaxed) {
+            // Who starts a goroutine mostly goes on.
+            super::wake::wakep_after(p_of(mp), Put::Ring);
+        }
+        leave(let_run(mp, callergp));
+    }
+}
+
+#[cold]
+fn go_from_thread(
+    newg: &'static G,
+    template: Option<&'static Template>,
+    before_run: impl FnOnce(&'static G),
+) {
+    newg.parent_goid.set(0);
+    // ORDERING: counters
+    let goid = SCHED.goidgen.fetch_add(1, Ordering::Relaxed) + 1;
+    stack::number(newg, template, goid);
+    SCHED.created_outside.fetch_add(1, Ordering::Relaxed); // ORDERING: a counter
+    // ORDERING: a counter
+    SCHED.stack_bytes_outside.fetch_add(stack::limit_bytes(newg) as u64, Ordering::Relaxed);
+    before_run(newg);
+    held::queue_new(newg);
+    super::wake::wakep();
 }
 
 /// Where goroutines are threads: makes this one's. The G is not lost if that fails.
@@ -187,6 +259,11 @@ fn gostartcallfn<F: FnOnce() -> E + Send, E: Ending>(newg: &'static G, f: F) {
 /// A closure larger than this is boxed: the smallest stack must have room to run it.
 const LARGEST_ON_STACK: usize = 8 << 10;
 
+/// Whether a closure that is to be called by a goroutine's should be boxed before [`begin`].
+pub(crate) const fn is_large<F>() -> bool {
+    size_of::<F>() > LARGEST_ON_STACK - 64 || align_of::<F>() > 4096
+}
+
 #[allow(unsafe_code, reason = "writes to a stack that nobody uses yet")]
 fn place<F: FnOnce() -> E + Send, E: Ending>(newg: &'static G, f: F) {
     // ORDERING: GS2: constant, and this code owns the dead goroutine
@@ -205,15 +282,22 @@ fn place<F: FnOnce() -> E + Send, E: Ending>(newg: &'static G, f: F) {
 /// What is left to do when a goroutine's closure has returned and its thread-locals are destroyed:
 /// a joiner must not see it as ended before, as with threads.
 pub(crate) trait Ending {
-    /// Wakes the joiner. Inside the runtime.
-    fn release(&mut self) {}
+    /// Wakes the joiner. Inside the runtime. Whether there is more to do: the rest of these, and
+    /// the destructor.
+    fn release(&mut self, mp: &'static M) -> bool;
     /// Lets go of what the goroutine shares. In user context.
-    fn let_go(&mut self) {}
+    fn let_go(&mut self);
     /// The last touch of a scope. Inside the runtime.
-    fn ended(&mut self) {}
+    fn ended(&mut self);
 }
 
-impl Ending for () {}
+impl Ending for () {
+    fn release(&mut self, _: &'static M) -> bool {
+        false
+    }
+    fn let_go(&mut self) {}
+    fn ended(&mut self) {}
+}
 
 /// What `startpc` points to: takes the closure off the stack's top, calls it, and ends the
 /// goroutine's life as a thread.
@@ -228,21 +312,28 @@ unsafe fn start<F: FnOnce() -> E, E: Ending>(arg: *mut u8) {
     if one_to_one::active() {
         return one_to_one::set_ending(ending);
     }
-    super::goexit::retire();
-    finish(&mut ending);
+    goexit::retire();
+    // Not `enter`: in a library that was loaded late, `retire` has freed the block that CURG is in.
+    let (mut mp, gp) = enter_system();
+    if ending.release(mp) {
+        leave(mp);
+        finish(&mut ending);
+        drop(ending);
+        (mp, _) = enter_system();
+    } else {
+        core::mem::forget(ending);
+    }
+    goexit::goexit0(mp, gp);
+    crate::throw::throw("goexit0: a dead goroutine was continued")
 }
 
-/// The end of a goroutine whose thread-locals are destroyed.
+/// The end of a goroutine whose thread-locals are destroyed, if `release` has said that there is
+/// more to do. In user context.
 pub(super) fn finish(ending: &mut dyn Ending) {
-    // Not through `enter`: in a library that was loaded late, `retire` has freed CURG.
-    let inside = |f: &mut dyn FnMut()| {
-        let (mp, _) = enter_system();
-        f();
-        leave(mp);
-    };
-    inside(&mut || ending.release());
     ending.let_go();
-    inside(&mut || ending.ended());
+    let (mp, _) = enter_system();
+    ending.ended();
+    leave(mp);
 }
 
 /// Counts the stacks of live goroutines, for dumps: their sum over all Ps, which may be negative on
@@ -276,12 +367,13 @@ fn gfget(class: Class) -> Option<&'static G> {
     gp
 }
 
-/// Name, labels and ancestors, which few goroutines have. Go: saveAncestors.
+/// Whether the goroutine may have a name, labels or ancestors, which few have.
 #[inline(always)]
-fn extras_for(spec: &Spec) -> Option<Box<Extras>> {
-    if spec.name.is_none() && !may_inherit() { None } else { find_extras(spec) }
+fn has_extras(spec: &Spec) -> bool {
+    spec.name.is_some() || may_inherit()
 }
 
+/// Go: saveAncestors.
 #[cold]
 fn find_extras(spec: &Spec) -> Option<Box<Extras>> {
     let depth = crate::debug::vars::get().tracebackancestors.get();

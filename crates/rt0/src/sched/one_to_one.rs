@@ -47,7 +47,7 @@ use super::lifecycle::is_goroutine_1;
 use super::newproc::{self, Ending};
 use super::park::finish_switch;
 use super::wake::{Spin, hand, releasep, stopm};
-use super::{SCHED, leave};
+use super::{SCHED, enter_system, leave};
 use crate::arch::fsgs::fs_base;
 use crate::atomic::{AtomicU32, Ordering};
 use crate::g::G;
@@ -240,10 +240,15 @@ unsafe extern "C" fn end(gp: *mut c_void) {
     let word = gp.baton.ending.swap(0, Ordering::Relaxed); // ORDERING: this thread's own
     // SAFETY: set_ending stored the box once.
     let mut ending = unsafe { Box::from_raw(word as *mut Box<dyn Ending>) };
-    newproc::finish(&mut **ending);
+    let (mp, _) = enter_system();
+    let more = ending.release(mp);
+    leave(mp);
+    if more {
+        newproc::finish(&mut **ending);
+    }
     drop(ending);
     trim(gp);
-    goexit1(gp);
+    goexit1();
 }
 
 /// Gives back what the goroutine used of its stack, but for a little below this frame: nobody can

@@ -16,9 +16,10 @@
 
 use super::global_queue::runqput;
 use super::runq::{Entry, Place};
-use super::{SCHED, enter, leave, p_of};
+use super::{SCHED, p_of};
 use crate::atomic::Ordering;
 use crate::g::G;
+use crate::m::M;
 use crate::p::P;
 use crate::sys::nanotime;
 
@@ -27,12 +28,11 @@ const WIDE: usize = 32;
 /// So many that ran out of turn are worth it to look at the whole ring.
 const WORTH_A_SWEEP: u64 = 64;
 
-/// The running goroutine is about to wait for the end of `id`, whose G is `gp`: if it has not run
+/// The joiner, which runs, is about to wait for the end of `id`, whose G is `gp`: if it has not run
 /// yet and the queue is long, it runs next. Short queues keep Go's order, and so does what
 /// goroutine 1 starts: it is the nodes of trees that are worth it. One that is held back (held.rs)
 /// takes the place of the one that waits.
-pub(crate) fn run_first(gp: &'static G, id: u64) {
-    let Some((mp, joiner)) = enter() else { return };
+pub(crate) fn run_first(mp: &'static M, joiner: &'static G, gp: &'static G, id: u64) {
     let pp = p_of(mp);
     let is_node = pp.runq.len() >= WIDE && !super::lifecycle::is_goroutine_1(joiner);
     if (SCHED.holds_back() || is_node) && !pp.runq.next_is(gp) && gp.fresh.claim(id as usize) {
@@ -42,7 +42,6 @@ pub(crate) fn run_first(gp: &'static G, id: u64) {
         pp.out_of_turn.bump();
         runqput(pp, gp, Place::Next);
     }
-    leave(mp);
 }
 
 /// Whether the global queue's turn is put off: its next one has not run yet. Owner.

@@ -3,7 +3,7 @@
 //! A waiter lives on the stack of the one who waits. The waker may not touch it after the wake-up
 //! is out: see `wake`.
 
-use super::park::{gopark, goready};
+use super::park::{UnlockFn, gopark, goready, park_on};
 use super::wait::Why;
 use crate::atomic::{AtomicUsize, Ordering};
 use crate::g::key::Key;
@@ -74,6 +74,21 @@ pub(crate) fn park_with(state: &ParkState, why: Why) {
         gopark(why.reason, commit, core::ptr::from_ref(state) as usize);
     });
     state.resumed();
+}
+
+/// Parks the running goroutine, which has entered the runtime, until it is readied or `unlockf`
+/// says no. The caller still holds the count afterwards.
+#[inline]
+pub(crate) fn park_shown(
+    mp: &'static M,
+    gp: &'static G,
+    why: Why,
+    unlockf: UnlockFn,
+    arg: usize,
+) -> &'static M {
+    let mut mp = mp;
+    show_wait(&gp.parker, why, || mp = park_on(mp, gp, why.reason, unlockf, arg));
+    mp
 }
 
 /// Around a wait that no ticket is claimed for: others can see that it lasts, and for what.

@@ -38,7 +38,6 @@ const LAYERS: &[(&str, u32)] = &[
     ("netpoll/poller", 1),
     ("netpoll/gate", 1),
     ("join/state", 1),
-    ("join/gone", 1),
     ("chan/alarm", 1),
     ("chan/lock", 1),
     ("chan/place", 1),
