@@ -287,17 +287,19 @@ fn with_address_space(kib: u32, scenario: &str) -> Finished {
 
 /// Whether it ended for want of a thread, in Go's words. Where the address space is used up, that
 /// is the other right end beside a goroutine that finds no room: if a goroutine does not give its P
-/// back in time, the P is for a thread that may have to be made. No program can rule that out.
+/// back in time, the P is for a thread that may have to be made. No program can rule that out. It
+/// may come while the message of the goroutine that finds no room is being printed.
 fn ended_for_want_of_a_thread(f: &Finished) -> bool {
-    let lines: Vec<_> = f.stderr.lines().collect();
-    let [have, need, fatal] = lines[..] else { return false };
-    let n = have
-        .strip_prefix("runtime: failed to create new OS thread (have ")
-        .and_then(|rest| rest.strip_suffix(" already; errno=11)"));
+    let words = "runtime: failed to create new OS thread (have ";
+    let Some((before, rest)) = f.stderr.split_once(words) else { return false };
+    let n = rest.strip_suffix(
+        " already; errno=11)\n\
+         runtime: may need to increase max user processes (ulimit -u)\n\
+         fatal error: newosproc\n",
+    );
     f.status.code() == Some(2)
         && n.is_some_and(|n| n.parse::<u32>().is_ok())
-        && need == "runtime: may need to increase max user processes (ulimit -u)"
-        && fatal == "fatal error: newosproc"
+        && (before.is_empty() || before.starts_with("\nthread 'main' ("))
 }
 
 #[test]
@@ -456,7 +458,7 @@ fn one_p_runs_goroutines_in_gos_order() {
 #[test]
 fn blocked_threads_do_not_stop_one_p() {
     let n = numbers(&testprog_with(&["UnmarkedSleeps"], ONE_P));
-    assert!(n[0] >= 5 && n[1] < 2000, "{n:?}");
+    assert!(n[0] < 2000, "{n:?} ms");
     check(&testprog_with(&["StdMutexContention"], ONE_P), 0, "24\n", "");
 }
 
@@ -465,7 +467,7 @@ fn hogs_do_not_stop_one_p() {
     for godebug in ["asyncpreemptoff=0", "asyncpreemptoff=1"] {
         let env = [("GOMAXPROCS", "1"), ("GODEBUG", godebug)];
         let n = numbers(&testprog_with(&["Hogs"], &env));
-        assert!(n[0] < 1000, "{godebug}: a sleep of 5 ms took {n:?} ms");
+        assert!(n[0] < 1000, "{godebug}: a sleep of 5 ms took {n:?} ms of CPU");
     }
 }
 
