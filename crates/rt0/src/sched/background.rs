@@ -15,6 +15,7 @@ use crate::g::park_state::ParkState;
 use crate::g::{G, WaitReason};
 use crate::m::M;
 use crate::stack::{self, Class, KEEP_BYTES, cache};
+use crate::sys::raw::thread_cpu_ns;
 use crate::sys::{mem, nanotime};
 use core::panic::Location;
 
@@ -164,11 +165,12 @@ fn let_others_run() {
 fn bgscavenge() {
     loop {
         while let Some(gp) = next(cache::next_trim) {
-            let start = nanotime();
-            let keep = if over_limit() { 0 } else { KEEP_BYTES };
-            trim(gp, keep);
-            pinned(|| cache::put_clean(core::iter::once(gp)));
-            gc_cpu_limiter().add(start, nanotime());
+            let spent = cpu_ns_of(|| {
+                let keep = if over_limit() { 0 } else { KEEP_BYTES };
+                trim(gp, keep);
+                pinned(|| cache::put_clean(core::iter::once(gp)));
+            });
+            gc_cpu_limiter().add(spent, nanotime());
             let_others_run();
             while gc_cpu_limiter().limiting() {
                 crate::time::sleep_system(10_000_000);
@@ -177,6 +179,15 @@ fn bgscavenge() {
         }
         SCAVENGE.wait(WaitReason::ScavengeWait);
     }
+}
+
+/// CPU time of `f`. It may end on another thread: then no more than the clock says. The clock alone
+/// would count a pause of the machine as work, and a hundred times as long nothing would be done.
+fn cpu_ns_of(f: impl FnOnce()) -> i64 {
+    let used = || thread_cpu_ns(0).unwrap_or(0).cast_signed();
+    let (start, before) = (nanotime(), used());
+    f();
+    (used() - before).min(nanotime() - start).max(0)
 }
 
 #[allow(unsafe_code, reason = "ST2: a dead stack that this goroutine took off every list")]
@@ -235,10 +246,10 @@ impl GcCpuLimiter {
         self.fill.fetch_min(cap, Ordering::Relaxed); // ORDERING: the world is stopped
     }
 
-    /// Work was done from `start` to `end`.
-    fn add(&self, start: i64, end: i64) {
-        self.fill.fetch_add(end - start, Ordering::Relaxed); // ORDERING: the scavenger alone adds
-        self.update(end);
+    /// Work of so much CPU time was done until `now`.
+    fn add(&self, spent: i64, now: i64) {
+        self.fill.fetch_add(spent, Ordering::Relaxed); // ORDERING: the scavenger alone adds
+        self.update(now);
     }
 
     /// Drains by the time that has passed.
@@ -274,7 +285,7 @@ mod tests {
         };
         l.reset_capacity(0, 1);
         assert!(!l.limiting());
-        l.add(0, 2 * CAPACITY_PER_PROC_NS);
+        l.add(2 * CAPACITY_PER_PROC_NS, 2 * CAPACITY_PER_PROC_NS);
         assert!(l.limiting());
         l.update(2 * CAPACITY_PER_PROC_NS + DRAIN_DIVISOR * 2 * CAPACITY_PER_PROC_NS);
         assert!(!l.limiting());

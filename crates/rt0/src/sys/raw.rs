@@ -38,7 +38,8 @@ pub(crate) fn sched_getaffinity(tid: i32, mask: &mut [u64]) -> isize {
     unsafe { syscall(libc::SYS_sched_getaffinity, [tid as usize, size_of_val(mask), p, 0, 0, 0]) }
 }
 
-/// Nanoseconds of CPU that a thread of this process has used; `None` if it is not there.
+/// Nanoseconds of CPU that a thread of this process has used (0: the calling one); `None` if it is
+/// not there.
 pub(crate) fn thread_cpu_ns(tid: i32) -> Option<u64> {
     const PER_THREAD_SCHED: i32 = 4 | 2;
     let clock = !tid << 3 | PER_THREAD_SCHED; // as pthread_getcpuclockid makes it
