@@ -1,6 +1,6 @@
 //! `rt0::debug::deadlocks`: what waits for ever in a process that lives.
 
-use rt0::debug::{Deadlock, Party, deadlocks};
+use rt0::debug::{Deadlock, Dump, Party, deadlocks};
 use rt0::sync::{Barrier, Mutex, Once, RwLock};
 use std::sync::{Arc, mpsc};
 use std::thread;
@@ -164,6 +164,34 @@ fn a_lock_whose_holder_ended_is_nobodys() {
     let d = deadlock_of(id(&rt0::go(move || nothing.join().is_ok())));
     assert!(d.circle.is_empty() && d.behind.len() == 2, "{d:?}");
     assert_eq!(d.behind[0].party, nothing_party);
+}
+
+/// Dumps have the same at their head, if they are asked to.
+#[rt0::test]
+fn dumps_show_them_first() {
+    let parties = ring(3);
+    deadlock_of(parties[0]);
+    let dump = |dump: Dump| {
+        let mut text = Vec::new();
+        dump.write_to(&mut text).expect("a Vec takes all");
+        String::from_utf8(text).expect("text")
+    };
+    for dump in [dump(Dump::new().deadlocks(true)), dump(Dump::new().grouped(true).deadlocks(true))]
+    {
+        let (head, rest) = dump.split_once("\n\ngoroutine ").unwrap_or_else(|| panic!("{dump}"));
+        assert!(head.starts_with("deadlock: "), "{dump}");
+        for party in &parties {
+            assert!(head.contains(&format!("\t{party} [sync.Mutex.Lock]: waits for ")), "{dump}");
+        }
+        assert!(!rest.contains("\ndeadlock: "), "{dump}");
+    }
+    let text = dump(Dump::new().json(true).deadlocks(true));
+    let member = |party: &Party| format!("{{\"{}}}", party.to_string().replace(' ', "\":"));
+    let is_its = |l: &&str| parties.iter().all(|p| l.contains(&member(p)));
+    let line = text.lines().find(is_its).unwrap_or_else(|| panic!("{text}"));
+    assert!(line.starts_with("{\"deadlock\":{\"circle\":[{\"goroutine\":"), "{line}");
+    assert!(line.contains("}],\"behind\":[") && line.ends_with("]}}"), "{line}");
+    assert!(!dump(Dump::new()).contains("deadlock: "), "not asked for");
 }
 
 /// Whether anything that waits for ever is among `parties`.

@@ -5,6 +5,7 @@
 
 use super::dump;
 use super::frame::Registers;
+use super::graph::write_head;
 use super::json;
 use super::print::Detail;
 use super::stacks::{Taken, tool};
@@ -61,6 +62,7 @@ pub struct Dump {
     json: bool,
     grouped: bool,
     system: bool,
+    deadlocks: bool,
 }
 
 impl Dump {
@@ -97,6 +99,15 @@ impl Dump {
         self
     }
 
+    /// At the head who waits for ever, as the last report shows it: see
+    /// [`deadlocks`](super::deadlocks), also for what it costs. As JSON an object for each: a
+    /// `deadlock` with those in its `circle`, and those `behind` it (`goroutine` or `thread`);
+    /// where who has handles of channels is not known, `unknown` says why.
+    pub fn deadlocks(mut self, yes: bool) -> Dump {
+        self.deadlocks = yes;
+        self
+    }
+
     /// Writes it.
     ///
     /// # Errors
@@ -110,11 +121,12 @@ impl Dump {
         let at = Registers { pc, sp, bp };
         let detail = if self.system { Detail::System } else { Detail::Program };
         let mut to = Adapter { to, error: None, buffer: Vec::with_capacity(Adapter::ROOM) };
-        let done = match (self.grouped, self.json) {
+        let head = if self.deadlocks { write_head(&mut to, self.json) } else { Ok(()) };
+        let done = head.and_then(|()| match (self.grouped, self.json) {
             (true, is_json) => super::groups::write(&mut to, at, detail, is_json),
             (false, true) => json::all(&mut to, at, detail),
             (false, false) => all(&mut to, at, detail),
-        };
+        });
         let done = done.and_then(|()| to.flush());
         match (to.error, done) {
             (Some(e), _) => Err(e),

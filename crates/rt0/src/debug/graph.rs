@@ -44,6 +44,7 @@ mod peers;
 mod report;
 
 pub(crate) use peers::Asker;
+pub(super) use report::write_head;
 pub use report::{Deadlock, deadlocks};
 
 use super::memory::Unread;

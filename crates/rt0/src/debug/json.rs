@@ -87,6 +87,33 @@ fn handles_of_each(out: &mut dyn Write, seen: &Seen) -> Result {
     Ok(())
 }
 
+/// Who waits for ever. See [`super::Dump::deadlocks`].
+pub(super) fn deadlock(
+    out: &mut dyn Write,
+    circle: impl Iterator<Item = Party>,
+    behind: impl Iterator<Item = Party>,
+) -> Result {
+    out.write_str("{\"deadlock\":{\"circle\":[")?;
+    parties(out, circle)?;
+    out.write_str("],\"behind\":[")?;
+    parties(out, behind)?;
+    out.write_str("]}}\n")
+}
+
+fn parties(out: &mut dyn Write, all: impl Iterator<Item = Party>) -> Result {
+    for (i, party) in all.enumerate() {
+        out.write_str(if i == 0 { "{" } else { ",{" })?;
+        party_as_member(out, party)?;
+        out.write_str("}")?;
+    }
+    Ok(())
+}
+
+/// Why it is not known who waits for ever at channels.
+pub(super) fn unknown(out: &mut dyn Write, why: &dyn Display) -> Result {
+    writeln!(out, "{{\"unknown\":{}}}", Text(why))
+}
+
 fn party_as_member(out: &mut dyn Write, party: Party) -> Result {
     match party {
         Party::Goroutine(id) => write!(out, "\"goroutine\":{id}"),

@@ -2,6 +2,7 @@
 
 use super::{Asker, Graph, Node, State, Unlooked};
 use crate::arch::here::preserved;
+use crate::debug::json;
 use crate::debug::waits::{Waiting, handles};
 use core::fmt;
 
@@ -191,6 +192,32 @@ fn read(asker: Asker) -> Vec<Deadlock> {
         Deadlock { circle, behind, text }
     });
     deadlocks.collect()
+}
+
+/// The head of a dump that is asked for.
+#[inline(never)]
+pub(in crate::debug) fn write_head(out: &mut dyn fmt::Write, is_json: bool) -> fmt::Result {
+    let mut registers = [0; 6];
+    preserved(&mut registers);
+    let done = head(out, is_json, Asker::At((&raw const registers).addr()));
+    forget();
+    done
+}
+
+#[inline(never)]
+fn head(mut out: &mut dyn fmt::Write, is_json: bool, asker: Asker) -> fmt::Result {
+    let graph = Graph::read(Some(asker));
+    if !is_json {
+        return graph.write(&mut out);
+    }
+    let party = |node: &Node| node.seen.party;
+    for (root, is_circle) in graph.roots() {
+        let circle = graph.circle(root).filter(|_| is_circle).map(party);
+        let end = (!is_circle).then_some(&graph.nodes[root]);
+        let behind = end.into_iter().chain(graph.behind(root)).map(party);
+        json::deadlock(out, circle, behind)?;
+    }
+    graph.unlooked.map_or(Ok(()), |why| json::unknown(out, &why))
 }
 
 /// Nothing is left on the stack of what the look had there: some of it would go to the heap, in the
