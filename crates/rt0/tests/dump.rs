@@ -418,6 +418,7 @@ fn dumps_under_load_neither_hang_nor_tear() {
         let (mut whole, mut unknown) = (0, 0);
         for _ in 0..dumps {
             let dump = text(Dump::new());
+            assert!(!dump.contains("\n\n\n"), "{dump}");
             for part in dump.split("\n\n") {
                 check(part, &mut whole, &mut unknown);
             }

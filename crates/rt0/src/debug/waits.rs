@@ -402,8 +402,17 @@ impl fmt::Display for Seen {
 /// A line for the goroutine's part of a dump: what it waits for and who has it. Nothing if there is
 /// no such thing.
 pub(crate) fn line(out: &mut impl fmt::Write, seen: Option<Seen>) -> fmt::Result {
-    match seen {
-        Some(seen) if seen.object() != 0 => writeln!(out, "{seen}"),
-        _ => Ok(()),
+    use fmt::Write;
+    /// Notes whether anything is written: who is joined may have ended just now.
+    struct Any<'a, W>(&'a mut W, bool);
+    impl<W: Write> Write for Any<'_, W> {
+        fn write_str(&mut self, s: &str) -> fmt::Result {
+            self.1 |= !s.is_empty();
+            self.0.write_str(s)
+        }
     }
+    let Some(seen) = seen.filter(|seen| seen.object() != 0) else { return Ok(()) };
+    let mut out = Any(out, false);
+    write!(out, "{seen}")?;
+    if out.1 { out.0.write_str("\n") } else { Ok(()) }
 }

@@ -14,9 +14,10 @@ pub(crate) fn is_again(name: &str) -> bool {
     std::env::var_os(VARIABLE).is_some_and(|who| who == name)
 }
 
-/// Runs the calling test, named `name`, again with these variables. What it printed.
+/// Runs the calling test, named `name`, again with these variables. What it printed. On a machine
+/// with one CPU the harness would run it on its only thread, and print in front of its first line.
 pub(crate) fn again(name: &str, env: &[(&str, &str)]) -> String {
-    run(&["--exact", name, "--nocapture"], name, env)
+    run(&["--exact", name, "--nocapture", "--test-threads=2"], name, env)
 }
 
 /// Runs `body` in a process of its own: the calling test, named `name`, again.
