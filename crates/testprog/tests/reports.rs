@@ -144,6 +144,17 @@ fn the_last_report_is_copied() {
     assert!(f.stderr.ends_with(&report), "{f:?}");
 }
 
+/// To its end, with the registers, on a thread with little room for signals.
+#[test]
+fn a_report_needs_no_room_on_the_signals_stack() {
+    for godebug in ["tlsmode=0", "tlsmode=3"] {
+        let f = testprog_with(&["QuitOnThread"], &[("GODEBUG", godebug)]);
+        check(&f, 2, "", "SIGQUIT: quit\nPC=0x");
+        assert!(f.stderr.contains("\ngoroutine 1 [syscall: "), "{f:?}");
+        assert!(f.stderr.contains("\nrip ") && f.stderr.ends_with('\n'), "{f:?}");
+    }
+}
+
 /// Who stays on a thread is printed once, with what it does and its stack.
 #[test]
 fn slowtrace_shows_what_is_slow() {

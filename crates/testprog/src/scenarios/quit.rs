@@ -10,6 +10,7 @@ use std::time::Duration;
 pub(crate) const SCENARIOS: &[Entry] = &[
     ("Quit", Main(quit)),
     ("QuitIgnored", Main(quit_ignored)),
+    ("QuitOnThread", Main(quit_on_thread)),
     ("PanicWithOthers", Main(panic_with_others)),
     ("SetTraceback", Main(set_traceback)),
     ("CrashOutput", Main(crash_output)),
@@ -187,6 +188,34 @@ fn slow_hog() {
         }
         rt0::time::sleep(Duration::from_micros(100));
     }
+}
+
+/// SIGQUIT and SIGURG come at once to a thread of std's, which has 8 KiB for their handlers. The
+/// kernel's frames take most of that.
+#[allow(unsafe_code, reason = "signals of one thread")]
+fn quit_on_thread() -> ExitCode {
+    const BOTH: [i32; 2] = [libc::SIGURG, libc::SIGQUIT];
+    let both = || {
+        // SAFETY: all zeroes are an empty set.
+        let mut set: libc::sigset_t = unsafe { std::mem::zeroed() };
+        for signal in BOTH {
+            // SAFETY: a set of this function's, and a signal.
+            unsafe { libc::sigaddset(&raw mut set, signal) };
+        }
+        let change = |how| {
+            // SAFETY: this thread's own mask; the old one is not asked for.
+            unsafe { libc::pthread_sigmask(how, &raw const set, std::ptr::null_mut()) };
+        };
+        change(libc::SIG_BLOCK);
+        for signal in BOTH {
+            // SAFETY: it has a handler, which runs when both are there.
+            unsafe { libc::raise(signal) };
+        }
+        change(libc::SIG_UNBLOCK);
+    };
+    let quits = std::thread::spawn(both);
+    quits.join().expect("no panic");
+    DONE
 }
 
 /// One of each kind that stays on its thread; ends when all of them are noted, or with an argument
