@@ -78,7 +78,7 @@ impl Clocked {
         Some(wait::instant(due))
     }
 
-    pub(crate) fn recv(&self, patience: Patience<'_>) -> Result<Instant, Refused> {
+    pub(crate) fn recv(&self, patience: &Patience<'_>) -> Result<Instant, Refused> {
         loop {
             if let Some(when) = self.take() {
                 return Ok(when);

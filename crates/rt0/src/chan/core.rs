@@ -20,10 +20,8 @@ use crate::atomic::mutated;
 /// which is what passes from CPU to CPU where several use a channel (shared.rs).
 #[repr(C)]
 pub(crate) struct Core<W> {
-    pub(crate) recvq: Queue<W>,
-    pub(crate) sendq: Queue<W>,
-    pub(crate) recv_watch: Queue<W>,
-    pub(crate) send_watch: Queue<W>,
+    /// By [`Line`].
+    queues: [Queue<W>; 4],
     len: usize, // CH1
     cap: usize,
     reserved: u32, // CH1
@@ -33,10 +31,18 @@ pub(crate) struct Core<W> {
 /// Which queue of a channel.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Line {
-    Recv,
-    Send,
-    RecvWatch,
-    SendWatch,
+    Recv = 0,
+    Send = 1,
+    RecvWatch = 2,
+    SendWatch = 3,
+}
+
+/// The queue of those who watch for one who waits in `line`, Recv or Send.
+#[inline(always)]
+fn watchers(line: Line) -> usize {
+    const { assert!(Line::Send as usize + Line::RecvWatch as usize == 3) };
+    const { assert!(Line::Recv as usize + Line::SendWatch as usize == 3) };
+    3 - line as usize
 }
 
 /// What a sender is to do.
@@ -63,16 +69,7 @@ pub(crate) enum Receiving<W> {
 
 impl<W: Ticket> Core<W> {
     pub(crate) fn new(cap: usize) -> Self {
-        Core {
-            recvq: Queue::new(),
-            sendq: Queue::new(),
-            recv_watch: Queue::new(),
-            send_watch: Queue::new(),
-            len: 0,
-            reserved: 0,
-            cap,
-            closed: false,
-        }
+        Core { queues: [const { Queue::new() }; 4], len: 0, reserved: 0, cap, closed: false }
     }
 
     /// Messages in the buffer.
@@ -93,7 +90,7 @@ impl<W: Ticket> Core<W> {
         if self.closed {
             return Sending::Closed;
         }
-        if let Some(receiver) = self.recvq.claim_first() {
+        if let Some(receiver) = self.queue(Line::Recv).claim_first() {
             return Sending::To(receiver);
         }
         if self.is_full() { Sending::Full } else { Sending::Room }
@@ -103,7 +100,7 @@ impl<W: Ticket> Core<W> {
     #[inline]
     pub(crate) fn pushed(&mut self) -> Chain<W> {
         self.len += 1;
-        notify(&mut self.recv_watch)
+        notify(self.queue(Line::RecvWatch))
     }
 
     #[inline(always)]
@@ -124,7 +121,7 @@ impl<W: Ticket> Core<W> {
         if self.len == 0 {
             return None;
         }
-        let sender = self.sendq.claim_first();
+        let sender = self.queue(Line::Send).claim_first();
         match &sender {
             Some(s) if !s.slot().is_null() => {}
             Some(_) => {
@@ -133,7 +130,7 @@ impl<W: Ticket> Core<W> {
             }
             None => {
                 self.len -= 1;
-                *chain = notify(&mut self.send_watch);
+                *chain = notify(self.queue(Line::SendWatch));
             }
         }
         Some(sender)
@@ -142,28 +139,23 @@ impl<W: Ticket> Core<W> {
     /// The second: of one who waits to send.
     #[inline(always)]
     pub(crate) fn recv_from(&mut self) -> Option<Claimed<W>> {
-        self.sendq.claim_first()
+        self.queue(Line::Send).claim_first()
     }
 
     /// Whether a receive would not wait. `own`: entries of the asking select do not count.
     pub(crate) fn can_recv(&self, own: Option<W>) -> bool {
         let buffered = self.len > 0 && !mutated("chan.can_recv");
-        buffered || self.closed || self.sendq.any_waiting(own)
+        buffered || self.closed || self.queues[Line::Send as usize].any_waiting(own)
     }
 
     /// Whether a send would not wait.
     pub(crate) fn can_send(&self, own: Option<W>) -> bool {
-        !self.is_full() || self.closed || self.recvq.any_waiting(own)
+        !self.is_full() || self.closed || self.queues[Line::Recv as usize].any_waiting(own)
     }
 
     #[inline(always)]
     pub(crate) fn queue(&mut self, line: Line) -> &mut Queue<W> {
-        match line {
-            Line::Recv => &mut self.recvq,
-            Line::Send => &mut self.sendq,
-            Line::RecvWatch => &mut self.recv_watch,
-            Line::SendWatch => &mut self.send_watch,
-        }
+        &mut self.queues[line as usize]
     }
 
     /// One that has to wait, or watches.
@@ -176,8 +168,8 @@ impl<W: Ticket> Core<W> {
         // SAFETY: the caller's contract
         unsafe { self.queue(line).push(e) };
         match line {
-            Line::Recv => notify(&mut self.send_watch),
-            Line::Send => notify(&mut self.recv_watch),
+            // By number: to wait is one piece of code for both.
+            Line::Recv | Line::Send => notify(&mut self.queues[watchers(line)]),
             Line::RecvWatch | Line::SendWatch => Chain::new(),
         }
     }
@@ -197,11 +189,11 @@ impl<W: Ticket> Core<W> {
     /// the buffer if it has a message.
     pub(crate) fn unreserve(&mut self, chain: &mut Chain<W>) -> Option<Claimed<W>> {
         self.reserved -= 1;
-        let sender = self.sendq.claim_first();
+        let sender = self.queue(Line::Send).claim_first();
         match &sender {
             Some(s) if s.slot().is_null() => self.reserved += 1,
             Some(_) => *chain = self.pushed(),
-            None => *chain = notify(&mut self.send_watch),
+            None => *chain = notify(self.queue(Line::SendWatch)),
         }
         sender
     }
@@ -210,12 +202,12 @@ impl<W: Ticket> Core<W> {
     pub(crate) fn close(&mut self, chain: &mut Chain<W>) -> bool {
         let first = !self.closed;
         self.closed = true;
-        self.recvq.claim_all(Outcome::Closed, chain);
+        self.queue(Line::Recv).claim_all(Outcome::Closed, chain);
         if !mutated("chan.close") {
-            self.sendq.claim_all(Outcome::Closed, chain);
+            self.queue(Line::Send).claim_all(Outcome::Closed, chain);
         }
-        self.recv_watch.claim_all(Outcome::Retry, chain);
-        self.send_watch.claim_all(Outcome::Retry, chain);
+        self.queue(Line::RecvWatch).claim_all(Outcome::Retry, chain);
+        self.queue(Line::SendWatch).claim_all(Outcome::Retry, chain);
         first
     }
 

@@ -58,33 +58,37 @@ pub(crate) enum Outcome {
     Retry,
 }
 
+/// In this order, no two words that begin as zero are neighbours: the compiler would clear two by
+/// one vector instruction, and the first of those after a switch was seen to wait for the control
+/// words that the switch loads.
+#[repr(C)]
 pub(crate) struct Entry<W> {
-    pub(crate) wait: W,
+    next: Cell<*const Entry<W>>,
     /// What the claimer claims the ticket with.
     op: usize,
+    prev: Cell<*const Entry<W>>,
     /// Where the message is, or is to go. Null: it is not there yet (a send of a select).
     slot: *mut u8,
-    next: Cell<*const Entry<W>>,
-    prev: Cell<*const Entry<W>>,
-    queued: Cell<bool>,
-    outcome: Cell<Outcome>,
     partner: Cell<*const Entry<W>>,
+    pub(crate) wait: W,
     /// Of a select's entry: the channel's name, `place::NOBODY`, or 0: for reports.
     pub(crate) on: Cell<usize>,
+    queued: Cell<bool>,
+    outcome: Cell<Outcome>,
 }
 
 impl<W: Ticket> Entry<W> {
     pub(crate) fn new(wait: W, op: usize, slot: *mut u8) -> Self {
         Entry {
-            wait,
-            op,
-            slot,
             next: Cell::new(ptr::null()),
+            op,
             prev: Cell::new(ptr::null()),
+            slot,
+            partner: Cell::new(ptr::null()),
+            wait,
+            on: Cell::new(0),
             queued: Cell::new(false),
             outcome: Cell::new(Outcome::Waiting),
-            partner: Cell::new(ptr::null()),
-            on: Cell::new(0),
         }
     }
 

@@ -47,7 +47,7 @@ impl<T> Receiver<T> {
     /// # Errors
     /// `Empty`, or `Disconnected` if nothing will come any more.
     pub fn try_recv(&self) -> Result<T, TryRecvError> {
-        self.recv_patient(Patience::None).map_err(|why| match why {
+        self.recv_patient(&Patience::None).map_err(|why| match why {
             Refused::TooLong => TryRecvError::Empty,
             Refused::Closed => TryRecvError::Disconnected,
         })
@@ -59,7 +59,7 @@ impl<T> Receiver<T> {
     /// The channel is empty and closed.
     #[inline]
     pub fn recv(&self) -> Result<T, RecvError> {
-        self.recv_patient(Patience::Forever).map_err(|_| RecvError)
+        self.recv_patient(&Patience::Forever).map_err(|_| RecvError)
     }
 
     /// The same for at most `timeout`.
@@ -78,14 +78,14 @@ impl<T> Receiver<T> {
     /// # Errors
     /// `Timeout`, or `Disconnected` if nothing will come any more.
     pub fn recv_deadline(&self, deadline: Instant) -> Result<T, RecvTimeoutError> {
-        self.recv_patient(Patience::Until(deadline)).map_err(|why| match why {
+        self.recv_patient(&Patience::Until(deadline)).map_err(|why| match why {
             Refused::TooLong => RecvTimeoutError::Timeout,
             Refused::Closed => RecvTimeoutError::Disconnected,
         })
     }
 
     #[inline]
-    pub(crate) fn recv_patient(&self, patience: Patience<'_>) -> Result<T, Refused> {
+    pub(crate) fn recv_patient(&self, patience: &Patience<'_>) -> Result<T, Refused> {
         match &self.flavor {
             Flavor::Chan(shared) => shared.recv(patience),
             Flavor::Clocked(clocked, message) => clocked.recv(patience).map(message),
@@ -178,7 +178,7 @@ impl<T> Receiver<T> {
 }
 
 /// Waits until the patience is over.
-fn never(patience: Patience<'_>) -> Refused {
+fn never(patience: &Patience<'_>) -> Refused {
     let why = Why { reason: WaitReason::ChanReceiveNilChan, on: 0 };
     while let Ok(until) = patience.until() {
         let mut here = Here::enter();

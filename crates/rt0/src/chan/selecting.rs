@@ -77,7 +77,7 @@ impl<T> Shared<T> {
     /// The message of a chosen send; it comes back if the channel is closed.
     pub(crate) fn complete(&self, chosen: Chosen, msg: T) -> Result<(), T> {
         if let Chosen::Plain = chosen {
-            return self.send(msg, Patience::None).map_err(|(_, msg)| msg);
+            return self.send(msg, &Patience::None).map_err(|(_, msg)| msg);
         }
         let mut msg = ManuallyDrop::new(msg);
         let src = (&raw mut msg).cast();

@@ -36,7 +36,7 @@ impl<T> Sender<T> {
     /// # Errors
     /// `Full` or `Disconnected`, with the message.
     pub fn try_send(&self, msg: T) -> Result<(), TrySendError<T>> {
-        self.shared.send(msg, Patience::None).map_err(|(why, msg)| match why {
+        self.shared.send(msg, &Patience::None).map_err(|(why, msg)| match why {
             Refused::TooLong => TrySendError::Full(msg),
             Refused::Closed => TrySendError::Disconnected(msg),
         })
@@ -49,7 +49,7 @@ impl<T> Sender<T> {
     /// The channel is or becomes closed: the message comes back.
     #[inline]
     pub fn send(&self, msg: T) -> Result<(), SendError<T>> {
-        self.shared.send(msg, Patience::Forever).map_err(|(_, msg)| SendError(msg))
+        self.shared.send(msg, &Patience::Forever).map_err(|(_, msg)| SendError(msg))
     }
 
     /// The same for at most `timeout`.
@@ -68,7 +68,7 @@ impl<T> Sender<T> {
     /// # Errors
     /// `Timeout` or `Disconnected`, with the message.
     pub fn send_deadline(&self, msg: T, deadline: Instant) -> Result<(), SendTimeoutError<T>> {
-        self.shared.send(msg, Patience::Until(deadline)).map_err(|(why, msg)| match why {
+        self.shared.send(msg, &Patience::Until(deadline)).map_err(|(why, msg)| match why {
             Refused::TooLong => SendTimeoutError::Timeout(msg),
             Refused::Closed => SendTimeoutError::Disconnected(msg),
         })

@@ -10,9 +10,9 @@
 //!
 //! # Invariants
 //! * `SH1`: `inner` is touched between `lock` and the drop of its [`Guard`].
-//! * `SH2`: an entry's slot in `recvq` is a place for a `T`, one in `sendq` holds a `T` or is null
-//!   (a send of a select). Who claimed the entry uses it before the wake-up, and nobody else does:
-//!   the owner touches it before it queues the entry and after the wake-up.
+//! * `SH2`: the slot of an entry in the line `Recv` is a place for a `T`, that of one in `Send`
+//!   holds a `T` or is null (a send of a select). Who claimed the entry uses it before the wake-up,
+//!   and nobody else does: the owner touches it before it queues the entry and after the wake-up.
 //! * `SH3`: a message is owned by one of: the sender's frame until the outcome `Done`; the buffer;
 //!   the receiver's slot from the outcome `Done` on.
 //!
@@ -53,7 +53,8 @@ impl Ticket for Wait {
     }
 }
 
-/// How long an operation may wait.
+/// How long an operation may wait. Passed by reference: most are a constant, and a copy of what was
+/// written a moment ago, in parts, waits until all of them are in the cache.
 #[derive(Clone, Copy)]
 pub(crate) enum Patience<'a> {
     None,
@@ -151,7 +152,7 @@ impl<T> Drop for Guard<'_, T> {
 impl<T> Guard<'_, T> {
     /// Waits on this channel, which is unlocked then.
     #[inline(always)]
-    fn wait(self, here: Here, line: Line, slot: *mut T, patience: Patience<'_>) -> Outcome {
+    fn wait(self, here: Here, line: Line, slot: *mut T, patience: &Patience<'_>) -> Outcome {
         let shared = ManuallyDrop::new(self).0;
         // SAFETY: SH1: a place in the cell, not touched here
         let core = unsafe { &raw mut (*shared.inner.get()).core };
@@ -221,7 +222,7 @@ fn wait_until(
     line: Line,
     slot: *mut u8,
     on: usize,
-    patience: Patience<'_>,
+    patience: &Patience<'_>,
 ) -> Outcome {
     let Ok(until) = patience.until() else { return Outcome::Waiting };
     let entry = Entry::new(here.begin(), FIRST_OP, slot);
@@ -298,14 +299,14 @@ impl<T> Shared<T> {
 
     /// Sends `msg`, or gives it back.
     #[inline]
-    pub(crate) fn send(&self, msg: T, patience: Patience<'_>) -> Result<(), (Refused, T)> {
+    pub(crate) fn send(&self, msg: T, patience: &Patience<'_>) -> Result<(), (Refused, T)> {
         let mut msg = ManuallyDrop::new(msg);
         let r = self.send_from((&raw mut msg).cast(), patience);
         // SH3: on an error it is still this frame's.
         r.map_err(|why| (why, ManuallyDrop::into_inner(msg)))
     }
 
-    fn send_from(&self, src: *mut T, patience: Patience<'_>) -> Result<(), Refused> {
+    fn send_from(&self, src: *mut T, patience: &Patience<'_>) -> Result<(), Refused> {
         loop {
             let here = Here::enter();
             let mut inner = self.lock(&here);
@@ -375,14 +376,14 @@ impl<T> Shared<T> {
 
     /// Receives a message.
     #[inline]
-    pub(crate) fn recv(&self, patience: Patience<'_>) -> Result<T, Refused> {
+    pub(crate) fn recv(&self, patience: &Patience<'_>) -> Result<T, Refused> {
         let mut msg = MaybeUninit::uninit();
         self.recv_into(msg.as_mut_ptr(), patience)?;
         // SAFETY: SH3: it is this frame's now
         Ok(unsafe { msg.assume_init() })
     }
 
-    fn recv_into(&self, dst: *mut T, patience: Patience<'_>) -> Result<(), Refused> {
+    fn recv_into(&self, dst: *mut T, patience: &Patience<'_>) -> Result<(), Refused> {
         loop {
             let _spent; // freed after leaving
             let here = Here::enter();
@@ -469,7 +470,7 @@ impl<T> Shared<T> {
             return false;
         }
         // SAFETY: QU1: the caller
-        unsafe { inner.core.recv_watch.push(e) };
+        unsafe { inner.core.queue(Line::RecvWatch).push(e) };
         true
     }
 
@@ -477,7 +478,7 @@ impl<T> Shared<T> {
     pub(crate) fn unwatch(&self, e: &Entry<Wait>) {
         let here = Here::enter();
         // SAFETY: it was linked here, or is not
-        unsafe { self.lock(&here).core.recv_watch.remove(e) };
+        unsafe { self.lock(&here).core.queue(Line::RecvWatch).remove(e) };
     }
 
     /// Closes the channel; false if it was.

@@ -75,7 +75,7 @@ impl Context {
     /// The context ended, or the channel is empty and closed.
     pub fn recv<T>(&self, rx: &Receiver<T>) -> Result<T, RecvError> {
         self.check()?;
-        rx.recv_patient(self.patience()).map_err(|why| match why {
+        rx.recv_patient(&self.patience()).map_err(|why| match why {
             Refused::TooLong => RecvError::Context(self.ended()),
             Refused::Closed => RecvError::Disconnected,
         })
@@ -89,7 +89,7 @@ impl Context {
         if let Some(e) = self.err() {
             return Err(SendError::Context(e, msg));
         }
-        tx.shared.send(msg, self.patience()).map_err(|(why, msg)| match why {
+        tx.shared.send(msg, &self.patience()).map_err(|(why, msg)| match why {
             Refused::TooLong => SendError::Context(self.ended(), msg),
             Refused::Closed => SendError::Disconnected(msg),
         })
@@ -105,7 +105,7 @@ impl Context {
     /// The set is empty.
     pub fn select<'a>(&self, set: &mut Select<'a>) -> Result<SelectedOperation<'a>, Error> {
         self.check()?;
-        set.select_patient(self.patience()).ok_or_else(|| self.ended())
+        set.select_patient(&self.patience()).ok_or_else(|| self.ended())
     }
 
     /// Waits for the lock.

@@ -149,7 +149,7 @@ impl Chan {
             (Ok(_), Some((entry, place))) => {
                 if !wait(entry, patience) {
                     // SAFETY: it was linked here
-                    self.locked(|core, _| unsafe { core.sendq.remove(entry) });
+                    self.locked(|core, _| unsafe { core.queue(Line::Send).remove(entry) });
                 }
                 let left = place.take(); // ours again, or emptied
                 assert_eq!(left == msg, entry.outcome() != Outcome::Done);
@@ -198,7 +198,7 @@ impl Chan {
             (Ok(_), Some((entry, place))) => {
                 if !wait(entry, patience) {
                     // SAFETY: it was linked here
-                    self.locked(|core, _| unsafe { core.recvq.remove(entry) });
+                    self.locked(|core, _| unsafe { core.queue(Line::Recv).remove(entry) });
                 }
                 (entry.outcome(), place.take())
             }
@@ -249,7 +249,12 @@ fn giving_up() {
     let sent = sender.join().expect("no panic");
     assert_eq!(sent == Outcome::Done, received == Outcome::Done, "lost or doubled");
     assert_eq!(msg, if received == Outcome::Done { 7 } else { 0 });
-    c.locked(|core, _| assert!(core.sendq.is_empty() && core.recvq.is_empty(), "left behind"));
+    c.locked(|core, _| {
+        assert!(
+            core.queue(Line::Send).is_empty() && core.queue(Line::Recv).is_empty(),
+            "left behind"
+        )
+    });
 }
 
 /// A closing wakes who waits on either side.
@@ -301,7 +306,7 @@ fn select(chans: [&'static Chan; 2], me: &'static Parker) -> u32 {
         }
         for (c, e) in pairs().take(registered) {
             // SAFETY: it was linked here
-            c.locked(|core, _| unsafe { core.recvq.remove(e) });
+            c.locked(|core, _| unsafe { core.queue(Line::Recv).remove(e) });
         }
         if let Some(at) = me.word.op().checked_sub(FIRST_OP) {
             assert_eq!(entries[at].outcome(), Outcome::Done);
@@ -324,7 +329,9 @@ fn select_of_two() {
     assert!(got == [1, 2] || got == [2, 1], "{got:?}");
     senders.into_iter().for_each(|s| s.join().expect("no panic"));
     for c in chans {
-        c.locked(|core, buf| assert!(core.recvq.is_empty() && buf.is_empty(), "left behind"));
+        c.locked(|core, buf| {
+            assert!(core.queue(Line::Recv).is_empty() && buf.is_empty(), "left behind")
+        });
     }
 }
 

@@ -95,13 +95,13 @@ impl<'a> Select<'a> {
     }
 
     #[inline]
-    fn choose(&mut self, patience: Patience<'_>) -> Option<SelectedOperation<'a>> {
+    fn choose(&mut self, patience: &Patience<'_>) -> Option<SelectedOperation<'a>> {
         let mut oper = SelectedOperation::none();
         let chosen = run::choose(&mut self.ops, patience, self.biased, &mut oper);
         chosen.then_some(oper)
     }
 
-    fn find_ready(&mut self, patience: Patience<'_>) -> Option<usize> {
+    fn find_ready(&mut self, patience: &Patience<'_>) -> Option<usize> {
         run::ready(&mut self.ops, patience, self.biased)
     }
 
@@ -110,7 +110,7 @@ impl<'a> Select<'a> {
     /// # Errors
     /// None is.
     pub fn try_select(&mut self) -> Result<SelectedOperation<'a>, TrySelectError> {
-        self.choose(Patience::None).ok_or(TrySelectError)
+        self.choose(&Patience::None).ok_or(TrySelectError)
     }
 
     /// Waits until an operation is ready, and chooses it.
@@ -118,7 +118,7 @@ impl<'a> Select<'a> {
     /// # Panics
     /// The set is empty.
     pub fn select(&mut self) -> SelectedOperation<'a> {
-        match self.select_patient(Patience::Forever) {
+        match self.select_patient(&Patience::Forever) {
             Some(oper) => oper,
             None => panic!("{NO_OPERATIONS}"),
         }
@@ -128,7 +128,7 @@ impl<'a> Select<'a> {
     #[track_caller]
     pub(crate) fn select_patient(
         &mut self,
-        patience: Patience<'_>,
+        patience: &Patience<'_>,
     ) -> Option<SelectedOperation<'a>> {
         assert!(!self.ops.is_empty(), "{NO_OPERATIONS}");
         self.choose(patience)
@@ -142,7 +142,7 @@ impl<'a> Select<'a> {
         &mut self,
         timeout: Duration,
     ) -> Result<SelectedOperation<'a>, SelectTimeoutError> {
-        self.choose(patience(timeout)).ok_or(SelectTimeoutError)
+        self.choose(&patience(timeout)).ok_or(SelectTimeoutError)
     }
 
     /// The same until `deadline`.
@@ -153,7 +153,7 @@ impl<'a> Select<'a> {
         &mut self,
         deadline: Instant,
     ) -> Result<SelectedOperation<'a>, SelectTimeoutError> {
-        self.choose(Patience::Until(deadline)).ok_or(SelectTimeoutError)
+        self.choose(&Patience::Until(deadline)).ok_or(SelectTimeoutError)
     }
 
     /// The index of an operation that is ready; somebody else may be faster to use that.
@@ -161,7 +161,7 @@ impl<'a> Select<'a> {
     /// # Errors
     /// None is.
     pub fn try_ready(&mut self) -> Result<usize, TryReadyError> {
-        self.find_ready(Patience::None).ok_or(TryReadyError)
+        self.find_ready(&Patience::None).ok_or(TryReadyError)
     }
 
     /// Waits until an operation is ready, and returns its index; somebody else may be faster to use
@@ -171,7 +171,7 @@ impl<'a> Select<'a> {
     /// The set is empty.
     pub fn ready(&mut self) -> usize {
         assert!(!self.ops.is_empty(), "{NO_OPERATIONS}");
-        match self.find_ready(Patience::Forever) {
+        match self.find_ready(&Patience::Forever) {
             Some(index) => index,
             None => panic!("{NO_OPERATIONS}"),
         }
@@ -182,7 +182,7 @@ impl<'a> Select<'a> {
     /// # Errors
     /// None became ready in time.
     pub fn ready_timeout(&mut self, timeout: Duration) -> Result<usize, ReadyTimeoutError> {
-        self.find_ready(patience(timeout)).ok_or(ReadyTimeoutError)
+        self.find_ready(&patience(timeout)).ok_or(ReadyTimeoutError)
     }
 
     /// The same until `deadline`.
@@ -190,7 +190,7 @@ impl<'a> Select<'a> {
     /// # Errors
     /// None became ready in time.
     pub fn ready_deadline(&mut self, deadline: Instant) -> Result<usize, ReadyTimeoutError> {
-        self.find_ready(Patience::Until(deadline)).ok_or(ReadyTimeoutError)
+        self.find_ready(&Patience::Until(deadline)).ok_or(ReadyTimeoutError)
     }
 }
 

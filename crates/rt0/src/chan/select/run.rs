@@ -35,7 +35,7 @@ const FEW: usize = 4;
 const SOME: usize = 16;
 
 /// What a select of no operations does: its deadline passes.
-fn wait_for_nothing(patience: Patience<'_>) {
+fn wait_for_nothing(patience: &Patience<'_>) {
     if let Ok(until) = patience.until() {
         let why = Why { reason: WaitReason::SelectNoCases, on: 0 };
         let mut here = Here::enter();
@@ -52,7 +52,7 @@ pub(crate) fn patience(timeout: Duration) -> Patience<'static> {
 /// Chooses an operation, which is in `oper` then; false when the patience is over.
 pub(crate) fn choose<'a>(
     ops: &mut [Op<'a>],
-    patience: Patience<'_>,
+    patience: &Patience<'_>,
     biased: bool,
     oper: &mut SelectedOperation<'a>,
 ) -> bool {
@@ -89,7 +89,7 @@ pub(crate) fn choose<'a>(
 }
 
 /// The number of an operation that is ready; `None` when the patience is over.
-pub(crate) fn ready(ops: &mut [Op<'_>], patience: Patience<'_>, biased: bool) -> Option<usize> {
+pub(crate) fn ready(ops: &mut [Op<'_>], patience: &Patience<'_>, biased: bool) -> Option<usize> {
     if ops.is_empty() {
         wait_for_nothing(patience);
         return None;
@@ -128,7 +128,7 @@ fn with_entries(
     ops: &[Op<'_>],
     order: &Order,
     place: *mut u8,
-    patience: Patience<'_>,
+    patience: &Patience<'_>,
     purpose: Purpose,
 ) -> Waited {
     let n = ops.len();
@@ -157,7 +157,7 @@ fn with_many_entries(
     ops: &[Op<'_>],
     order: &Order,
     place: *mut u8,
-    patience: Patience<'_>,
+    patience: &Patience<'_>,
     purpose: Purpose,
 ) -> Waited {
     let n = ops.len();
@@ -184,7 +184,7 @@ fn wait_on(
     ops: &[Op<'_>],
     order: &Order,
     entries: &[Entry<Wait>],
-    patience: Patience<'_>,
+    patience: &Patience<'_>,
     purpose: Purpose,
 ) -> Waited {
     let wait = entries[0].wait;
@@ -238,7 +238,7 @@ fn wait_on(
 
 /// Waits until the patience is over, or `due_ns`; true if it is over already.
 #[inline(never)]
-fn wait_until(here: &mut Here, wait: Wait, why: Why, patience: Patience<'_>, due_ns: i64) -> bool {
+fn wait_until(here: &mut Here, wait: Wait, why: Why, patience: &Patience<'_>, due_ns: i64) -> bool {
     match patience.until() {
         Ok(until) => {
             until.or_at(due_ns).wait(here, wait, why);
@@ -272,7 +272,7 @@ fn number(ops: &mut [Op<'_>]) {
 pub fn select<'a>(ops: &mut [Op<'a>], biased: bool) -> SelectedOperation<'a> {
     number(ops);
     let mut oper = SelectedOperation::none();
-    assert!(choose(ops, Patience::Forever, biased, &mut oper), "{}", super::NO_OPERATIONS);
+    assert!(choose(ops, &Patience::Forever, biased, &mut oper), "{}", super::NO_OPERATIONS);
     oper
 }
 
@@ -282,7 +282,7 @@ pub fn select<'a>(ops: &mut [Op<'a>], biased: bool) -> SelectedOperation<'a> {
 pub fn try_select<'a>(ops: &mut [Op<'a>], biased: bool) -> SelectedOperation<'a> {
     number(ops);
     let mut oper = SelectedOperation::none();
-    choose(ops, Patience::None, biased, &mut oper);
+    choose(ops, &Patience::None, biased, &mut oper);
     oper
 }
 
@@ -295,6 +295,6 @@ pub fn select_timeout<'a>(
 ) -> SelectedOperation<'a> {
     number(ops);
     let mut oper = SelectedOperation::none();
-    choose(ops, patience(timeout), biased, &mut oper);
+    choose(ops, &patience(timeout), biased, &mut oper);
     oper
 }
