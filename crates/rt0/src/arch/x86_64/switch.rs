@@ -43,14 +43,17 @@ macro_rules! switch_fn {
                 ".cfi_startproc",
                 "push rbp", ".cfi_adjust_cfa_offset 8", ".cfi_rel_offset rbp, 0",
                 "push rbx", "push r12", "push r13", "push r14", "push r15",
-                "sub rsp, 8", ".cfi_adjust_cfa_offset 48",
-                "stmxcsr [rsp]",        // callee-saved control bits, not the status bits
-                "fnstcw [rsp + 4]",
-                "mov [rdi], rsp",       // the old context is complete
+                "push rax",             // room: a full stack shows while FS is the old one
+                ".cfi_adjust_cfa_offset 48",
+                // Before the control words: it waits for all that was begun. What comes after it
+                // goes on beside the new side's first instructions.
                 "test rdx, rdx",
                 "jz 2f",                // the same block as now
                 $($set_fs),*,
                 "2:",
+                "stmxcsr [rsp]",        // callee-saved control bits, not the status bits
+                "fnstcw [rsp + 4]",
+                "mov [rdi], rsp",       // the old context is complete
                 "mov rsp, rsi",         // from here on the old stack is free
                 "ldmxcsr [rsp]",
                 "fldcw [rsp + 4]",
@@ -76,7 +79,8 @@ switch_fn!(
 switch_fn!(
     /// The same with `arch_prctl(ARCH_SET_FS, rdx)`; the call clobbers rcx and r11.
     switch_arch_prctl,
-    "mov r8, rsi", "mov rsi, rdx", "mov edi, 0x1002", "mov eax, 158", "syscall", "mov rsi, r8"
+    "mov r8, rsi", "mov r9, rdi", "mov rsi, rdx", "mov edi, 0x1002", "mov eax, 158", "syscall",
+    "mov rsi, r8", "mov rdi, r9"
 );
 
 /// Leaves the running context in `save` and continues the one at `load`.
