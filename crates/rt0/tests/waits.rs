@@ -1,5 +1,6 @@
 //! `rt0::debug::waits`: each blocking call records why it waits, for what, and who has that.
 
+use rt0::context::{background, with_cancel};
 use rt0::debug::{Holder, Party, Waiting, waits};
 use rt0::sync::{
     Barrier, Condvar, LazyLock, Mutex, Notify, Once, OnceLock, RwLock, Semaphore, WaitGroup,
@@ -213,6 +214,37 @@ fn once_says_who_is_at_it() {
             assert_eq!((holder.party, at.file(), at.line()), (c, file!(), line));
         },
     );
+}
+
+/// Also of a wait that a context can end: its place is read where the lock lies.
+#[rt0::test]
+fn waits_under_a_context_say_who_holds() {
+    let (ctx, _cancel) = with_cancel(&background());
+    let mutex = forever(Mutex::new(1_u64 << 40));
+    let rwlock = forever(RwLock::new(()));
+    let _held = (mutex.lock().expect("not poisoned"), rwlock.write().expect("not poisoned"));
+    let waits: [(&str, usize, Box<dyn FnOnce() + Send>); 3] = [
+        ("sync.Mutex.Lock", address(mutex), {
+            let ctx = ctx.clone();
+            Box::new(move || drop(ctx.lock(mutex)))
+        }),
+        ("sync.RWMutex.RLock", address(rwlock), {
+            let ctx = ctx.clone();
+            Box::new(move || drop(ctx.read(rwlock)))
+        }),
+        ("sync.RWMutex.Lock", address(rwlock), {
+            let ctx = ctx.clone();
+            Box::new(move || drop(ctx.write(rwlock)))
+        }),
+    ];
+    for (reason, on, wait) in waits {
+        let party = Party::Goroutine(rt0::go(wait).goroutine().id());
+        let w = waiting(party, reason);
+        assert_eq!((&*w.on, w.timed), (&[on][..], true));
+        let holder = w.holder.expect("it is held");
+        assert_eq!(holder.party, here());
+        assert!(holder.at.is_some_and(|at| at.file().ends_with("waits.rs")), "{holder:?}");
+    }
 }
 
 #[rt0::test]

@@ -88,8 +88,11 @@ impl<T: ?Sized> Mutex<T> {
 
     #[cold]
     fn lock_slow(&self, until: Option<i64>) -> bool {
-        let on = core::ptr::from_ref(&self.owner) as usize;
-        self.word.lock_slow(&Sema, Why { reason: WaitReason::MutexLock, on }, until)
+        self.word.lock_slow(&Sema, self.why(), until)
+    }
+
+    fn why(&self) -> Why {
+        Why { reason: WaitReason::MutexLock, on: core::ptr::from_ref(&self.owner) as usize } // OW2
     }
 
     /// Waits for the lock in another way; `None`: it was given up.
@@ -97,9 +100,7 @@ impl<T: ?Sized> Mutex<T> {
         &self,
         env: &E,
     ) -> Option<LockResult<MutexGuard<'_, T>>> {
-        let on = core::ptr::from_ref(&self.word) as usize;
-        let why = Why { reason: WaitReason::MutexLock, on };
-        let got = self.word.try_fast() || self.word.lock_slow(env, why, None);
+        let got = self.word.try_fast() || self.word.lock_slow(env, self.why(), None);
         got.then(|| self.guard())
     }
 
