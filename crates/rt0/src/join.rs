@@ -539,7 +539,7 @@ impl Builder {
         let scope = unobserved.as_ref().map_or(0, scope_id);
         let spec = Spec { class, name: self.name.map(Arc::from) };
         let room = Shared::room();
-        let mut begun = newproc::begin(&spec, room.want())?;
+        let mut begun = newproc::newproc(&spec, room.want())?;
         let (packet, theirs) = room.pair(begun.block.take(), || Packet::new(unobserved));
         let body = move || {
             let uncaught = Cell::new(None);

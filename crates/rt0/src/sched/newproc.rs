@@ -7,7 +7,7 @@
 //! which allocates and so happens before the runtime is entered.
 //!
 //! It is done in two steps, between which the caller makes the closure of what the first has found
-//! for it: [`begin`] and [`Begun::go`]. On a goroutine the runtime is entered once for both.
+//! for it: [`newproc`] and [`Begun::go`]. On a goroutine the runtime is entered once for both.
 
 use super::global_queue::{runqput, runqput_fresh};
 use super::let_run::let_run;
@@ -56,10 +56,10 @@ static READY: AtomicRef<Template> = AtomicRef::none();
 
 /// Finds a dead goroutine and readies it for the next one. In user context.
 #[inline(always)]
-pub(crate) fn begin(spec: &Spec, want: Want) -> io::Result<Begun> {
+pub(crate) fn newproc(spec: &Spec, want: Want) -> io::Result<Begun> {
     if spec.class == Class::DEFAULT
         && !has_extras(spec)
-        // ORDERING: pairs with begin_slow
+        // ORDERING: pairs with newproc_slow
         && let Some(t) = READY.load(Ordering::Acquire)
         && let Some((mp, callergp)) = enter()
     {
@@ -69,12 +69,12 @@ pub(crate) fn begin(spec: &Spec, want: Want) -> io::Result<Begun> {
         }
         leave(mp);
     }
-    begin_slow(spec, want)
+    newproc_slow(spec, want)
 }
 
 /// The same where something is not at hand.
 #[cold]
-fn begin_slow(spec: &Spec, want: Want) -> io::Result<Begun> {
+fn newproc_slow(spec: &Spec, want: Want) -> io::Result<Begun> {
     super::lifecycle::check_running()?;
     let template = one_to_one::prepare()?;
     super::newm::start_threads();
@@ -259,7 +259,7 @@ fn gostartcallfn<F: FnOnce() -> E + Send, E: Ending>(newg: &'static G, f: F) {
 /// A closure larger than this is boxed: the smallest stack must have room to run it.
 const LARGEST_ON_STACK: usize = 8 << 10;
 
-/// Whether a closure that is to be called by a goroutine's should be boxed before [`begin`].
+/// Whether a closure that is to be called by a goroutine's should be boxed before [`newproc`].
 pub(crate) const fn is_large<F>() -> bool {
     size_of::<F>() > LARGEST_ON_STACK - 64 || align_of::<F>() > 4096
 }
