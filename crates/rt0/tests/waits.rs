@@ -219,11 +219,12 @@ fn once_says_who_is_at_it() {
 /// Also of a wait that a context can end: its place is read where the lock lies.
 #[rt0::test]
 fn waits_under_a_context_say_who_holds() {
+    type Waits = Box<dyn FnOnce() + Send>;
     let (ctx, _cancel) = with_cancel(&background());
     let mutex = forever(Mutex::new(1_u64 << 40));
     let rwlock = forever(RwLock::new(()));
     let _held = (mutex.lock().expect("not poisoned"), rwlock.write().expect("not poisoned"));
-    let waits: [(&str, usize, Box<dyn FnOnce() + Send>); 3] = [
+    let waits: [(&str, usize, Waits); 3] = [
         ("sync.Mutex.Lock", address(mutex), {
             let ctx = ctx.clone();
             Box::new(move || drop(ctx.lock(mutex)))
