@@ -16,6 +16,7 @@ use super::halted::{self, is_frozen};
 use crate::atomic::{AtomicBool, AtomicU32, Ordering};
 use crate::m::still::{Arrival, Still};
 use crate::malloc::vec::RtVec;
+use crate::sys::proc::{self, ThreadState};
 use crate::sys::{futex, nanotime, signal::tgkill, threads};
 use crate::tls::pin::{Pin, pin};
 use core::ffi::c_void;
@@ -29,6 +30,8 @@ static LOOKER: AtomicU32 = AtomicU32::new(0);
 
 /// How long a thread may take to answer.
 const PATIENCE_NS: i64 = 100_000_000;
+/// The same for one that would run, were there a CPU for it.
+const STARVED_NS: i64 = 1_000_000_000;
 
 /// The thread's handler of SIGURG. False: nobody looks.
 pub(crate) fn on_signal(tid: u32, ctx: *mut c_void) -> bool {
@@ -120,7 +123,7 @@ pub(super) fn hold_all() -> Result<AllStill, Unheld> {
         match missing {
             _ if !listed => return Err(Unheld::Unlisted),
             None => quiet += 1,
-            Some(tid) if nanotime() > until => return Err(Unheld::Thread(tid)),
+            Some(tid) if is_late(tid, nanotime() - until) => return Err(Unheld::Thread(tid)),
             Some(_) => {
                 quiet = 0;
                 halted::pause(if round < 16 { 20_000 } else { 200_000 });
@@ -129,6 +132,12 @@ pub(super) fn hold_all() -> Result<AllStill, Unheld> {
         round += 1;
     }
     Ok(all)
+}
+
+/// Whether to wait no longer for a thread, so long after the time for all is over.
+fn is_late(tid: u32, late_ns: i64) -> bool {
+    let starves = || proc::thread_state(tid as i32) == ThreadState::Running;
+    late_ns > 0 && (late_ns > STARVED_NS - PATIENCE_NS || !starves())
 }
 
 /// How the thread is held, if it is.
