@@ -177,10 +177,10 @@ fn take_reserved(st: &mut Arenas, class: Class, n: usize) -> Slot {
     // ORDERING: under the lock
     let index = arena.carved.load(Ordering::Relaxed);
     // ORDERING: under the lock
-    let base = arena.base.load(Ordering::Relaxed) + index * class.bytes();
+    let base = arena.base.load(Ordering::Relaxed) + index * class.slot_bytes();
     arena.carved.store(index + n, Ordering::Release); // ORDERING: pairs with slot_of
     // ORDERING: under the lock
-    if (index + n + 1) * class.bytes() > arena.bytes.load(Ordering::Relaxed) {
+    if (index + n + 1) * class.slot_bytes() > arena.bytes.load(Ordering::Relaxed) {
         st.current[class.index()] = 0;
     }
     Slot { base, index }
@@ -198,7 +198,7 @@ pub(crate) fn carve_batch(
     let _pin = crate::tls::pin::pin();
     let Some((first, kind)) = take_batch(class) else { return Ok(None) };
     let slots = core::array::from_fn(|i| Slot {
-        base: first.base + i * class.bytes(),
+        base: first.base + i * class.slot_bytes(),
         index: first.index + i,
     });
     let guards = slots.each_ref().map(|slot| [slot.base, GUARD_BYTES]);
@@ -210,7 +210,7 @@ pub(crate) fn carve_batch(
     }
     let pages = slots.each_ref().map(|slot| {
         let from = used(slot) & !(mem::PAGE - 1);
-        [from, slot.base + class.bytes() - from]
+        [from, slot.base + class.slot_bytes() - from]
     });
     // Where the kernel refuses, the first touch makes them.
     // SAFETY: MM1: the slots are new; nobody uses them.
@@ -228,7 +228,7 @@ fn take_batch(class: Class) -> Option<(Slot, Guard)> {
     // ORDERING: under the lock
     let carved = arena.carved.load(Ordering::Relaxed);
     // ORDERING: under the lock
-    let room = arena.bytes.load(Ordering::Relaxed) / class.bytes() - carved;
+    let room = arena.bytes.load(Ordering::Relaxed) / class.slot_bytes() - carved;
     // The first arena of the default class holds as many as are few.
     let many = st.next_bytes[class.index()] > 4 * FIRST_BYTES;
     (many && room >= BATCH).then(|| (take_reserved(&mut st, class, BATCH), st.guard))
@@ -239,25 +239,26 @@ fn reserve(st: &mut Arenas, class: Class) -> Result<(), rustix::io::Errno> {
     if st.count == MAX_ARENAS {
         return Err(rustix::io::Errno::NOMEM);
     }
-    let wanted = st.next_bytes[class.index()].max(class.bytes());
-    let mut bytes = wanted;
-    let base = loop {
+    let wanted = (st.next_bytes[class.index()] / class.bytes()).max(1);
+    let mut slots = wanted;
+    let (base, bytes) = loop {
+        let bytes = slots * class.slot_bytes();
         match mem::reserve(bytes) {
-            Ok(base) if bytes == wanted || spare_is_left(st) => break base,
+            Ok(base) if slots == wanted || spare_is_left(st) => break (base, bytes),
             Ok(base) => {
                 // SAFETY: MM1: just made, handed to nobody.
                 unsafe { mem::release(base, bytes) };
                 return Err(rustix::io::Errno::NOMEM);
             }
-            Err(e) if bytes / 2 < class.bytes() => return Err(e),
-            Err(_) => bytes /= 2,
+            Err(e) if slots == 1 => return Err(e),
+            Err(_) => slots /= 2,
         }
     };
     st.reserved_bytes += bytes;
     if mem::phys_huge_page_size() != 0 {
         mem::no_huge_pages(base, bytes);
     }
-    st.next_bytes[class.index()] = (bytes * 4).min(MOST_BYTES);
+    st.next_bytes[class.index()] = (slots * class.bytes() * 4).min(MOST_BYTES);
     let arena = &ARENAS[st.count];
     // ORDERING: published by `base`, stored last
     arena.bytes.store(bytes, Ordering::Relaxed);
@@ -337,12 +338,12 @@ pub(crate) fn slot_of(addr: usize) -> Option<Found> {
         }
         // ORDERING: published by base
         let class = Class::from_index(arena.class.load(Ordering::Relaxed));
-        let index = (addr - base) / class.bytes();
+        let index = (addr - base) / class.slot_bytes();
         // ORDERING: pairs with take
         if index >= arena.carved.load(Ordering::Acquire) {
             return None;
         }
-        return Some(Found { base: base + index * class.bytes(), index, class });
+        return Some(Found { base: base + index * class.slot_bytes(), index, class });
     }
     None
 }

@@ -5,10 +5,12 @@
 //!
 //! ```text
 //!  base                                                                              base + bytes
-//!   | guard 16 KiB | stack: grows down <------- hi | static TLS | struct pthread | G | colour |
+//!   | guard 20 KiB | stack: grows down <------- hi | static TLS | struct pthread | G | colour |
 //! ```
-//! The colour shifts G and block by up to 15 cache lines: slots are a power of two apart, and
-//! without it the hot lines of all goroutines would share one set of the first-level cache.
+//! The colour shifts G and block by up to 15 cache lines: without it the hot lines of all
+//! goroutines would share one set of the first-level cache. And slots are a page more than a power
+//! of two apart, for the same reason a level up: the pages of all goroutines would share a few sets
+//! of the TLB, and a hundred goroutines would not find theirs there. The page is the guard's.
 //!
 //! # Invariants
 //! * `ST1`: slots are never unmapped; the G and the block in one live as long as the process.
@@ -27,15 +29,16 @@ use crate::tls::{tcb, template::Template};
 use arena::{NoSlot, Slot};
 use std::io;
 
-/// Bytes below a stack that fault. C code may have frames larger than a page and no probes.
-pub(crate) const GUARD_BYTES: usize = 16 << 10;
+/// Bytes below a stack that fault. C code may have frames larger than a page and no probes. One
+/// page more than is asked of it: see the colour.
+pub(crate) const GUARD_BYTES: usize = 20 << 10;
 /// What a dead goroutine's stack may keep in memory.
 pub(crate) const KEEP_BYTES: usize = 16 << 10;
 const SMALLEST: usize = 64 << 10;
 const LARGEST: usize = 1 << 30;
 const COLOURS: usize = 16;
 
-/// A size of slots: 64 KiB << n, up to 1 GiB.
+/// A size of stacks: 64 KiB << n, up to 1 GiB, with block, G and all but a page of the guard.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) struct Class(u32);
 
@@ -47,6 +50,12 @@ impl Class {
 
     pub(crate) const fn bytes(self) -> usize {
         SMALLEST << self.0
+    }
+
+    /// From one slot to the next: an odd number of pages.
+    pub(crate) const fn slot_bytes(self) -> usize {
+        const { assert!((SMALLEST / PAGE).is_multiple_of(2)) };
+        self.bytes() + PAGE
     }
 
     pub(crate) const fn index(self) -> usize {
@@ -164,7 +173,7 @@ pub(crate) fn bounds(gp: &G) -> (usize, usize) {
 /// Where the G of a slot lies.
 fn g_address(base: usize, index: usize, class: Class) -> usize {
     let colour = (index % COLOURS) * 64;
-    (base + class.bytes() - colour - size_of::<G>()) & !63
+    (base + class.slot_bytes() - colour - size_of::<G>()) & !63
 }
 
 /// Readies the block of a dead goroutine for the next one.
@@ -188,7 +197,7 @@ pub(crate) fn number(gp: &'static G, t: Option<&Template>, goid: u64) {
     }
 }
 
-/// The slot bytes of a goroutine's stack: the limit that an overflow names.
+/// The size of a goroutine's stack: the limit that an overflow names.
 pub(crate) fn limit_bytes(gp: &G) -> usize {
     // ORDERING: constant
     Class::from_index(gp.stack_class.load(Ordering::Relaxed)).bytes()
