@@ -20,6 +20,8 @@ pub(crate) struct First {
     /// When it was last asked, and how many goroutines had been started by then.
     asked: Word,
     tick: Word,
+    /// How long those took that had run by then.
+    each: Word,
     /// Until as many have been started, the queue begins with goroutines that keep their places:
     /// who was woken before, and those whom they went ahead of.
     owed: Word,
@@ -27,7 +29,7 @@ pub(crate) struct First {
 
 impl First {
     pub(crate) const fn new() -> First {
-        First { asked: Word::new(0), tick: Word::new(0), owed: Word::new(0) }
+        First { asked: Word::new(0), tick: Word::new(0), each: Word::new(0), owed: Word::new(0) }
     }
 
     /// Somebody who was woken would come behind `others`. Ahead of all but how many of these to put
@@ -39,13 +41,20 @@ impl First {
         (each.saturating_mul(behind) >= MOST_NS).then_some(owed as usize)
     }
 
-    /// How long a goroutine took since this was last asked.
+    /// How long a goroutine took since this was last asked. If none was started since then: as
+    /// long as before, or as long as the one that runs has taken meanwhile. One visit of g0 may ask
+    /// twice, and what lies between is no goroutine's time.
     fn each(&self, tick: u64, now: i64) -> u64 {
         let now = now as u64;
-        let each = now.wrapping_sub(self.asked.get()) / tick.wrapping_sub(self.tick.get()).max(1);
+        let (time, started) =
+            (now.wrapping_sub(self.asked.get()), tick.wrapping_sub(self.tick.get()));
         self.asked.set(now);
         self.tick.set(tick);
-        each
+        if started == 0 {
+            return time.max(self.each.get());
+        }
+        self.each.set(time / started);
+        time / started
     }
 
     /// Whether all of the `queued` keep their places and will probably have run within `ns`: so
@@ -93,6 +102,20 @@ mod tests {
         assert_eq!(ahead(1, 1_000_006, 31), Some(5), "two of the three, and three of the others");
         assert_eq!(ahead(20, 1_000_013, 66), Some(0));
         assert_eq!(ahead(1, 1_000_014, 71), None, "they are behind all who are owed");
+    }
+
+    #[test]
+    fn who_asks_again_at_once_hears_the_same() {
+        let first = First::new();
+        first.ahead(1, 0, 1_000_000);
+        let (tick, now) = (100, 11_000_000);
+        assert!(!first.are_soon_done(100, tick, now, 4_000_000), "100 us each");
+        assert_eq!(first.ahead(100, tick, now + 2_000), Some(0), "100 us each");
+        // The one that runs now takes longer than the others.
+        assert_eq!(first.ahead(1, tick, now + 602_000), Some(0));
+        assert_eq!(first.ahead(4, tick + 6, now + 1_202_000), None, "100 us each");
+        assert_eq!(first.ahead(4, tick + 6, now + 1_203_000), None, "100 us each");
+        assert_eq!(first.ahead(5, tick + 6, now + 1_203_000), Some(0), "100 us each");
     }
 
     #[test]
