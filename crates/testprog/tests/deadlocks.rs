@@ -2,14 +2,13 @@
 
 mod support;
 
-use std::process::Command;
 use std::time::Duration;
-use support::{Finished, run};
+use support::{Finished, TESTPROG, run, with_default_signals};
 
 const LIMIT: Duration = Duration::from_secs(60);
 
 fn testprog(scenario: &str, env: &[(&str, &str)]) -> Finished {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_testprog"));
+    let mut command = with_default_signals(TESTPROG);
     command.arg(scenario).env("RUST_BACKTRACE", "0");
     command.env_remove("GOMAXPROCS").env_remove("GODEBUG").envs(env.iter().copied());
     run(&mut command, b"", LIMIT)

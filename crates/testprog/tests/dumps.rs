@@ -4,7 +4,6 @@ mod support;
 
 use std::os::unix::process::ExitStatusExt;
 use std::path::Path;
-use std::process::Command;
 use std::time::Duration;
 use support::{Finished, TESTPROG, check, run, testprog, testprog_with, with_default_signals};
 
@@ -137,7 +136,7 @@ fn files_have_names_by_which_they_can_be_found() {
     let workspace = Path::new(env!("CARGO_MANIFEST_DIR")).ancestors().nth(2).expect("two above");
     let absolute = format!("{}/", workspace.display());
     for (dir, start) in [(workspace, ""), (Path::new("/"), &*absolute)] {
-        let mut command = Command::new(TESTPROG);
+        let mut command = with_default_signals(TESTPROG);
         command.arg("PanicShown").env("RUST_BACKTRACE", "0").current_dir(dir);
         let f = run(&mut command, b"", Duration::from_secs(60));
         let place = format!("\n\t{start}crates/testprog/src/scenarios/dumps.rs:");

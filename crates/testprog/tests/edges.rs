@@ -3,9 +3,8 @@
 
 mod support;
 
-use std::process::Command;
 use std::time::Duration;
-use support::{Finished, run};
+use support::{Finished, TESTPROG, run, with_default_signals};
 
 const LIMIT: Duration = Duration::from_secs(60);
 const DEAD: &str = "fatal error: all goroutines are asleep - deadlock!\n\n";
@@ -13,7 +12,7 @@ const TABLE: &str = include_str!("../../../docs/TESTPROG.md");
 
 fn in_all_modes(scenario: &str, check: impl Fn(&Finished)) {
     for (key, value) in [("RT0", "1"), ("GOMAXPROCS", "1"), ("GODEBUG", "tlsmode=3")] {
-        let mut command = Command::new(env!("CARGO_BIN_EXE_testprog"));
+        let mut command = with_default_signals(TESTPROG);
         command.arg(scenario).env("RUST_BACKTRACE", "0");
         command.env_remove("GOMAXPROCS").env_remove("GODEBUG").env(key, value);
         check(&run(&mut command, b"a line\n", LIMIT));

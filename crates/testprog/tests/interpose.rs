@@ -7,7 +7,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::Duration;
-use support::{Finished, TempDir, run};
+use support::{Finished, TESTPROG, TempDir, run, with_default_signals};
 
 const LIMIT: Duration = Duration::from_secs(60);
 
@@ -53,7 +53,7 @@ fn library(directory: &Path) -> PathBuf {
 
 fn testprog(scenario: &str, gomaxprocs: &str) -> Finished {
     let directory = TempDir::new(&format!("{scenario}-{gomaxprocs}"));
-    let mut command = Command::new(env!("CARGO_BIN_EXE_testprog"));
+    let mut command = with_default_signals(TESTPROG);
     command.arg(scenario).arg(library(directory.path()));
     command.env("RUST_BACKTRACE", "0").env("GOMAXPROCS", gomaxprocs).env_remove("GODEBUG");
     run(&mut command, b"", LIMIT)

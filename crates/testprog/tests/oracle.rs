@@ -3,13 +3,15 @@
 //! `testprog_oracle.txt` is what Go 1.27's testprog prints. A scenario agrees, or docs/TESTPROG.md
 //! has a row with what rt0 does and why; a row that is not true, or not needed, fails too.
 
+mod support;
+
 use std::collections::BTreeMap;
 use std::fs::File;
 use std::os::unix::process::ExitStatusExt;
-use std::process::{Command, Stdio};
+use std::process::Stdio;
 use std::time::{Duration, Instant};
+use support::{TESTPROG, with_default_signals};
 
-const TESTPROG: &str = env!("CARGO_BIN_EXE_testprog");
 const ORACLE: &str = include_str!("../testprog_oracle.txt");
 const TABLE: &str = include_str!("../../../docs/TESTPROG.md");
 const LIMIT: Duration = Duration::from_secs(60);
@@ -101,7 +103,7 @@ fn run(env: Option<&str>, name: &str) -> End {
         name.replace('/', "-")
     ));
     let file = File::create(&path).expect("a temporary file");
-    let mut command = Command::new(TESTPROG);
+    let mut command = with_default_signals(TESTPROG);
     command.arg(name).env("RUST_BACKTRACE", "0").env_remove("GOMAXPROCS").env_remove("GODEBUG");
     command.env_remove("GOTRACEBACK");
     if let Some((key, value)) = env.and_then(|e| e.split_once('=')) {

@@ -4,10 +4,9 @@ mod support;
 
 use std::fs;
 use std::os::unix::process::ExitStatusExt;
-use std::process::Command;
 use std::time::Duration;
-use support::testprog_with;
-use support::{Finished, LIMIT, TESTPROG, TempDir, check, run, testprog, testprog_in_shell};
+use support::{Finished, LIMIT, TESTPROG, TempDir, check, run};
+use support::{testprog, testprog_in_shell, testprog_with, with_default_signals};
 
 fn numbers(f: &Finished) -> Vec<u64> {
     assert!(f.status.success(), "{f:?}");
@@ -554,7 +553,7 @@ fn a_token_is_never_lost() {
     let secs = std::env::var("RT0_STRESS_SECS").unwrap_or_else(|_| "1".into());
     let limit = Duration::from_secs(secs.parse().unwrap_or(1)) * 2 + LIMIT;
     for procs in ["1", "2", "8"] {
-        let mut command = Command::new(TESTPROG);
+        let mut command = with_default_signals(TESTPROG);
         command.args(["TokenRing", &secs]).env("GOMAXPROCS", procs);
         check(&run(&mut command, b"", limit), 0, "ok\n", "passes: ");
     }
@@ -582,7 +581,7 @@ fn stress() {
     let secs = std::env::var("RT0_STRESS_SECS").unwrap_or_else(|_| "2".into());
     let limit = Duration::from_secs(secs.parse().unwrap_or(2)) * 2 + LIMIT;
     for procs in ["1", "2", "8"] {
-        let mut command = Command::new(TESTPROG);
+        let mut command = with_default_signals(TESTPROG);
         command.args(["Stress", &secs]).env("GOMAXPROCS", procs);
         check(&run(&mut command, b"", limit), 0, "ok\n", "");
     }

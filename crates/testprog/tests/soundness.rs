@@ -7,7 +7,6 @@
 
 mod support;
 
-use std::process::Command;
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
@@ -87,7 +86,7 @@ fn run(args: &[&str], gomaxprocs: &str, godebug: &str) -> usize {
     let _one = ONE_AT_A_TIME.lock().unwrap_or_else(PoisonError::into_inner);
     let secs = std::env::var("RT0_SOUNDNESS_SECS").unwrap_or_else(|_| "4".to_owned());
     let limit = LIMIT + Duration::from_secs(secs.parse().expect("RT0_SOUNDNESS_SECS is a number"));
-    let mut command = Command::new(env!("CARGO_BIN_EXE_soundness"));
+    let mut command = support::with_default_signals(env!("CARGO_BIN_EXE_soundness"));
     command.args(args).args(["--secs", &secs]);
     command.env("GOMAXPROCS", gomaxprocs).env("GODEBUG", godebug);
     let finished = support::run(&mut command, b"", limit);

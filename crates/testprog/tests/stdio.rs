@@ -4,11 +4,12 @@ mod support;
 
 use std::io::{BufRead, BufReader, Read, Write};
 use std::os::unix::process::ExitStatusExt;
-use std::process::{Command, Stdio};
-use support::{LIMIT, TESTPROG, check, run, run_for_one_line, testprog, testprog_in_shell};
+use std::process::Stdio;
+use support::{LIMIT, TESTPROG, check, run, run_for_one_line};
+use support::{testprog, testprog_in_shell, with_default_signals};
 
 fn started(args: &[&str], env: &[(&str, &str)]) -> std::process::Child {
-    let mut command = Command::new(TESTPROG);
+    let mut command = with_default_signals(TESTPROG);
     command.args(args).envs(env.iter().copied());
     command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
     command.spawn().expect("it is there")
@@ -43,7 +44,7 @@ fn the_standard_input_may_be_anything() {
         "",
     );
     check(&text("\"$0\" StdinMixed <&-"), 0, "", "");
-    let mut command = Command::new(TESTPROG);
+    let mut command = with_default_signals(TESTPROG);
     check(&run(command.arg("StdinMixed"), b"a\nb\nc\nd\ne", LIMIT), 0, "a\nb\nc\nd\ne", "");
     check(&testprog("Tty"), 0, "OK\n", "");
 }
@@ -85,7 +86,8 @@ fn writers_wait_without_threads_and_lines_stay_whole() {
 /// Go: a broken pipe on 1 or 2 kills, on others it is an error.
 #[test]
 fn nobody_reads() {
-    let one_line = |scenario: &str| run_for_one_line(Command::new(TESTPROG).arg(scenario), LIMIT);
+    let one_line =
+        |scenario: &str| run_for_one_line(with_default_signals(TESTPROG).arg(scenario), LIMIT);
     let f = one_line("SigpipeStdout");
     assert_eq!((f.status.signal(), f.stderr.as_str()), (Some(13), ""), "{f:?}");
     for scenario in ["SigpipeIgnored", "SigpipeNotified"] {
