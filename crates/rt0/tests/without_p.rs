@@ -212,6 +212,51 @@ fn sockets() {
     });
 }
 
+/// The child of a fork has no P either, and nobody who would give it one: what need not wait goes on
+/// all the same, and does not run the copies of the parent's other goroutines.
+#[test]
+#[allow(unsafe_code, reason = "fork has no safe form")]
+fn children() {
+    let goes_on = || {
+        let before = TURNS.load(SeqCst);
+        let (tx, rx) = bounded(1);
+        let passed = tx.send(1).is_ok() && rx.recv() == Ok(1) && tx.try_send(2).is_ok();
+        let five = rt0::blocking(|| tx.try_send(3).map_or(5, |()| 3));
+        std::thread::sleep(Duration::from_millis(1));
+        let n = *Mutex::new(6).lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+        passed && five == 5 && n == 6 && rt0::current().is_some() && TURNS.load(SeqCst) == before
+    };
+    let fork = move |lasts_long: bool| {
+        if !lasts_long {
+            lose_p();
+        }
+        // SAFETY: the child has this thread alone, and no lock that others may have held.
+        let pid = unsafe { libc::fork() };
+        if pid == 0 {
+            // SAFETY: ends the child.
+            unsafe { libc::_exit(if goes_on() { 7 } else { 8 }) };
+        }
+        let mut status = 0;
+        // SAFETY: a child of ours, room for its status.
+        assert_eq!(unsafe { libc::waitpid(pid, &mut status, 0) }, pid);
+        assert!(libc::WIFEXITED(status), "{status:#x}");
+        assert_eq!(libc::WEXITSTATUS(status), 7);
+    };
+    beside_another("children", move || {
+        fork(false);
+        rt0::blocking(|| fork(false));
+        // SAFETY: libc calls it before each fork, on the same thread.
+        unsafe { libc::pthread_atfork(Some(lose_p_by_c), None, None) };
+        fork(true);
+        rt0::blocking(|| fork(true));
+    });
+}
+
+/// A fork lasts until the P is another goroutine's.
+extern "C" fn lose_p_by_c() {
+    lose_p();
+}
+
 /// What async code leaves behind when it is dropped.
 #[test]
 fn futures() {

@@ -173,6 +173,9 @@ pub(crate) fn queue_without_p(mp: &'static M, gp: &'static G) -> &'static M {
 /// for one in the queue. Returns the M it continues on, with a P and one count of `m.locks`.
 #[cold]
 pub(crate) fn regain_p(mp: &'static M, gp: &'static G) -> &'static M {
+    if !is_own_thread(mp) {
+        return take_in_child(mp, gp);
+    }
     if gp.status() == Status::Syscall as u32 {
         // A call into the runtime from within `blocking`: the section ends here.
         return continue_with_p(mp, gp, unmark(mp, gp));
@@ -187,6 +190,23 @@ pub(crate) fn regain_p(mp: &'static M, gp: &'static G) -> &'static M {
         mp.p.set(None);
     }
     take_another(mp, gp)
+}
+
+/// The child of a fork, whose parent was about to lose its P, or had lost it: by sysmon, before the
+/// fork or while it lasted. Nobody here would ever run a goroutine that queues, and the M would run
+/// the copies of others meanwhile. There is no other thread, so any P will do. It takes no lock: the
+/// parent's threads may have held it.
+fn take_in_child(mp: &'static M, gp: &'static G) -> &'static M {
+    let in_call = gp.status() == Status::Syscall as u32;
+    if in_call && unmark(mp, gp) != Exit::Lost {
+        return mp;
+    }
+    let Some(pp) = mp.p.get().or_else(|| super::procresize::allp().next()) else {
+        crate::throw::throw("regain_p: there is no P")
+    };
+    mp.p.set(None);
+    acquirep(mp, pp);
+    mp
 }
 
 /// An M that has no P: it takes an idle one, or its goroutine queues, behind the others if it has
