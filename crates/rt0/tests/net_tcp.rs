@@ -15,7 +15,7 @@ use std::os::fd::{AsRawFd, IntoRawFd, OwnedFd};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread;
-use support::{local, pair, silent};
+use support::{local, own_local, pair, refusing, silent};
 
 fn is_closed(e: &io::Error) -> bool {
     e.kind() == ErrorKind::NotConnected && e.get_ref().is_some_and(|e| e.is::<Closed>())
@@ -151,7 +151,7 @@ fn threads_alone() {
 
 #[rt0::test]
 fn many_accept_from_one_listener() {
-    let (listener, addr) = local();
+    let (listener, addr) = own_local();
     let listener = Arc::new(listener);
     let served = Arc::new(AtomicUsize::new(0));
     let mut accepting = Vec::new();
@@ -247,8 +247,7 @@ fn the_other_side_goes() {
 
 #[rt0::test]
 fn refused() {
-    let (listener, addr) = local();
-    drop(listener);
+    let (addr, _bound) = refusing();
     assert_eq!(TcpStream::connect(addr).expect_err("refused").kind(), ErrorKind::ConnectionRefused);
     let e = TcpStream::connect_timeout(&addr, Duration::from_secs(5)).expect_err("refused");
     assert_eq!(e.kind(), ErrorKind::ConnectionRefused);
@@ -259,8 +258,7 @@ fn refused() {
 #[rt0::test]
 fn the_first_address_that_answers_is_taken() {
     let (listener, addr) = local();
-    let (gone, refused) = local();
-    drop(gone);
+    let (refused, _bound) = refusing();
     let s = TcpStream::connect(&[refused, refused, addr][..]).expect("the third listens");
     assert_eq!(s.peer_addr().expect("connected"), addr);
     let e = TcpStream::connect(&[refused, refused][..]).expect_err("nobody listens");
@@ -284,8 +282,7 @@ fn an_address_that_does_not_answer_is_passed_over() {
 #[rt0::test]
 fn an_address_that_refuses_is_not_waited_for() {
     let (silent, _queue) = silent();
-    let (gone, refused) = local();
-    drop(gone);
+    let (refused, _bound) = refusing();
     let (listener, addr) = local();
     let addrs = [vec![silent], vec![refused; 200], vec![addr]].concat();
     let (ctx, _cancel) = with_timeout(&background(), Duration::from_secs(40));

@@ -10,6 +10,25 @@ pub(crate) fn local() -> (TcpListener, SocketAddr) {
     (listener, addr)
 }
 
+/// The same on an address of this process's own: when it is closed nobody else listens there.
+pub(crate) fn own_local() -> (TcpListener, SocketAddr) {
+    let [_, a, b, c] = std::process::id().to_be_bytes();
+    let listener = TcpListener::bind(SocketAddr::from(([127, a, b, c], 0))).expect("a free port");
+    let addr = listener.local_addr().expect("it is bound");
+    (listener, addr)
+}
+
+/// An address that refuses, and is nobody else's as long as the rest is kept: a port that was freed
+/// may be another test's a moment later.
+pub(crate) fn refusing() -> (SocketAddr, impl Sized) {
+    use rustix::net::{AddressFamily, SocketFlags, SocketType, bind, getsockname, socket_with};
+    let (stream, flags) = (SocketType::STREAM, SocketFlags::CLOEXEC);
+    let socket = socket_with(AddressFamily::INET, stream, flags, None).expect("a descriptor");
+    bind(&socket, &SocketAddr::from(([127, 0, 0, 1], 0))).expect("a free port");
+    let addr = getsockname(&socket).expect("it is bound").try_into().expect("of the internet");
+    (addr, socket)
+}
+
 /// Both ends of a connection.
 pub(crate) fn pair() -> (TcpStream, TcpStream) {
     let (listener, addr) = local();
