@@ -138,3 +138,115 @@ fn without_being_asked() {
     let s = check(SlowKind::Call, None, is_in_a_call, |_| true);
     assert!(!has_frame(&s, "is_in_a_call"), "{s}");
 }
+
+/// Until it may be signalled, and is asked to stop.
+#[inline(never)]
+#[allow(unsafe_code, reason = "the mask of a thread")]
+fn refuses(deaf: &AtomicBool, stop: &AtomicBool) {
+    // SAFETY: all zeroes are an empty set.
+    let mut all: libc::sigset_t = unsafe { std::mem::zeroed() };
+    // SAFETY: a set of this function's.
+    unsafe { libc::sigfillset(&raw mut all) };
+    let change = |how| {
+        // SAFETY: this thread's own mask, which it has again before anything else runs here.
+        unsafe { libc::pthread_sigmask(how, &raw const all, std::ptr::null_mut()) };
+    };
+    change(libc::SIG_BLOCK);
+    while deaf.load(SeqCst) {
+        black_box(());
+    }
+    change(libc::SIG_UNBLOCK);
+    while !stop.load(SeqCst) {
+        black_box(());
+    }
+}
+
+/// Noted once without its stack, it would never be shown again: one that goes on for ever.
+#[test]
+fn who_refuses_is_noted_again_with_its_stack() {
+    if !cfg!(feature = "backtrace") {
+        return;
+    }
+    let _alone = ALONE.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+    rt0::run(|| {
+        let flags = Arc::new([AtomicBool::new(true), AtomicBool::new(false)]);
+        let [f, g] = [Arc::clone(&flags), Arc::clone(&flags)];
+        let h = rt0::go(move || refuses(&f[0], &f[1]));
+        let id = h.goroutine().id();
+        let first = noted(id, ASKED, |_| true);
+        assert!(!has_frame(&first, "refuses"), "{first}");
+        g[0].store(false, SeqCst);
+        let second = noted(id, ASKED, |s| has_frame(s, "refuses"));
+        // It may have been preempted, as soon as that could be done, and then this is another
+        // stretch.
+        if second.lasted > first.lasted {
+            assert!(second.number > first.number, "{first}{second}");
+            assert!(slow().iter().all(|s| s.number != first.number), "it is shown twice");
+        }
+        g[1].store(true, SeqCst);
+        h.join().expect("no panic");
+        watch_slow(None);
+    });
+}
+
+/// On a thread that hardly ever has a CPU.
+#[inline(never)]
+#[allow(unsafe_code, reason = "the policy of a thread")]
+fn starves() {
+    let _for_good = rt0::lock_os_thread();
+    let mut cpus = rustix::thread::CpuSet::new();
+    cpus.set(first_cpu());
+    rustix::thread::sched_setaffinity(None, &cpus).expect("one that it has");
+    let begin = cpu_ms();
+    // SAFETY: all zeroes are a parameter.
+    let param: libc::sched_param = unsafe { std::mem::zeroed() };
+    // SAFETY: this thread's own policy, and a parameter.
+    assert_eq!(unsafe { libc::sched_setscheduler(0, libc::SCHED_IDLE, &raw const param) }, 0);
+    while cpu_ms() < begin + 4 {
+        black_box(());
+    }
+    let pause = rustix::thread::Timespec { tv_sec: 1, tv_nsec: 0 };
+    let _ = rustix::thread::nanosleep(&pause);
+}
+
+/// Of this thread, by no marked call.
+#[allow(unsafe_code, reason = "a clock")]
+fn cpu_ms() -> i64 {
+    let mut t = libc::timespec { tv_sec: 0, tv_nsec: 0 };
+    // SAFETY: room for a time.
+    unsafe { libc::clock_gettime(libc::CLOCK_THREAD_CPUTIME_ID, &raw mut t) };
+    t.tv_sec * 1000 + t.tv_nsec / 1_000_000
+}
+
+fn first_cpu() -> usize {
+    let cpus = rustix::thread::sched_getaffinity(None).expect("the thread's own");
+    (0..rustix::thread::CpuSet::MAX_CPU).find(|n| cpus.is_set(*n)).expect("one at least")
+}
+
+/// A thread without a CPU cannot answer, and that is no refusal.
+#[test]
+fn who_has_no_cpu_is_noted_with_its_stack() {
+    if !cfg!(feature = "backtrace") {
+        return;
+    }
+    let _alone = ALONE.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+    let stop = Arc::new(AtomicBool::new(false));
+    let s = Arc::clone(&stop);
+    let hog = std::thread::spawn(move || {
+        let mut cpus = rustix::thread::CpuSet::new();
+        cpus.set(first_cpu());
+        rustix::thread::sched_setaffinity(None, &cpus).expect("one that it has");
+        while !s.load(SeqCst) {
+            black_box(());
+        }
+    });
+    rt0::run(move || {
+        let h = rt0::go(starves);
+        let first = noted(h.goroutine().id(), ASKED, |_| true);
+        assert!(has_frame(&first, "starves"), "{first}");
+        stop.store(true, SeqCst);
+        h.join().expect("no panic");
+        watch_slow(None);
+    });
+    hog.join().expect("no panic");
+}

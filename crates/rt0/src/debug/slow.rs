@@ -19,6 +19,7 @@ use crate::g::{G, Status};
 use crate::lock::mutex::RtMutex;
 use crate::lock::rank::Rank;
 use crate::m::M;
+use crate::sys::raw::thread_cpu_ns;
 use crate::sys::stderr::{Line, Stderr};
 use crate::sys::{futex, mem, nanotime, threads};
 use core::ffi::c_void;
@@ -62,7 +63,9 @@ pub struct SlowCounts {
 #[derive(Clone, PartialEq, Eq, Debug)]
 #[non_exhaustive]
 pub struct Slow {
-    /// Counts all that were noted, from 1: who saw number 7 has not seen those above it.
+    /// Counts all that were noted, from 1: who saw number 7 has not seen those above it. A thread
+    /// that does not let its stack be taken is noted without; if it does later it is noted anew, in
+    /// place of the first.
     pub number: u64,
     /// Its number.
     pub goroutine: u64,
@@ -145,8 +148,22 @@ pub(crate) struct Seen {
     pub(crate) status: u32,
     pub(crate) contexts: u32,
     pub(crate) since: i64,
+    /// The number of the note that it has already, without its stack; 0: none.
+    pub(crate) noted: u64,
     /// It is noted also if its stack cannot be had.
     pub(crate) is_last_try: bool,
+}
+
+/// What became of a stretch that was to be noted.
+pub(crate) enum Noted {
+    /// It has this number.
+    Whole(u64),
+    /// The same, but its stack could not be had.
+    WithoutStack(u64),
+    /// Not this time: it changes, or its thread does not answer.
+    Refused,
+    /// Not this time: its thread could not answer, for it had no CPU.
+    NoCpu,
 }
 
 #[derive(Clone, Copy)]
@@ -174,8 +191,8 @@ static NOTED: AtomicU32 = AtomicU32::new(0);
 /// sysmon writes.
 static COUNTS: [Word; 3] = [const { Word::new(0) }; 3];
 
-/// sysmon: the stretch is long. Its number; `None`: not this time.
-pub(crate) fn note(seen: &Seen) -> Option<u64> {
+/// sysmon: the stretch is long.
+pub(crate) fn note(seen: &Seen) -> Noted {
     let (gp, tid) = (seen.gp, seen.mp.procid.get() as u32);
     let asleep = threads::asleep(tid);
     let wait_channel = asleep.map_or_else(Line::new, |_| threads::wait_channel(tid));
@@ -196,23 +213,27 @@ pub(crate) fn note(seen: &Seen) -> Option<u64> {
         frames: [Frame::default(); FRAMES],
         n_frames: 0,
     };
-    if stacks_are_wanted() && !note.take_stack(seen, asleep, tid) && !seen.is_last_try {
-        return None;
+    let cpu_ns = thread_cpu_ns(tid as i32);
+    let is_whole = !stacks_are_wanted() || note.take_stack(seen, asleep, tid);
+    if !is_whole && asleep.is_none() && cpu_ns.is_some() && thread_cpu_ns(tid as i32) == cpu_ns {
+        return Noted::NoCpu;
+    }
+    if !is_whole && (seen.noted != 0 || !seen.is_last_try) {
+        return Noted::Refused;
     }
     if !is_in_state(gp, seen.status, seen.contexts) {
-        return None; // what was read may be another's
+        return Noted::Refused; // what was read may be another's
     }
-    COUNTS[note.kind as usize].bump();
+    if seen.noted == 0 {
+        COUNTS[note.kind as usize].bump();
+    }
     let number = note.number;
-    let mut ring = RING.lock();
-    match &mut ring[number as usize % KEPT] {
-        Some(slot) => **slot = note,
-        free => *free = Some(mem::fresh()?.write(note)),
+    if !note.keep(seen.noted) {
+        return Noted::Refused;
     }
-    drop(ring);
     NOTED.store(number as u32, Ordering::Release); // ORDERING: pairs with slow and tracer
     futex::wake(&NOTED, 1);
-    Some(number)
+    if is_whole { Noted::Whole(number) } else { Noted::WithoutStack(number) }
 }
 
 /// sysmon: it has ended.
@@ -230,6 +251,24 @@ fn copy(number: u64) -> Option<Note> {
 }
 
 impl Note {
+    /// Puts it into the ring, in the place of its stretch's earlier one if there is one. False: no
+    /// memory.
+    fn keep(self, earlier: u64) -> bool {
+        let mut ring = RING.lock();
+        let old = ring[earlier as usize % KEPT].as_mut().filter(|n| n.number == earlier);
+        if let Some(old) = old {
+            old.number = 0;
+        }
+        match &mut ring[self.number as usize % KEPT] {
+            Some(slot) => **slot = self,
+            free => match mem::fresh() {
+                Some(room) => *free = Some(room.write(self)),
+                None => return false,
+            },
+        }
+        true
+    }
+
     /// False: another time, perhaps.
     fn take_stack(&mut self, seen: &Seen, asleep: Option<threads::Asleep>, tid: u32) -> bool {
         let Some(mut taken) = tool() else { return false };

@@ -80,6 +80,8 @@ pub(crate) struct Stretch {
     pub(crate) note: Word,
     /// How often that was tried.
     pub(crate) tries: Word,
+    /// When to try the next time, ns; `i64::MAX`: it is noted, with its stack if that is wanted.
+    pub(crate) again: Word,
 }
 
 impl Stretch {
@@ -90,6 +92,7 @@ impl Stretch {
             since: Word::new(0),
             note: Word::new(0),
             tries: Word::new(0),
+            again: Word::new(0),
         }
     }
 }

@@ -11,7 +11,7 @@
 //! noted up to a quarter of the threshold late. What is noted is kept in debug/slow.rs.
 
 use crate::atomic::Ordering;
-use crate::debug::slow::{self, Seen};
+use crate::debug::slow::{self, Noted, Seen};
 use crate::g::Status;
 use crate::m::M;
 
@@ -19,8 +19,12 @@ use crate::m::M;
 /// than a hundredth.
 const PAUSE_NS: i64 = 5_000_000;
 const PAUSE_PER_M_NS: i64 = 5_000;
-/// Looks in which a thread that shall be held may fail to answer: it may have no CPU at the moment.
+/// Looks in which a thread that shall be held may fail to answer although it has a CPU. What lacks
+/// its stack after that is noted all the same, and again when the stack can be had.
 const TRIES: u64 = 8;
+/// A quarter of how long the stretch has lasted, and at most this, passes between two such looks. A
+/// look at a thread that does not answer takes a millisecond: one of all Ms takes one of them.
+const TRY_AGAIN_NS: i64 = 100_000_000;
 
 /// sysmon's.
 pub(super) struct Watch {
@@ -41,10 +45,10 @@ impl Watch {
             return self.due;
         }
         self.due = i64::MAX;
-        let mut ms = 0;
+        let (mut ms, mut may_try) = (0, true);
         for mp in crate::m::allm() {
             ms += 1;
-            if let Some(due) = look_at(mp, now, limit) {
+            if let Some(due) = look_at(mp, now, limit, &mut may_try) {
                 self.due = self.due.min(due);
             }
         }
@@ -53,8 +57,9 @@ impl Watch {
     }
 }
 
-/// One look at an M: when its stretch will be long, if it is not noted yet.
-fn look_at(mp: &'static M, now: i64, limit: i64) -> Option<i64> {
+/// One look at an M: when its stretch will be long, or is to be looked at again. `may_try`: no
+/// other thread has failed to answer in this look.
+fn look_at(mp: &'static M, now: i64, limit: i64, may_try: &mut bool) -> Option<i64> {
     let stretch = &mp.stretch;
     // ORDERING: hints; the second look in `note` decides
     let gp = mp.curg.load(Ordering::Relaxed).filter(|gp| !gp.is_system());
@@ -73,20 +78,33 @@ fn look_at(mp: &'static M, now: i64, limit: i64) -> Option<i64> {
         stretch.contexts.set(u64::from(contexts));
         stretch.since.set(now as u64);
         stretch.tries.set(0);
+        stretch.again.set(0);
         return Some(now + limit);
     }
     let since = stretch.since.get() as i64;
-    if stretch.note.get() != 0 {
-        return None;
+    let due = (since + limit).max(stretch.again.get() as i64);
+    if now < due || !*may_try {
+        return Some(due);
     }
-    if now - since < limit {
-        return Some(since + limit);
-    }
-    let is_last_try = stretch.tries.bump() >= TRIES;
-    let seen = Seen { gp, mp, status, contexts, since, is_last_try };
-    let note = slow::note(&seen);
-    stretch.note.set(note.unwrap_or(0));
-    note.is_none().then_some(now)
+    let is_last_try = stretch.tries.get() >= TRIES;
+    let noted = stretch.note.get();
+    let seen = Seen { gp, mp, status, contexts, since, noted, is_last_try };
+    let later = now + ((now - since) / 4).min(TRY_AGAIN_NS);
+    let outcome = slow::note(&seen);
+    *may_try = matches!(outcome, Noted::Whole(_));
+    let (note, again) = match outcome {
+        Noted::Whole(n) => (n, i64::MAX),
+        Noted::WithoutStack(n) => (n, later),
+        Noted::Refused | Noted::NoCpu if noted != 0 => (noted, later),
+        Noted::Refused => {
+            stretch.tries.bump();
+            (0, now)
+        }
+        Noted::NoCpu => (0, later),
+    };
+    stretch.note.set(note);
+    stretch.again.set(again as u64);
+    Some(again)
 }
 
 /// The stretch that was seen last has ended.
