@@ -212,8 +212,8 @@ fn sockets() {
     });
 }
 
-/// The child of a fork has no P either, and nobody who would give it one: what need not wait goes on
-/// all the same, and does not run the copies of the parent's other goroutines.
+/// The child of a fork has no P either, and nobody who would give it one: what need not wait goes
+/// on all the same, and does not run the copies of the parent's other goroutines.
 #[test]
 #[allow(unsafe_code, reason = "fork has no safe form")]
 fn children() {

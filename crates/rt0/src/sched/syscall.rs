@@ -194,8 +194,8 @@ pub(crate) fn regain_p(mp: &'static M, gp: &'static G) -> &'static M {
 
 /// The child of a fork, whose parent was about to lose its P, or had lost it: by sysmon, before the
 /// fork or while it lasted. Nobody here would ever run a goroutine that queues, and the M would run
-/// the copies of others meanwhile. There is no other thread, so any P will do. It takes no lock: the
-/// parent's threads may have held it.
+/// the copies of others meanwhile. There is no other thread, so any P will do. It takes no lock:
+/// the parent's threads may have held it.
 fn take_in_child(mp: &'static M, gp: &'static G) -> &'static M {
     let in_call = gp.status() == Status::Syscall as u32;
     if in_call && unmark(mp, gp) != Exit::Lost {
