@@ -142,6 +142,18 @@ impl<W: Ticket> Core<W> {
         self.queue(Line::Send).claim_first()
     }
 
+    /// Whether a receive has to look closer: no says that it would wait.
+    #[inline(always)]
+    pub(crate) fn may_recv(&self) -> bool {
+        self.len > 0 || self.closed || !self.queues[Line::Send as usize].is_empty()
+    }
+
+    /// The same of a send.
+    #[inline(always)]
+    pub(crate) fn may_send(&self) -> bool {
+        !self.is_full() || self.closed || !self.queues[Line::Recv as usize].is_empty()
+    }
+
     /// Whether a receive would not wait. `own`: entries of the asking select do not count.
     pub(crate) fn can_recv(&self, own: Option<W>) -> bool {
         let buffered = self.len > 0 && !mutated("chan.can_recv");

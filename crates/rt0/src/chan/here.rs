@@ -27,11 +27,11 @@ impl Here {
         }
     }
 
-    /// A random number of the M's; `None` on a plain thread.
+    /// A random number of the M's, in the high half; `None` on a plain thread.
     #[inline]
     pub(crate) fn cheaprand(&self) -> Option<u64> {
         let (mp, _) = self.0?;
-        Some(u64::from(mp.cheaprand()) << 32 | u64::from(mp.cheaprand()))
+        Some(u64::from(mp.cheaprand()) << 32)
     }
 
     #[inline]

@@ -29,6 +29,7 @@ pub(crate) mod clocked;
 pub(crate) mod core;
 mod error;
 mod future;
+pub(crate) mod head;
 pub(crate) mod here;
 mod iter;
 pub(crate) mod lock;

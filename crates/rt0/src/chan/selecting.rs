@@ -11,9 +11,10 @@
 
 #![allow(unsafe_code, reason = "SH2, SH3, QU1: as in shared.rs")]
 
-use super::core::{Core, Line, Receiving, Sending};
+use super::core::{Receiving, Sending};
+use super::head::Held;
 use super::here::Here;
-use super::queue::{Chain, Claimed, Entry, Outcome};
+use super::queue::{Chain, Claimed, Outcome};
 use super::shared::{Patience, Refused, Shared};
 use crate::g::parker::Wait;
 use core::mem::ManuallyDrop;
@@ -30,10 +31,15 @@ pub(crate) enum Chosen {
 
 impl<T> Shared<T> {
     /// Receives to `dst` if that needs no waiting.
-    pub(crate) fn choose_recv(&self, here: Here, dst: *mut T) -> Result<Chosen, Here> {
+    pub(crate) fn choose_recv(
+        &self,
+        here: Here,
+        held: Option<Held<'_>>,
+        dst: *mut T,
+    ) -> Result<Chosen, Here> {
         let _spent; // freed after leaving
         let here = here;
-        let mut inner = self.lock(&here);
+        let mut inner = self.lock_unless(held, &here);
         let mut chain = Chain::new();
         match inner.core.recv(&mut chain) {
             Receiving::Buffered(sender) => {
@@ -57,8 +63,8 @@ impl<T> Shared<T> {
     }
 
     /// Chooses to send if that will need no waiting.
-    pub(crate) fn choose_send(&self, here: Here) -> Result<Chosen, Here> {
-        let mut inner = self.lock(&here);
+    pub(crate) fn choose_send(&self, here: Here, held: Option<Held<'_>>) -> Result<Chosen, Here> {
+        let mut inner = self.lock_unless(held, &here);
         match inner.core.send() {
             Sending::To(receiver) => Ok(Chosen::Paired(receiver)),
             Sending::Room if self.capacity().is_none() => Ok(Chosen::Plain),
@@ -134,35 +140,5 @@ impl<T> Shared<T> {
             None => drop(inner),
         }
         chain.wake_each(|w| here.wake(w));
-    }
-
-    /// Whether an operation would not wait, as `look` of the core says.
-    pub(crate) fn is_ready(&self, look: fn(&Core<Wait>, Option<Wait>) -> bool) -> bool {
-        self.look(|core| look(core, None))
-    }
-
-    /// Links the entry of a select; false if its operation is ready.
-    pub(crate) fn register(&self, here: &Here, e: &Entry<Wait>, line: Line) -> bool {
-        let mut inner = self.lock(here);
-        let core = &mut inner.core;
-        let ready = match line {
-            Line::Recv | Line::RecvWatch => core.can_recv(Some(e.wait)),
-            Line::Send | Line::SendWatch => core.can_send(Some(e.wait)),
-        };
-        if ready {
-            return false;
-        }
-        e.on.set(self.name());
-        // SAFETY: QU1: the select unregisters before it returns
-        let chain = unsafe { core.wait(line, e) };
-        drop(inner);
-        chain.wake_each(|w| here.wake(w));
-        true
-    }
-
-    /// Takes it out, if nobody has. The wait is over.
-    pub(crate) fn unregister(&self, here: &Here, e: &Entry<Wait>, line: Line) {
-        // SAFETY: register linked it here
-        unsafe { self.lock(here).core.queue(line).remove(e) };
     }
 }

@@ -25,6 +25,7 @@
 use super::buffer::{Block, Buffer};
 use super::clocked::Clocked;
 use super::core::{Core, Line, Sending};
+use super::head::{Head, Held};
 use super::here::{Here, Until};
 use super::lock::Lock;
 use super::place;
@@ -153,43 +154,11 @@ impl<T> Guard<'_, T> {
     /// Waits on this channel, which is unlocked then.
     #[inline(always)]
     fn wait(self, here: Here, line: Line, slot: *mut T, patience: &Patience<'_>) -> Outcome {
-        let shared = ManuallyDrop::new(self).0;
-        // SAFETY: SH1: a place in the cell, not touched here
-        let core = unsafe { &raw mut (*shared.inner.get()).core };
-        let held = Held { lock: &shared.lock, core };
+        let held = Head::of(ManuallyDrop::new(self).0).locked();
         match patience {
-            Patience::Forever => wait_for_partner(here, held, line, slot.cast(), shared.name()),
-            _ => wait_until(here, held, line, slot.cast(), shared.name(), patience),
+            Patience::Forever => wait_for_partner(here, held, line, slot.cast()),
+            _ => wait_until(here, held, line, slot.cast(), patience),
         }
-    }
-}
-
-/// SH1: the lock, held, and what it protects but for messages: whatever their type.
-struct Held<'a> {
-    lock: &'a Lock,
-    core: *mut Core<Wait>,
-}
-
-impl Held<'_> {
-    /// Links the entry of one who has to wait, unlocks, and wakes those who watch for it.
-    ///
-    /// # Safety
-    /// QU1 for the entry.
-    #[inline(always)]
-    unsafe fn link(self, here: &Here, line: Line, entry: &Entry<Wait>) {
-        // SAFETY: SH1
-        let core = unsafe { &mut *self.core };
-        // SAFETY: the caller's contract
-        let chain = unsafe { core.wait(line, entry) };
-        drop(self);
-        chain.wake_each(|w| here.wake(w));
-    }
-}
-
-impl Drop for Held<'_> {
-    #[inline(always)]
-    fn drop(&mut self) {
-        self.lock.unlock();
     }
 }
 
@@ -200,13 +169,8 @@ fn reason(line: Line) -> WaitReason {
 /// What most waits are: without a deadline, under no context. Not generic, and with the switch in
 /// it: a wait goes through one function.
 #[inline(never)]
-fn wait_for_partner(
-    mut here: Here,
-    held: Held<'_>,
-    line: Line,
-    slot: *mut u8,
-    on: usize,
-) -> Outcome {
+fn wait_for_partner(mut here: Here, held: Held<'_>, line: Line, slot: *mut u8) -> Outcome {
+    let on = held.head().name();
     let entry = Entry::new(here.begin(), FIRST_OP, slot);
     // SAFETY: QU1: who claims it takes it out, and nothing else ends the wait
     unsafe { held.link(&here, line, &entry) };
@@ -221,21 +185,16 @@ fn wait_until(
     held: Held<'_>,
     line: Line,
     slot: *mut u8,
-    on: usize,
     patience: &Patience<'_>,
 ) -> Outcome {
     let Ok(until) = patience.until() else { return Outcome::Waiting };
     let entry = Entry::new(here.begin(), FIRST_OP, slot);
-    let (lock, core) = (held.lock, held.core);
+    let head = held.head();
     // SAFETY: QU1: taken out below, or by who claims it
     unsafe { held.link(&here, line, &entry) };
-    if until.wait(&mut here, entry.wait, Why { reason: reason(line), on }) != FIRST_OP {
-        lock.lock();
-        let held = Held { lock, core };
-        // SAFETY: SH1
-        let core = unsafe { &mut *held.core };
-        // SAFETY: it was linked here
-        unsafe { core.queue(line).remove(&entry) };
+    if until.wait(&mut here, entry.wait, Why { reason: reason(line), on: head.name() }) != FIRST_OP
+    {
+        head.unregister(&here, &entry, line);
     }
     entry.outcome()
 }
@@ -255,6 +214,9 @@ impl<T> Shared<T> {
         const {
             assert!(size_of::<Shared<T>>() == place::BYTES);
             assert!(offset_of!(Shared<T>, inner) + size_of::<Core<Wait>>() == 64);
+            assert!(offset_of!(Shared<T>, lock) == 0); // HE1
+            assert!(offset_of!(Shared<T>, inner) == Head::CORE_AT); // HE1
+            assert!(offset_of!(Inner<T>, core) == 0); // HE1
             assert!(offset_of!(Shared<T>, senders) >= 128, "a line of their own");
             assert!(offset_of!(Shared<T>, senders) == place::SENDERS_AT);
             assert!(offset_of!(Shared<T>, receivers) == place::RECEIVERS_AT);
@@ -281,7 +243,7 @@ impl<T> Shared<T> {
 
     /// What reports call it.
     pub(crate) fn name(&self) -> usize {
-        place::name(core::ptr::from_ref(self) as usize)
+        Head::of(self).name()
     }
 
     /// Inside [`Here`].
@@ -289,6 +251,19 @@ impl<T> Shared<T> {
     pub(crate) fn lock(&self, _here: &Here) -> Guard<'_, T> {
         self.lock.lock();
         Guard(self)
+    }
+
+    /// The same of who may have it locked already.
+    #[inline(always)]
+    pub(crate) fn lock_unless(&self, held: Option<Held<'_>>, here: &Here) -> Guard<'_, T> {
+        match held {
+            Some(held) => {
+                debug_assert!(core::ptr::eq(held.head(), Head::of(self)), "another channel's");
+                core::mem::forget(held);
+                Guard(self)
+            }
+            None => self.lock(here),
+        }
     }
 
     pub(crate) fn look<R>(&self, f: impl FnOnce(&Core<Wait>) -> R) -> R {

@@ -8,7 +8,9 @@
 
 use super::storage::Storage;
 use crate::chan::alarm::OFF;
-use crate::chan::core::{Core, Line};
+use crate::chan::clocked::Clocked;
+use crate::chan::core::Line;
+use crate::chan::head::{Held, Named};
 use crate::chan::here::Here;
 use crate::chan::place::NOBODY;
 use crate::chan::queue::Entry;
@@ -25,48 +27,22 @@ pub(crate) enum Purpose {
     Watch,
 }
 
-/// What a select asks of a [`Sender`] or [`Receiver`].
+/// What a select asks of a [`Sender`] or [`Receiver`] that knows its messages.
 pub(crate) trait Handle {
     /// Of the message to be received.
     fn layout(&self) -> Layout {
         Layout::new::<()>()
     }
-    /// Chooses the operation if it is ready. A message goes to `place`, a select's storage.
-    fn choose(&self, here: Here, place: *mut u8) -> Result<Chosen, Here>;
-    /// Whether it is ready.
-    fn is_ready(&self) -> bool;
-    /// Links the entry with its channel; `None` if the operation is ready. Else when it becomes
-    /// ready by itself, or [`OFF`]: a change of that wakes the select.
-    fn register(&self, here: &Here, e: &Entry<Wait>, purpose: Purpose) -> Option<i64>;
-    /// Takes it out, if nobody has.
-    fn unregister(&self, here: &Here, e: &Entry<Wait>, purpose: Purpose);
+    /// Chooses the operation if it is ready. A message goes to `place`, a select's storage. The
+    /// caller may have the channel locked.
+    fn choose(&self, here: Here, held: Option<Held<'_>>, place: *mut u8) -> Result<Chosen, Here>;
     /// A chosen operation will not be completed.
     fn abandon(&self, chosen: Chosen);
 }
 
-fn send_line(purpose: Purpose) -> Line {
-    if purpose == Purpose::Watch { Line::SendWatch } else { Line::Send }
-}
-
-fn recv_line(purpose: Purpose) -> Line {
-    if purpose == Purpose::Watch { Line::RecvWatch } else { Line::Recv }
-}
-
 impl<T> Handle for Sender<T> {
-    fn choose(&self, here: Here, _: *mut u8) -> Result<Chosen, Here> {
-        self.shared.choose_send(here)
-    }
-
-    fn is_ready(&self) -> bool {
-        self.shared.is_ready(Core::can_send)
-    }
-
-    fn register(&self, here: &Here, e: &Entry<Wait>, purpose: Purpose) -> Option<i64> {
-        self.shared.register(here, e, send_line(purpose)).then_some(OFF)
-    }
-
-    fn unregister(&self, here: &Here, e: &Entry<Wait>, purpose: Purpose) {
-        self.shared.unregister(here, e, send_line(purpose));
+    fn choose(&self, here: Here, held: Option<Held<'_>>, _: *mut u8) -> Result<Chosen, Here> {
+        self.shared.choose_send(here, held)
     }
 
     fn abandon(&self, chosen: Chosen) {
@@ -79,9 +55,9 @@ impl<T> Handle for Receiver<T> {
         Layout::new::<T>()
     }
 
-    fn choose(&self, here: Here, place: *mut u8) -> Result<Chosen, Here> {
+    fn choose(&self, here: Here, held: Option<Held<'_>>, place: *mut u8) -> Result<Chosen, Here> {
         match &self.flavor {
-            Flavor::Chan(shared) => shared.choose_recv(here, place.cast()),
+            Flavor::Chan(shared) => shared.choose_recv(here, held, place.cast()),
             Flavor::Clocked(clocked, message) => {
                 let Some(when) = clocked.take() else { return Err(here) };
                 // SAFETY: ST1: reserved for a `T`
@@ -92,34 +68,15 @@ impl<T> Handle for Receiver<T> {
         }
     }
 
-    fn is_ready(&self) -> bool {
-        match &self.flavor {
-            Flavor::Chan(shared) => shared.is_ready(Core::can_recv),
-            Flavor::Clocked(clocked, _) => clocked.is_due(),
-            Flavor::Never => false,
-        }
-    }
-
-    fn register(&self, here: &Here, e: &Entry<Wait>, purpose: Purpose) -> Option<i64> {
-        match &self.flavor {
-            Flavor::Chan(shared) => shared.register(here, e, recv_line(purpose)).then_some(OFF),
-            Flavor::Clocked(clocked, _) => clocked.register(here, e),
-            Flavor::Never => {
-                e.on.set(NOBODY);
-                Some(OFF)
-            }
-        }
-    }
-
-    fn unregister(&self, here: &Here, e: &Entry<Wait>, purpose: Purpose) {
-        match &self.flavor {
-            Flavor::Chan(shared) => shared.unregister(here, e, recv_line(purpose)),
-            Flavor::Clocked(clocked, _) => clocked.unregister(here, e),
-            Flavor::Never => {}
-        }
-    }
-
     fn abandon(&self, _: Chosen) {}
+}
+
+/// What an operation waits for.
+#[derive(Clone, Copy)]
+pub(crate) enum Of<'a> {
+    Chan(Named<'a>),
+    Clocked(&'a Clocked),
+    Never,
 }
 
 /// An operation and its number. For the macros.
@@ -127,6 +84,7 @@ impl<T> Handle for Receiver<T> {
 #[derive(Clone, Copy)]
 pub struct Op<'a> {
     pub(crate) handle: &'a dyn Handle,
+    pub(crate) of: Of<'a>,
     pub(crate) index: usize,
     pub(crate) message: Message,
 }
@@ -143,10 +101,79 @@ pub(crate) enum Message {
 }
 
 impl Op<'_> {
+    /// Tries it: as [`Handle::choose`]. Where there is nothing, which is most often so, that is
+    /// seen without a call.
+    #[inline(always)]
+    pub(crate) fn choose(&self, here: Here, place: *mut u8) -> Result<Chosen, Here> {
+        let held = match self.of {
+            Of::Chan(named) => {
+                let mut held = named.head().lock(&here);
+                let core = held.core();
+                let may = if self.sends() { core.may_send() } else { core.may_recv() };
+                if !may {
+                    drop(held);
+                    return Err(here);
+                }
+                Some(held)
+            }
+            Of::Clocked(_) => None,
+            Of::Never => return Err(here),
+        };
+        self.handle.choose(here, held, place)
+    }
+
+    /// Whether it is ready.
+    pub(crate) fn is_ready(&self) -> bool {
+        match self.of {
+            Of::Chan(named) => named.head().is_ready(self.line(Purpose::Choose)),
+            Of::Clocked(clocked) => clocked.is_due(),
+            Of::Never => false,
+        }
+    }
+
+    /// Links the entry with its channel; `None` if the operation is ready. Else when it becomes
+    /// ready by itself, or [`OFF`]: a change of that wakes the select.
+    #[inline]
+    pub(crate) fn register(&self, here: &Here, e: &Entry<Wait>, purpose: Purpose) -> Option<i64> {
+        match self.of {
+            Of::Chan(named) => named.head().register(here, e, self.line(purpose)).then_some(OFF),
+            Of::Clocked(clocked) => clocked.register(here, e),
+            Of::Never => {
+                e.on.set(NOBODY);
+                Some(OFF)
+            }
+        }
+    }
+
+    /// Takes it out, if nobody has.
+    #[inline]
+    pub(crate) fn unregister(&self, here: &Here, e: &Entry<Wait>, purpose: Purpose) {
+        match self.of {
+            Of::Chan(named) => named.head().unregister(here, e, self.line(purpose)),
+            Of::Clocked(clocked) => clocked.unregister(here, e),
+            Of::Never => {}
+        }
+    }
+
+    #[inline(always)]
+    fn sends(&self) -> bool {
+        self.message == Message::None
+    }
+
+    #[inline(always)]
+    fn line(&self, purpose: Purpose) -> Line {
+        match (self.sends(), purpose) {
+            (false, Purpose::Choose) => Line::Recv,
+            (true, Purpose::Choose) => Line::Send,
+            (false, Purpose::Watch) => Line::RecvWatch,
+            (true, Purpose::Watch) => Line::SendWatch,
+        }
+    }
+
     /// Where its entry's message is to go, if it has an entry before it has a message.
     #[inline]
     pub(crate) fn slot(&self, place: *mut u8) -> *mut u8 {
-        if self.message == Message::None { core::ptr::null_mut() } else { place }
+        if self.sends() { core::ptr::null_mut() } else { place }
     }
 }
 
@@ -162,11 +189,16 @@ unsafe impl Sync for Op<'_> {}
 pub fn recv_op<T>(r: &Receiver<T>) -> Op<'_> {
     let large = const { !Storage::is_inline(Layout::new::<T>()) };
     let message = if large { Message::Large } else { Message::Small };
-    Op { handle: r, index: 0, message }
+    let of = match &r.flavor {
+        Flavor::Chan(shared) => Of::Chan(Named::new(shared)),
+        Flavor::Clocked(clocked, _) => Of::Clocked(clocked),
+        Flavor::Never => Of::Never,
+    };
+    Op { handle: r, of, index: 0, message }
 }
 
 /// For the macros.
 #[doc(hidden)]
 pub fn send_op<T>(s: &Sender<T>) -> Op<'_> {
-    Op { handle: s, index: 0, message: Message::None }
+    Op { handle: s, of: Of::Chan(Named::new(&s.shared)), index: 0, message: Message::None }
 }

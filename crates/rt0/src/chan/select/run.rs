@@ -66,12 +66,12 @@ pub(crate) fn choose<'a>(
     let place = oper.storage().place();
     loop {
         let mut here = Here::enter();
-        let mut order = Order::new(biased);
+        let mut order = Order::new(&here, ops.len(), biased);
         for i in 0..ops.len() {
-            let op = order.next(&here, ops, i);
-            match op.handle.choose(here, place) {
+            let op = order.next(ops, i);
+            match op.choose(here, place) {
                 Ok(chosen) => {
-                    oper.set(*op, chosen);
+                    oper.set(op, chosen);
                     return true;
                 }
                 Err(still) => here = still,
@@ -79,7 +79,7 @@ pub(crate) fn choose<'a>(
         }
         match with_entries(here, ops, &order, place, patience, Purpose::Choose) {
             Waited::For(at, chosen) => {
-                oper.set(ops[at], chosen);
+                oper.set(&ops[at], chosen);
                 return true;
             }
             Waited::Again => {}
@@ -96,10 +96,10 @@ pub(crate) fn ready(ops: &mut [Op<'_>], patience: &Patience<'_>, biased: bool) -
     }
     loop {
         let here = Here::enter();
-        let mut order = Order::new(biased);
+        let mut order = Order::new(&here, ops.len(), biased);
         for i in 0..ops.len() {
-            let op = order.next(&here, ops, i);
-            if op.handle.is_ready() {
+            let op = order.next(ops, i);
+            if op.is_ready() {
                 return Some(op.index);
             }
         }
@@ -192,7 +192,7 @@ fn wait_on(
     // In the order of the tries: of several at one channel the first to be there is served first.
     for i in 0..ops.len() {
         let at = order.place(i, ops.len());
-        let Some(ns) = ops[at].handle.register(&here, &entries[at], purpose) else { break };
+        let Some(ns) = ops[at].register(&here, &entries[at], purpose) else { break };
         due_ns = due_ns.min(ns);
         registered += 1;
     }
@@ -218,7 +218,7 @@ fn wait_on(
         let at = order.place(i, ops.len());
         // Who claims an entry takes it out first.
         if entries[at].outcome() == Outcome::Waiting {
-            ops[at].handle.unregister(&here, &entries[at], purpose);
+            ops[at].unregister(&here, &entries[at], purpose);
         }
     }
     drop(here);

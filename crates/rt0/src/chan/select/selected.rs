@@ -2,7 +2,7 @@
 //!
 //! # Invariants
 //! * `SO1`: with `Chosen::Taken` the storage holds a message of the type of the receiver that is
-//!   `op.handle`.
+//!   `handle`.
 //!
 //! # Safety
 //! The handle that completes an operation is the one it was added with, by address; it has been
@@ -10,7 +10,7 @@
 
 #![allow(unsafe_code, reason = "SO1: a message of a type that its receiver knows")]
 
-use super::op::{self, Op};
+use super::op::{Handle, Op};
 use super::storage::Storage;
 use crate::chan::receiver::Flavor;
 use crate::chan::selecting::Chosen;
@@ -26,7 +26,8 @@ use std::marker::PhantomData;
 /// waits) they get back; a message that was received is leaked.
 #[must_use]
 pub struct SelectedOperation<'a> {
-    op: Op<'a>,
+    handle: &'a dyn Handle,
+    index: usize,
     chosen: Option<Chosen>,
     storage: Storage, // SO1
     /// Its message may be one that must not change threads.
@@ -38,15 +39,20 @@ impl<'a> SelectedOperation<'a> {
     #[inline]
     pub(crate) fn none() -> Self {
         static NEVER: Receiver<()> = Receiver { flavor: Flavor::Never };
-        let op = Op { index: usize::MAX, ..op::recv_op(&NEVER) };
-        SelectedOperation { op, chosen: None, storage: Storage::new(), not_send: PhantomData }
+        SelectedOperation {
+            handle: &NEVER,
+            index: usize::MAX,
+            chosen: None,
+            storage: Storage::new(),
+            not_send: PhantomData,
+        }
     }
 
     /// This one is chosen. With `Chosen::Taken` its message is in the storage (SO1), where it
     /// stays: to copy what was just written would wait for the store.
     #[inline]
-    pub(crate) fn set(&mut self, op: Op<'a>, chosen: Chosen) {
-        self.op = op;
+    pub(crate) fn set(&mut self, op: &Op<'a>, chosen: Chosen) {
+        (self.handle, self.index) = (op.handle, op.index);
         self.chosen = Some(chosen);
     }
 
@@ -56,14 +62,14 @@ impl<'a> SelectedOperation<'a> {
     }
 
     fn is_of<T>(&self, handle: &T) -> bool {
-        core::ptr::from_ref(self.op.handle).cast::<u8>() == core::ptr::from_ref(handle).cast()
+        core::ptr::from_ref(self.handle).cast::<u8>() == core::ptr::from_ref(handle).cast()
     }
 }
 
 impl SelectedOperation<'_> {
     /// The index that adding the operation returned.
     pub fn index(&self) -> usize {
-        self.op.index
+        self.index
     }
 
     /// Completes a send. It does not wait.
@@ -107,7 +113,7 @@ impl fmt::Debug for SelectedOperation<'_> {
 impl Drop for SelectedOperation<'_> {
     fn drop(&mut self) {
         let Some(chosen) = self.chosen.take() else { return };
-        self.op.handle.abandon(chosen);
+        self.handle.abandon(chosen);
         // While a panic unwinds (of what makes the message, say) that one is enough.
         assert!(
             std::thread::panicking(),
