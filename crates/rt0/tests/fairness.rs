@@ -260,6 +260,41 @@ fn who_starts_many_lets_them_run() {
     assert!(are_threads || most < MANY, "{most} goroutines were there and had not run");
 }
 
+/// A P that keeps brief goroutines for itself does not keep those behind one that computes: that
+/// would cost them a time slice, 10 ms.
+#[test]
+fn who_is_queued_behind_brief_ones_is_not_kept() {
+    const NAME: &str = "who_is_queued_behind_brief_ones_is_not_kept";
+    if again::is_again(NAME) {
+        return rt0::run(late_behind_brief_ones);
+    }
+    let text = again::again(NAME, &[("GOMAXPROCS", "2")]);
+    let late = text.lines().find_map(|l| l.strip_prefix("late by, us: "));
+    let late: u64 = late.and_then(|n| n.parse().ok()).expect("the child measures");
+    assert!(late < 5_000, "it waited for {late} us");
+}
+
+/// The least of some tries: others may want the CPUs as well.
+fn late_behind_brief_ones() {
+    let tries = (0..30).map(|_| {
+        let brief: Vec<_> = (0..2000).map(|_| rt0::go(|| ())).collect();
+        let ran = Arc::new(AtomicBool::new(false));
+        let seen = Arc::clone(&ran);
+        let computes = rt0::go(move || {
+            let begin = Instant::now();
+            while !seen.load(Ordering::SeqCst) {
+                std::hint::spin_loop();
+            }
+            begin.elapsed().as_micros() as u64
+        });
+        let behind = rt0::go(move || ran.store(true, Ordering::SeqCst));
+        let late = computes.join().expect("it does not panic");
+        brief.into_iter().chain([behind]).for_each(|one| one.join().expect("it does not panic"));
+        late
+    });
+    println!("late by, us: {}", tries.min().expect("some"));
+}
+
 const MANY: u64 = 800;
 
 fn start_many() {

@@ -7,7 +7,8 @@
 //! Covers: `wakep` (submit), the spinning M's stealing, its giving up (P to the idle list, `stop`,
 //! second look) and starting again, `resetspinning` with the wake-up of the next; the second look
 //! of an M that gave up without spinning; a watcher, which what is queued in `runnext` or in a
-//! burst relies on, and its last look; the real run queue as what is looked at.
+//! burst relies on, and its last look; a ring that is left to its owner meanwhile; the real run
+//! queue as what is looked at.
 //! Abstracts away: notes (an M that is woken is run by the thread that woke it; models/note.rs has
 //! the sleep), the global queue (its length is read again under `sched.lock`, which orders it),
 //! timers, and `may_spin`, a heuristic.
@@ -34,28 +35,35 @@ struct World {
     hogs: bool,
     /// An M that found nothing becomes the watcher.
     watches: bool,
+    /// Rings are left to their owners until the watcher has waited.
+    kept: bool,
 }
 
 fn world(queues: usize) -> &'static World {
-    world_of(queues, false, false)
+    leak(world_of(queues))
 }
 
 fn watched(queues: usize) -> &'static World {
-    world_of(queues, false, true)
+    leak(World { watches: true, ..world_of(queues) })
+}
+
+fn kept(queues: usize) -> &'static World {
+    leak(World { watches: true, kept: true, ..world_of(queues) })
 }
 
 fn hogs(queues: usize) -> &'static World {
-    world_of(queues, true, false)
+    leak(World { hogs: true, ..world_of(queues) })
 }
 
-fn world_of(queues: usize, hogs: bool, watches: bool) -> &'static World {
-    leak(World {
+fn world_of(queues: usize) -> World {
+    World {
         spin: Spinning::new(),
         pidle: Mutex::new(0),
         queues: (0..queues).map(|_| Queue::new()).collect(),
-        hogs,
-        watches,
-    })
+        hogs: false,
+        watches: false,
+        kept: false,
+    }
 }
 
 impl World {
@@ -137,7 +145,7 @@ impl World {
     /// An M with a P and its spinning flag set, until it sleeps.
     fn spinner(&self) {
         let mut spinning = true;
-        // `runnext` is left to its P until the watcher has waited.
+        // `runnext`, and a ring that is kept, are left to their P until the watcher has waited.
         let mut watched = false;
         loop {
             if let Some(g) = self.steal(watched) {
@@ -171,6 +179,9 @@ impl World {
     }
 
     fn steal(&self, next: bool) -> Option<&'static Goroutine> {
+        if self.kept && !next {
+            return None;
+        }
         let mine = Queue::new();
         self.queues.iter().find_map(|q| mine.steal_into(q, next)).map(|e| e.parts().0)
     }
@@ -201,7 +212,7 @@ impl World {
         } else {
             self.spin.recheck_fence();
         }
-        if self.queues.iter().any(Queue::has_stealable) && self.pidleget() {
+        if !self.kept && self.queues.iter().any(Queue::has_stealable) && self.pidleget() {
             self.spin.start();
             return true;
         }
@@ -289,6 +300,20 @@ fn few_against_nap() {
     w.assert_nothing_left();
 }
 
+/// What is queued in a ring that is kept, while the spinner becomes the watcher, or stops being it.
+fn kept_against_watcher() {
+    let w = kept(1);
+    against_spinner(w, World::submit_few);
+    w.assert_nothing_left();
+}
+
+/// The same on two Ps, with one watcher.
+fn two_kept() {
+    let w = kept(2);
+    against_spinner(w, World::submit_few);
+    w.assert_nothing_left();
+}
+
 /// Two Ps on which something is readied, one watcher.
 fn two_next() {
     let w = watched(2);
@@ -334,17 +359,25 @@ fn what_is_readied_is_not_left_by_the_watcher() {
 }
 
 #[test]
+fn what_is_kept_is_not_left_by_the_watcher() {
+    check(kept_against_watcher);
+    check_within(2, two_kept);
+}
+
+#[test]
 fn catches_a_watcher_without_its_fences() {
     must_catch("spinning.next_fence", next_against_watcher);
     must_catch("spinning.watch_fence", next_against_watcher);
     must_catch("spinning.submit_fence", few_against_nap);
     must_catch("spinning.watch_fence", few_against_nap);
+    must_catch("spinning.watch_fence", kept_against_watcher);
 }
 
 #[test]
 fn catches_a_watcher_that_does_not_look_once_more() {
     must_catch("spinning.watch_blind", next_against_watcher);
     must_catch("spinning.watch_blind", few_against_nap);
+    must_catch("spinning.watch_blind", kept_against_watcher);
 }
 
 #[test]

@@ -12,12 +12,13 @@ pub(crate) mod owner;
 mod seen;
 mod turns;
 
-use crate::atomic::{AtomicRef, AtomicU32, AtomicUsize, Ordering, Word};
+use crate::atomic::{AtomicRef, AtomicU32, AtomicU64, AtomicUsize, Ordering, Word};
 use crate::g::G;
 use crate::g::parker::Parkers;
 use crate::m::M;
 use crate::malloc::blocks::Blocks;
 use crate::sched::runq::{Entry, RunQueue};
+use crate::sched::starters::Starters;
 use crate::time::batch::Batch;
 use crate::time::first::First;
 use crate::time::heap::Timers;
@@ -98,8 +99,8 @@ pub(crate) struct P {
     pub(crate) out_of_turn: Word,
     /// When an M was last woken for what is in the ring; ns.
     pub(crate) woke_at: Word,
-    /// Until then who starts many goroutines does not let them run; ns (sched/let_run.rs).
-    pub(crate) let_run_after: Word,
+    /// Of those that start many goroutines and let them run (sched/let_run.rs).
+    pub(crate) starters: Starters,
     /// 16 goroutine ids at a time (Go: goidcache, goidcacheend).
     pub(crate) goidcache: Word,
     pub(crate) goidcacheend: Word,
@@ -122,6 +123,9 @@ pub(crate) struct P {
     pub(crate) owner: Owner,
 
     // Any thread.
+    /// Until then what is in the ring is left to the owner, which sets it (sched/let_run.rs); ns.
+    /// Who sees that it is over makes it 0.
+    kept_until: AtomicU64,
     pub(crate) runq: RunQueue<G>,
     pub(crate) timers: Timers,
 
@@ -180,7 +184,7 @@ impl P {
             tree_since: Word::new(0),
             out_of_turn: Word::new(0),
             woke_at: Word::new(0),
-            let_run_after: Word::new(0),
+            starters: Starters::new(),
             goidcache: Word::new(0),
             goidcacheend: Word::new(0),
             stack_bytes: Word::new(0),
@@ -193,6 +197,7 @@ impl P {
             first: First::new(),
             status: AtomicU32::new(PStatus::Idle as u32),
             owner: Owner::new(),
+            kept_until: AtomicU64::new(0),
             runq: RunQueue::new(),
             timers: Timers::new(),
             link: AtomicRef::none(),
@@ -238,6 +243,37 @@ impl P {
     /// Owner.
     pub(crate) fn hogs_turn(&self) -> bool {
         crate::sys::nanotime() as u64 >= self.hog_end.get() + self.hog_ns.get()
+    }
+
+    /// What is in the ring is left to this P until then. Owner; with 0, it is not: anybody.
+    pub(crate) fn keep_until(&self, ns: i64) {
+        // ORDERING: a hint. If one store undoes another, others come too early or wait for what
+        // is left of KEPT_NS.
+        self.kept_until.store(ns as u64, Ordering::Relaxed);
+    }
+
+    /// Whether the ring was kept and nobody has seen that it is no longer.
+    #[inline(always)]
+    pub(crate) fn may_keep(&self) -> bool {
+        self.kept_until.load(Ordering::Relaxed) != 0 // ORDERING: a hint
+    }
+
+    /// Whether another P may take what is in the ring.
+    pub(crate) fn is_kept(&self) -> bool {
+        let until = self.kept_until.load(Ordering::Relaxed); // ORDERING: a hint
+        if until == 0 {
+            return false;
+        }
+        let kept = crate::sys::nanotime() < until as i64;
+        if !kept {
+            self.keep_until(0);
+        }
+        kept
+    }
+
+    /// Whether another P should take something of it, apart from `runnext`.
+    pub(crate) fn has_for_others(&self) -> bool {
+        self.runq.has_stealable() && !self.is_kept()
     }
 
     /// What [`P::next_local`] would return if that is a goroutine that was readied: most are.

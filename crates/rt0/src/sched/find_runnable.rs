@@ -146,7 +146,7 @@ fn give_up_p(mp: &'static M, pp: &'static P) -> Next {
     // But it does not look at descriptors.
     let may_watch = !netpoll::is_worth_a_look();
     let queued = check_runqs_no_p();
-    if queued && (!may_watch || procresize::allp().any(|pp| pp.runq.has_stealable())) {
+    if queued && (!may_watch || procresize::allp().any(P::has_for_others)) {
         let pp = SCHED.lock.lock().pidleget();
         if let Some(pp) = pp {
             spin_again(mp, pp);

@@ -7,11 +7,18 @@
 //! slice is over, and then waits behind all of them.
 //!
 //! It must not cost the starter more than a slice would. They may compute, or sleep in a lock of
-//! the C library's that it holds. So it first lets them run one by one, and if that takes long it
-//! goes on for a hundred times as long without.
+//! the C library's that it holds. So it first lets them run one by one, and if that takes long time
+//! and again, it goes on for a hundred times as long without (starters.rs).
+//!
+//! If those do next to nothing, and end, the ring is kept: other Ps leave it alone for as long as
+//! it takes. They would need as long to fetch a goroutine's lines as this P needs to run it, its
+//! stack would be warm on the other side, and whatever all of them count in would go to and fro.
+//! What is kept is seen to by the watcher (watch.rs): if this P does not switch between two of its
+//! looks, or the time is over, others may come. The starter wakes nobody meanwhile.
 
 use super::p_of;
 use super::park::{let_all_run, let_one_run};
+use super::starters::Round;
 use super::{one_to_one, runq::RUNQ_LEN};
 use crate::atomic::Ordering;
 use crate::g::G;
@@ -20,15 +27,10 @@ use crate::sys::nanotime;
 
 /// So many in the ring are enough: the starter still finds room at its end.
 const ENOUGH: usize = RUNQ_LEN - 32;
-/// How many run one by one, and what they may take together.
-const PROBES: u32 = 4;
-const SHORT_NS: i64 = 100_000;
 /// Who has started so many in a row starts many.
 const BURST: usize = 32;
-/// What all may take: half a slice.
-const MOST_NS: i64 = 5_000_000;
-/// Else the starter goes on for so many times what it was kept.
-const LEFT_ALONE: i64 = 100;
+/// How long other Ps leave the ring alone after a round's first ones were brief: some rounds.
+const KEPT_NS: i64 = 200_000;
 
 /// `gp`, which runs, has queued a new goroutine. With the only count of `m.locks`, which it has on
 /// return as well.
@@ -47,25 +49,42 @@ fn let_run_now(mp: &'static M, gp: &'static G) -> &'static M {
     if p_of(mp).runq.ring_len() < ENOUGH || !is_burst(mp, gp) {
         return mp;
     }
-    let begin = nanotime();
-    let too_early = begin < p_of(mp).let_run_after.get() as i64;
-    if inside || too_early || mp.lockedg.get().is_some() || one_to_one::active() {
+    if inside || mp.lockedg.get().is_some() || one_to_one::active() {
         return mp;
     }
-    let mut mp = mp;
-    for _ in 0..PROBES {
-        mp = let_one_run(mp, gp);
+    let Some(mut round) = p_of(mp).starters.begin(nanotime()) else { return mp };
+    let (mp, fast) = run_round(mp, gp, &mut round);
+    let starters = &p_of(mp).starters;
+    if fast {
+        starters.was_fast()
+    } else {
+        starters.was_slow(&round)
     }
-    let mut took = nanotime() - begin;
-    if took <= SHORT_NS {
-        mp = let_all_run(mp, gp);
-        took = nanotime() - begin;
-        if took <= MOST_NS {
-            return mp;
+    mp
+}
+
+/// False: it was slow. The starter may come out of it on another P.
+fn run_round(mp: &'static M, gp: &'static G, round: &mut Round) -> (&'static M, bool) {
+    let pp = p_of(mp);
+    let ended = pp.gdead.get();
+    let mut mp = mp;
+    for _ in 0..pp.starters.probes() {
+        let ticks = pp.schedtick.get();
+        mp = let_one_run(mp, gp);
+        let moved = !core::ptr::eq(pp, p_of(mp));
+        let switches = if moved { 2 } else { pp.schedtick.get() - ticks };
+        let fast = round.one_ran(nanotime(), switches);
+        if moved || !fast {
+            return (mp, fast);
         }
     }
-    p_of(mp).let_run_after.set((begin + took + LEFT_ALONE * took) as u64);
-    mp
+    // Those that ended have left warm stacks here for the next ones. If they do not this time, it
+    // may be for another thread that had the CPU: what is kept is so until its time is over.
+    if round.ended_soon(pp.gdead.get() - ended) {
+        pp.keep_until(round.now() + KEPT_NS);
+    }
+    mp = let_all_run(mp, gp);
+    (mp, round.all_ran(nanotime()))
 }
 
 /// Whether `gp` has started one after the other, and not each node of a tree a few (tree.rs).

@@ -53,6 +53,7 @@ pub(crate) mod signal_unix;
 pub(crate) mod sigqueue;
 mod slow;
 pub(crate) mod spinning;
+pub(crate) mod starters;
 pub(crate) mod steal;
 pub(crate) mod stop_the_world;
 pub(crate) mod syscall;

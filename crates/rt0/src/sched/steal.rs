@@ -1,6 +1,7 @@
 //! Stealing.
 //!
-//! Go: proc.go `stealWork`, `runqsteal`, `randomOrder`; timers are stolen with goroutines.
+//! Go: proc.go `stealWork`, `runqsteal`, `randomOrder`; timers are stolen with goroutines. What a P
+//! keeps for itself for a moment (let_run.rs) is left to it.
 
 use super::{SCHED, p_of, procresize};
 use crate::g::G;
@@ -16,6 +17,8 @@ const COURTESY_NS: i64 = 3_000;
 pub(crate) fn steal_work(mp: &'static M) -> Option<&'static G> {
     let pp = p_of(mp);
     let n = SCHED.gomaxprocs() as usize;
+    // An M that has to look at descriptors does not become the watcher, who sees to those.
+    let leaves_kept = !crate::netpoll::is_worth_a_look();
     for round in 0..ROUNDS {
         let last = round == ROUNDS - 1;
         for victim in random_order(mp, n) {
@@ -27,6 +30,9 @@ pub(crate) fn steal_work(mp: &'static M) -> Option<&'static G> {
                 if let Some((gp, _)) = pp.next_entry() {
                     return Some(gp);
                 }
+            }
+            if leaves_kept && victim.is_kept() {
+                continue;
             }
             if let Some(gp) = runqsteal(pp, victim, last) {
                 return Some(gp);

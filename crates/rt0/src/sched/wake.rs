@@ -109,7 +109,7 @@ pub(crate) fn wakep_after(pp: &'static P, put: Put) {
     }
     let reserved = || match put {
         Put::Next => SCHED.spin.reserve_next(),
-        Put::Ring => SCHED.spin.reserve_ring(pp.runq.ring_len() < FEW),
+        Put::Ring => SCHED.spin.reserve_ring(pp.runq.ring_len() < FEW || pp.may_keep()),
     };
     // ORDERING: as in wakep
     if SCHED.threads_started.load(Ordering::Relaxed) && reserved() {

@@ -15,7 +15,7 @@
 //! A burst is likewise: a goroutine that starts or readies a hundred others in 50 µs wakes an M for
 //! the first of them, which runs it in a microsecond, looks, and sleeps again, a hundred times. So
 //! while the watcher is there the first few in a ring are left to it, and it takes half of what has
-//! come. From `FEW` on an M is woken as ever (wake.rs).
+//! come. From `FEW` on an M is woken as ever (wake.rs), unless the P keeps them (let_run.rs).
 //!
 //! It stops after some naps. Who queued in the meantime relied on it, so it looks once more after
 //! it has said so.
@@ -121,7 +121,10 @@ fn is_stuck() -> bool {
     SCHED.runqsize() != 0
         || allp().any(|pp| {
             let same = pp.schedtick.get() == pp.watch_tick.get();
-            pp.runq.has_stealable() || same && !pp.runq.is_empty()
+            if same {
+                pp.keep_until(0); // what runs there is not brief
+            }
+            pp.has_for_others() || same && !pp.runq.is_empty()
         })
 }
 

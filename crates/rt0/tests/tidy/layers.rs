@@ -20,6 +20,7 @@ const LAYERS: &[(&str, u32)] = &[
     ("g/ticket", 1),
     ("p/owner", 1),
     ("sched/runq", 1),
+    ("sched/starters", 1),
     ("sched/spinning", 1),
     ("sched/newm/nap", 1),
     ("sched/deadlock/moment", 1),
