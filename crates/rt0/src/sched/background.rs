@@ -2,9 +2,9 @@
 //!
 //! Go: mgcsweep.go `bgsweep`; mgcscavenge.go `bgscavenge`; mgclimit.go
 //! `gcCPULimiter`. There is no collector. What is swept are dead goroutines' stacks: the sweeper
-//! asks the kernel which of them used more than they may keep, and the scavenger gives that back,
-//! at most a hundredth of the machine's time. With GOMEMLIMIT exceeded it gives back all of a dead
-//! stack.
+//! finds those that are not used again soon, and the scavenger gives back what they have beyond
+//! what they may keep, in at most a hundredth of the machine's time. With GOMEMLIMIT exceeded it
+//! gives back all of a dead stack.
 
 use super::newproc::{newproc_system, park_system};
 use super::park::let_all_run;
@@ -89,7 +89,7 @@ pub(crate) fn set_memory_limit(bytes: i64) {
 
 static MEMORY_LIMIT: AtomicI64 = AtomicI64::new(i64::MAX);
 
-/// There are stacks that nobody has looked at. On an M, inside the runtime.
+/// Stacks have died. On an M, inside the runtime.
 pub(crate) fn wake_sweeper() {
     SWEEP.wake();
 }
@@ -107,68 +107,40 @@ fn update_max_procs() {
     }
 }
 
-/// How long a dead stack is left alone: most are used again at once, and need no look.
+/// How long a dead stack is left alone: most are used again at once.
 const SWEEP_DELAY_NS: i64 = 100_000_000;
 
-/// Looks at stacks that died and were not used again: what the first pages beyond the allowance
-/// show, the rest has. It goes on until it has seen all. Go: bgsweep.
+/// Tells stacks that died and were not used again within a round from the others, and has them
+/// given back. Go: bgsweep.
 fn bgsweep() {
     loop {
         SWEEP.wait(WaitReason::SweepWait);
         while pinned(cache::begin_round) {
             crate::time::sleep_system(SWEEP_DELAY_NS);
-            sweep_aged();
+            pinned(|| SCAVENGE.wake());
+            let_others_run(); // the scavenger, or the next round would begin before it does
         }
     }
 }
 
-fn sweep_aged() {
-    let (mut looks, mut found) = (cache::Looks::default(), false);
-    loop {
-        let n = pinned(|| cache::take_aged(&mut looks));
-        if n == 0 {
-            break;
-        }
-        for look in &mut looks[..n] {
-            if look.is_some_and(|gp| !is_small(gp))
-                && let Some(gp) = look.take()
-            {
-                pinned(|| cache::put_trim(gp));
-                found = true;
-            }
-        }
-        pinned(|| cache::put_clean(looks.iter_mut().filter_map(Option::take)));
-        let_others_run();
-    }
-    if found {
-        pinned(|| SCAVENGE.wake());
-    }
-}
-
-/// Whether a dead stack holds no more than it may keep.
-fn is_small(gp: &G) -> bool {
-    let (lo, bytes) = stack::trimmable(gp, KEEP_BYTES);
-    let look = bytes.min(4 * mem::PAGE);
-    mem::resident_pages(lo + bytes - look, look) == 0 && !over_limit()
-}
-
-/// Those who are queued go first, and sleepers whose time has come: ten thousand dead stacks are
-/// more than 10 ms of looks.
+/// Those who are queued go first, and sleepers whose time has come, also those of idle Ps, which
+/// only the M waits for that runs this: ten thousand dead stacks are more than 3 ms of work.
 fn let_others_run() {
     let (mp, gp) = enter_system();
-    crate::time::check_timers(mp, p_of(mp));
+    crate::time::check_timers_of_idle(mp, p_of(mp));
     let nobody = p_of(mp).runq.is_empty() && SCHED.runqsize() == 0;
     leave(if nobody { mp } else { let_all_run(mp, gp) });
 }
 
-/// Gives the kernel what the sweeper found, within the CPU budget. Go: bgscavenge.
+/// Gives the kernel what the stacks of the last round may not keep, within the CPU budget. It does
+/// not ask first which have more: to be told costs as much as to give back nothing. Go: bgscavenge.
 fn bgscavenge() {
     loop {
-        while let Some(gp) = next(cache::next_trim) {
+        let mut aged = cache::Aged::default();
+        while let n @ 1.. = pinned(|| cache::take_aged(&mut aged)) {
             let spent = cpu_ns_of(|| {
-                let keep = if over_limit() { 0 } else { KEEP_BYTES };
-                trim(gp, keep);
-                pinned(|| cache::put_clean(core::iter::once(gp)));
+                trim(&aged[..n]);
+                pinned(|| cache::put_clean(aged.iter_mut().filter_map(Option::take)));
             });
             gc_cpu_limiter().add(spent, nanotime());
             let_others_run();
@@ -190,15 +162,16 @@ fn cpu_ns_of(f: impl FnOnce()) -> i64 {
     (used() - before).min(nanotime() - start).max(0)
 }
 
-#[allow(unsafe_code, reason = "ST2: a dead stack that this goroutine took off every list")]
-fn trim(gp: &'static G, keep: usize) {
-    let (lo, bytes) = stack::trimmable(gp, keep);
-    // SAFETY: ST2, GF1: nobody uses the dead goroutine's stack, and it is on no list now.
-    unsafe { mem::unused(lo, bytes) };
-}
-
-fn next(f: fn() -> Option<&'static G>) -> Option<&'static G> {
-    pinned(f)
+#[allow(unsafe_code, reason = "ST2: dead stacks that this goroutine took off every list")]
+fn trim(aged: &[Option<&'static G>]) {
+    let keep = if over_limit() { 0 } else { KEEP_BYTES };
+    let mut ranges = [[0; 2]; cache::AGED_MOST];
+    for (range, gp) in ranges.iter_mut().zip(aged.iter().flatten()) {
+        let (lo, bytes) = stack::trimmable(gp, keep);
+        *range = [lo, bytes];
+    }
+    // SAFETY: ST2, GF1: nobody uses the stacks of these dead goroutines, which are on no list now.
+    unsafe { mem::unused(&ranges[..aged.len()]) };
 }
 
 fn over_limit() -> bool {

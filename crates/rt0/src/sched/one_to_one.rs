@@ -260,7 +260,7 @@ fn trim(gp: &'static G) {
     let end = at.saturating_sub(KEEP_BYTES) & !(PAGE - 1);
     if end > lo {
         // SAFETY: ST2: this thread's own stack, below all that it still uses.
-        unsafe { unused(lo, end - lo) };
+        unsafe { unused(&[[lo, end - lo]]) };
     }
 }
 

@@ -2,13 +2,14 @@
 //!
 //! Go: proc.go `gfput`, `gfget`, `gfpurge`, `sched.gFree`; stack.go's caches. Each P keeps up to 64
 //! of the default class and exchanges 32 at a time with the global lists. A stack on a global list
-//! is there for long, so the sweeper looks at it first: what it used beyond 16 KiB goes back to the
-//! kernel (sched/background.rs). A look is a system call, so it is for those that were not used
-//! again since the sweeper's last round: programs that start goroutines all the time use most of
-//! them again within milliseconds.
+//! is there for long, and what it used beyond 16 KiB goes back to the kernel
+//! (sched/background.rs). That is a system call, so it is for those that were not used again since
+//! the sweeper's last round: programs that start goroutines all the time use most of them again
+//! within milliseconds.
 //!
 //! # Invariants
-//! * `GF1`: a dead G is on one list only: its P's, `dirty`, `trim` or `clean` (GS1).
+//! * `GF1`: a dead G is on one list only: its P's, `dirty` or `clean` (GS1); or in the scavenger's
+//!   hands.
 //! * `GF2`: the first `aged` of a dirty list have been there since the sweeper's last round began.
 
 use super::Class;
@@ -22,11 +23,9 @@ const P_MOST: usize = crate::p::GFREE_MOST;
 const BATCH: usize = 32;
 
 struct Global {
-    /// Not looked at since they died, the last ones last.
+    /// Not trimmed since they died, the last ones last.
     dirty: [RtVec<&'static G>; Class::COUNT],
     aged: [usize; Class::COUNT], // GF2
-    /// Their stacks are to be given back in part.
-    trim: RtVec<&'static G>,
     clean: [RtVec<&'static G>; Class::COUNT],
 }
 
@@ -37,7 +36,6 @@ impl Global {
         Global {
             dirty: [const { RtVec::new() }; Class::COUNT],
             aged: [0; Class::COUNT],
-            trim: RtVec::new(),
             clean: [const { RtVec::new() }; Class::COUNT],
         }
     }
@@ -52,21 +50,26 @@ impl Global {
         gp
     }
 
-    /// True if something is dirty.
+    /// What the scavenger has left of the last round is left to it. True if something is dirty.
     fn begin_round(&mut self) -> bool {
         for (list, aged) in self.dirty.iter().zip(&mut self.aged) {
-            *aged = list.len();
+            if *aged == 0 {
+                *aged = list.len();
+            }
         }
         self.aged.iter().any(|n| *n > 0)
     }
 
-    /// Fills `into` from the front; how many these are.
-    fn take_aged(&mut self, into: &mut Looks) -> usize {
-        let mut n = 0;
-        while n < LOOKS
+    /// Fills `into` from the front, with no more than the kernel gets through in a fraction of a
+    /// millisecond; how many these are.
+    fn take_aged(&mut self, into: &mut Aged) -> usize {
+        let (mut n, mut bytes) = (0, 0);
+        while n < AGED_MOST
+            && bytes < AGED_MOST * Class::DEFAULT.bytes()
             && let Some(gp) = self.next_aged()
         {
             stack_prefetch(gp);
+            bytes += super::limit_bytes(gp);
             into[n] = Some(gp);
             n += 1;
         }
@@ -182,26 +185,26 @@ pub(crate) fn begin_round() -> bool {
     GLOBAL.lock().begin_round()
 }
 
-/// How many the sweeper looks at before it lets others run: some 20 µs.
-const LOOKS: usize = 16;
-pub(crate) type Looks = [Option<&'static G>; LOOKS];
+/// How many the scavenger trims before it lets others run: some 5 µs where nothing is to be given
+/// back.
+pub(crate) const AGED_MOST: usize = 16;
+pub(crate) type Aged = [Option<&'static G>; AGED_MOST];
 
-/// The sweeper: takes some that nobody has looked at, nor used since the round began, and says how
-/// many.
-pub(crate) fn take_aged(into: &mut Looks) -> usize {
+/// The scavenger: takes some that were not used since the round began, and says how many.
+pub(crate) fn take_aged(into: &mut Aged) -> usize {
     let mut global = GLOBAL.lock();
     let n = global.take_aged(into);
     mirror(&global);
     n
 }
 
-/// What the sweeper reads of it is in no cache.
+/// What the scavenger reads of it is in no cache.
 fn stack_prefetch(gp: &'static G) {
     crate::sys::prefetch(&raw const gp.stack_lo);
     crate::sys::prefetch(&raw const gp.baton);
 }
 
-/// The sweeper or the scavenger: these stacks are as small as they should be.
+/// These stacks are as small as they should be.
 pub(crate) fn put_clean(gs: impl Iterator<Item = &'static G>) {
     let mut global = GLOBAL.lock();
     for gp in gs {
@@ -210,16 +213,6 @@ pub(crate) fn put_clean(gs: impl Iterator<Item = &'static G>) {
         global.clean[class.index()].push(gp);
     }
     mirror(&global);
-}
-
-/// The sweeper: the stack has pages to give back.
-pub(crate) fn put_trim(gp: &'static G) {
-    GLOBAL.lock().trim.push(gp);
-}
-
-/// The scavenger: the next stack to trim.
-pub(crate) fn next_trim() -> Option<&'static G> {
-    GLOBAL.lock().trim.pop()
 }
 
 #[cfg(all(test, not(loom)))]
@@ -232,11 +225,11 @@ mod tests {
     }
 
     fn swept(global: &mut Global) -> HashSet<*const G> {
-        let (mut looks, mut all) = (Looks::default(), HashSet::new());
+        let (mut aged, mut all) = (Aged::default(), HashSet::new());
         loop {
-            match global.take_aged(&mut looks) {
+            match global.take_aged(&mut aged) {
                 0 => return all,
-                n => all.extend(looks[..n].iter().flatten().map(|gp| core::ptr::from_ref(*gp))),
+                n => all.extend(aged[..n].iter().flatten().map(|gp| core::ptr::from_ref(*gp))),
             }
         }
     }
@@ -248,14 +241,32 @@ mod tests {
     #[test]
     fn what_died_since_the_round_began_is_left_to_the_next() {
         let (mut global, i) = (Global::new(), Class::DEFAULT.index());
-        let (old, young) = (dead(2 * LOOKS + 5), dead(3));
+        let (old, young) = (dead(2 * AGED_MOST + 5), dead(3));
         old.iter().for_each(|gp| global.dirty[i].push(gp));
         assert!(global.begin_round());
         young.iter().for_each(|gp| global.dirty[i].push(gp));
         assert_eq!(swept(&mut global), set(&old));
         assert!(global.begin_round());
         assert_eq!(swept(&mut global), set(&young));
-        assert!(!global.begin_round(), "all have been looked at");
+        assert!(!global.begin_round(), "all have been trimmed");
+    }
+
+    /// The scavenger may have had its share of the CPUs' time before it was through.
+    #[test]
+    fn what_is_left_of_a_round_is_not_mixed_with_the_next() {
+        let (mut global, i) = (Global::new(), Class::DEFAULT.index());
+        let (old, young) = (dead(AGED_MOST + 5), dead(3));
+        old.iter().for_each(|gp| global.dirty[i].push(gp));
+        assert!(global.begin_round());
+        let mut aged = Aged::default();
+        assert_eq!(global.take_aged(&mut aged), AGED_MOST);
+        young.iter().for_each(|gp| global.dirty[i].push(gp));
+        assert!(global.begin_round());
+        let left = swept(&mut global);
+        assert_eq!(left.len(), 5);
+        assert!(left.is_disjoint(&set(&young)));
+        assert!(global.begin_round());
+        assert_eq!(swept(&mut global), set(&young));
     }
 
     #[test]

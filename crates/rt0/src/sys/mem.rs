@@ -100,13 +100,20 @@ pub(crate) fn no_huge_pages(base: usize, bytes: usize) {
     let _ = unsafe { rustix::mm::madvise(base as *mut _, bytes, Advice::LinuxNoHugepage) };
 }
 
-/// Gives the pages back to the kernel; they read as zero afterwards.
+/// Gives the pages of these ranges, of address and length, back to the kernel, by one system call
+/// where it can. They read as zero afterwards.
 ///
 /// # Safety
-/// MM1: nobody uses the range's contents any more.
-pub(crate) unsafe fn unused(base: usize, bytes: usize) {
+/// MM1: nobody uses the contents of the ranges any more.
+pub(crate) unsafe fn unused(ranges: &[[usize; 2]]) {
     // SAFETY: MM1, the caller's promise.
-    let _ = unsafe { rustix::mm::madvise(base as *mut _, bytes, Advice::LinuxDontNeed) };
+    if unsafe { advise_all(ranges, AdviseAll::Unused) } {
+        return;
+    }
+    for [base, bytes] in ranges {
+        // SAFETY: MM1, the caller's promise.
+        let _ = unsafe { rustix::mm::madvise(*base as *mut _, *bytes, Advice::LinuxDontNeed) };
+    }
 }
 
 /// Which kind of guard the kernel gave.
@@ -143,6 +150,8 @@ pub(crate) enum AdviseAll {
     Guard = MADV_GUARD_INSTALL,
     /// The pages are there before they are touched. Linux 5.14.
     Populate = libc::MADV_POPULATE_WRITE as usize,
+    /// The pages go back to the kernel.
+    Unused = libc::MADV_DONTNEED as usize,
 }
 
 /// The same advice for several ranges, of address and length, by one system call. False where the
@@ -157,18 +166,6 @@ pub(crate) unsafe fn advise_all(ranges: &[[usize; 2]], what: AdviseAll) -> bool 
     let a = [PIDFD_SELF_THREAD_GROUP as usize, at, ranges.len(), what as usize, 0, 0];
     // SAFETY: MM1, the caller's promise; RS1.
     unsafe { super::raw::syscall(libc::SYS_process_madvise, a) == all as isize }
-}
-
-/// How many of the range's pages are resident, looking at up to 512 pages.
-pub(crate) fn resident_pages(base: usize, bytes: usize) -> usize {
-    let mut seen = [0u8; 512];
-    let bytes = bytes.min(seen.len() * PAGE);
-    let a = [base, bytes, seen.as_mut_ptr() as usize, 0, 0, 0];
-    // SAFETY: RS1: mincore writes one byte a page into `seen`, which has room for them.
-    if unsafe { super::raw::syscall(libc::SYS_mincore, a) } != 0 {
-        return 0;
-    }
-    seen[..bytes / PAGE].iter().filter(|b| **b & 1 != 0).count()
 }
 
 /// The page size of x86-64; `osinit` checks AT_PAGESZ against it.

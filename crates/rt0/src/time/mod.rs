@@ -20,10 +20,10 @@ pub use timer::{Ticker, Timer};
 
 use crate::g::WaitReason;
 use crate::m::M;
-use crate::p::P;
+use crate::p::{P, mask::idlep_mask};
 use crate::sched::global_queue::go_first;
 use crate::sched::wait::{self, Wait, Why};
-use crate::sched::{p_of, wake::wakep};
+use crate::sched::{p_of, procresize, wake::wakep};
 use crate::sys::nanotime;
 
 /// Due timers taken from a heap at a time.
@@ -66,6 +66,16 @@ pub(crate) fn check_timers(mp: &'static M, pp: &'static P) {
     if pp.timers.next_when() != 0 {
         run_due(mp, pp);
     }
+}
+
+/// The same, and what is due on idle Ps: for who keeps an M that would otherwise wait for it.
+pub(crate) fn check_timers_of_idle(mp: &'static M, pp: &'static P) {
+    check_timers(mp, pp);
+    procresize::allp().filter(|from| idlep_mask().get(from.id())).for_each(|from| {
+        if from.timers.next_when() != 0 {
+            run_due(mp, from);
+        }
+    });
 }
 
 /// Readies every sleeper of `from` that is due, on the P of `mp`, and fires timers.
