@@ -1,7 +1,8 @@
 //! A P's timers: a 4-ary heap ordered by deadline, then by age.
 //!
 //! Go: time.go `timers`, `siftUp`, `siftDown`. Four children a node: half the depth of a binary
-//! heap, and the children share a cache line or two.
+//! heap, and the children share a cache line or two. Which of them is the first is anybody's guess,
+//! so it is computed without branches, from keys that hold deadline and age in one number.
 //!
 //! A timer is a waiter's deadline, and its entry holds the waiter's ticket (g/ticket.rs); what
 //! waits may also be a function to be run (fired.rs). Nobody takes an entry out when its waiter was
@@ -23,14 +24,21 @@ use crate::p::mask::timerp_mask;
 
 #[derive(Clone, Copy)]
 struct Entry {
-    when: i64,
-    seq: u64,
+    key: Key,
     wait: Wait,
 }
 
-impl Entry {
-    fn before(&self, other: &Entry) -> bool {
-        (self.when, self.seq) < (other.when, other.seq)
+/// The deadline, which is above 0, and below it the number of the addition.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+struct Key(u128);
+
+impl Key {
+    fn new(when: i64, seq: u64) -> Key {
+        Key(u128::from(when.cast_unsigned()) << 64 | u128::from(seq))
+    }
+
+    fn when(self) -> i64 {
+        (self.0 >> 64) as i64
     }
 }
 
@@ -106,12 +114,11 @@ impl Timers {
         let when = when.max(1);
         let mut heap = self.heap.lock();
         heap.seq += 1;
-        let seq = heap.seq;
+        let key = Key::new(when, heap.seq);
         let at = heap.entries.len();
-        heap.entries.push(Entry { when, seq, wait });
+        heap.entries.push(Entry { key, wait });
         self.len.store(at + 1, Ordering::Relaxed); // ORDERING: a hint
-        sift_up(&mut heap.entries, at);
-        let first = heap.entries[0].seq == seq;
+        let first = sift_up(&mut heap.entries, at) == 0;
         if first {
             self.when0.store(when, Ordering::Release); // ORDERING: TH2
         }
@@ -130,7 +137,7 @@ impl Timers {
         let mut n = 0;
         while n < out.len() {
             match heap.entries.first() {
-                Some(e) if e.when <= now => out[n] = Some(e.wait),
+                Some(e) if e.key.when() <= now => out[n] = Some(e.wait),
                 _ => break,
             }
             if let Some(wait) = out[n] {
@@ -156,7 +163,7 @@ impl Timers {
                 e
             };
             match taken {
-                Some(e) if e.wait.is_waiting() => f(e.when, e.wait),
+                Some(e) if e.wait.is_waiting() => f(e.key.when(), e.wait),
                 Some(_) => {}
                 None => return,
             }
@@ -166,7 +173,7 @@ impl Timers {
     /// Entries were taken out.
     fn update(&self, id: usize, heap: &Heap) {
         self.len.store(heap.entries.len(), Ordering::Relaxed); // ORDERING: a hint
-        let when = heap.entries.first().map_or(0, |e| e.when);
+        let when = heap.entries.first().map_or(0, |e| e.key.when());
         self.when0.store(when, Ordering::Release); // ORDERING: TH2
         if when == 0 {
             timerp_mask().set(id, false);
@@ -187,46 +194,62 @@ fn sweep(h: &mut RtVec<Entry>) {
         h.pop();
     }
     for i in (0..kept.div_ceil(4)).rev() {
-        sift_down_from(h, i);
+        sift_down(h, i);
     }
 }
 
+/// Takes the first out. The hole goes down to the last row and what was last comes there, for that
+/// is where it belongs, or little above it.
 fn pop_first(h: &mut RtVec<Entry>) {
-    let last = h.len() - 1;
-    h.swap(0, last);
-    h.pop();
-    sift_down(h);
+    let Some(last) = h.pop() else { return };
+    let mut hole = 0;
+    while let Some(child) = first_child(h, hole) {
+        h[hole] = h[child];
+        hole = child;
+    }
+    if let Some(place) = h.get_mut(hole) {
+        *place = last;
+        sift_up(h, hole);
+    }
 }
 
-fn sift_up(h: &mut RtVec<Entry>, mut i: usize) {
+/// Returns where it is then.
+fn sift_up(h: &mut [Entry], mut i: usize) -> usize {
+    let e = h[i];
     while i > 0 {
         let parent = (i - 1) / 4;
-        if !h[i].before(&h[parent]) {
-            return;
+        if h[parent].key < e.key {
+            break;
         }
-        h.swap(i, parent);
+        h[i] = h[parent];
         i = parent;
     }
+    h[i] = e;
+    i
 }
 
-fn sift_down(h: &mut RtVec<Entry>) {
-    sift_down_from(h, 0);
-}
-
-fn sift_down_from(h: &mut RtVec<Entry>, mut i: usize) {
-    loop {
-        let first = 4 * i + 1;
-        let Some(child) = (first..(first + 4).min(h.len()))
-            .reduce(|best, c| if h[c].before(&h[best]) { c } else { best })
-        else {
-            return;
-        };
-        if !h[child].before(&h[i]) {
-            return;
-        }
-        h.swap(i, child);
+fn sift_down(h: &mut [Entry], mut i: usize) {
+    let e = h[i];
+    while let Some(child) = first_child(h, i)
+        && h[child].key < e.key
+    {
+        h[i] = h[child];
         i = child;
     }
+    h[i] = e;
+}
+
+/// Which child of `i` is due first.
+#[inline]
+fn first_child(h: &[Entry], i: usize) -> Option<usize> {
+    let at = 4 * i + 1;
+    let Some([a, b, c, d]) = h.get(at..at + 4) else {
+        return (at..h.len()).min_by_key(|child| h[*child].key);
+    };
+    let (left, right) = (b.key < a.key, d.key < c.key);
+    let earlier = b.key.min(a.key) < d.key.min(c.key);
+    let (left, right) = (usize::from(left), 2 + usize::from(right));
+    Some(at + if earlier { left } else { right })
 }
 
 #[cfg(test)]
@@ -252,6 +275,28 @@ mod tests {
         let taken = [0, 1, 2].map(|i| due[i].map(|w: Wait| core::ptr::from_ref(w.parker)));
         assert_eq!(taken, order.map(Some));
         assert_eq!((timers.next_when(), timers.len()), (30, 1));
+    }
+
+    /// All shapes of the last row, and deadlines that are the same.
+    #[test]
+    fn they_come_in_order_whatever_the_order_they_were_added_in() {
+        let waits = waits(200);
+        for n in 1..=waits.len() {
+            let (timers, when) = (Timers::new(), |i: usize| (i * 37 % 101) as i64 + 1);
+            for (i, wait) in waits[..n].iter().enumerate() {
+                timers.add(0, when(i), *wait);
+            }
+            let mut order: Vec<_> = (0..n).collect();
+            order.sort_by_key(|i| (when(*i), *i));
+            for i in order {
+                assert_eq!(timers.next_when(), when(i), "of {n}");
+                let mut due = [None; 1];
+                assert_eq!(timers.take_due(0, i64::MAX, &mut due), 1);
+                let taken = due[0].map(|wait: Wait| core::ptr::from_ref(wait.parker));
+                assert_eq!(taken, Some(core::ptr::from_ref(waits[i].parker)), "of {n}");
+            }
+            assert_eq!((timers.next_when(), timers.len()), (0, 0));
+        }
     }
 
     /// Nothing is added any more, and yet they go.
