@@ -288,8 +288,12 @@ fn late_behind_brief_ones() {
             begin.elapsed().as_micros() as u64
         });
         let behind = rt0::go(move || ran.store(true, Ordering::SeqCst));
+        let next = rt0::go(|| ()); // the newest goes first
         let late = computes.join().expect("it does not panic");
-        brief.into_iter().chain([behind]).for_each(|one| one.join().expect("it does not panic"));
+        brief
+            .into_iter()
+            .chain([behind, next])
+            .for_each(|one| one.join().expect("it does not panic"));
         late
     });
     println!("late by, us: {}", tries.min().expect("some"));
