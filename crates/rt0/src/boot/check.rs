@@ -10,7 +10,7 @@ use crate::arch::switch;
 use crate::atomic::{AtomicU32, AtomicU64, AtomicUsize, Ordering};
 use crate::g::G;
 use crate::m::M;
-use core::mem::offset_of;
+use core::mem::{MaybeUninit, offset_of};
 
 const _: () = {
     assert!(size_of::<usize>() == 8 && size_of::<*const u8>() == 8 && size_of::<u32>() == 4);
@@ -62,25 +62,24 @@ fn check_nan() {
     }
 }
 
-static PEER: G = G::new();
+/// The contexts of the two sides.
+static PEER: AtomicUsize = AtomicUsize::new(0);
 static BACK: AtomicUsize = AtomicUsize::new(0);
-static STACK: PeerStack = PeerStack(core::cell::UnsafeCell::new([0; 4096]));
 
+/// `peer` runs on it, for a few frames.
 #[repr(align(16))]
-struct PeerStack(core::cell::UnsafeCell<[u8; 4096]>);
-
-// SAFETY: used by check_switch only, on the booting thread, before others exist.
-unsafe impl Sync for PeerStack {}
+struct PeerStack([MaybeUninit<u8>; 1024]);
 
 /// There and back through the real switch: the values live in callee-saved registers over it, and
 /// the stack is aligned on both sides.
 fn check_switch() {
-    let top = STACK.0.get() as usize + 4096;
-    let frame = (top & !15) - 104; // 8 above a multiple of 16 after the ret, as at a call
+    let mut stack = PeerStack([MaybeUninit::uninit(); 1024]);
+    let top = stack.0.as_mut_ptr_range().end as usize;
+    let frame = top - 104; // 8 above a multiple of 16 after the ret, as at a call
     // A context whose return address is `peer`: seven words of registers below it are zero.
-    // SAFETY: the static stack is this function's.
+    // SAFETY: `stack` is this function's, and aligned.
     unsafe { (frame as *mut [usize; 8]).write([0x37f_0000_1f80, 0, 0, 0, 0, 0, 0, PEER_PC()]) };
-    PEER.sched.store(frame, Ordering::Relaxed); // ORDERING: one thread
+    PEER.store(frame, Ordering::Relaxed); // ORDERING: one thread
     let (a, b, c) = core::hint::black_box((11usize, 13usize, 17usize));
     // SAFETY: SW1: the context was just made; FS stays.
     unsafe { switch::switch(BACK.as_ptr(), frame, 0, Access::Instructions) };
@@ -103,7 +102,7 @@ extern "C" fn peer() {
     // SAFETY: SW1: check_switch waits there; this context is never continued.
     unsafe {
         switch::switch(
-            PEER.sched.as_ptr(),
+            PEER.as_ptr(),
             BACK.load(Ordering::Relaxed), // ORDERING: one thread
             0,
             Access::Instructions,

@@ -13,7 +13,7 @@
 //!   until two lists in a row have none that is not held: who could make another is held then.
 
 use super::halted::{self, is_frozen};
-use crate::atomic::{AtomicBool, AtomicU32, Ordering};
+use crate::atomic::{AtomicBool, AtomicRef, AtomicU32, Ordering};
 use crate::m::still::{Arrival, Still};
 use crate::malloc::vec::RtVec;
 use crate::sys::proc::{self, ThreadState};
@@ -22,7 +22,9 @@ use crate::tls::pin::{Pin, pin};
 use core::ffi::c_void;
 use core::fmt;
 
-static STILL: Still = Still::new();
+/// Made by the first look: 96 KiB that few processes need, and that would lie between statics which
+/// all of them touch.
+static STILL: AtomicRef<Still> = AtomicRef::none();
 /// ST1 of m/still.rs.
 static BUSY: AtomicBool = AtomicBool::new(false);
 /// Who looks: its own handler does not wait.
@@ -42,11 +44,13 @@ pub(crate) fn on_signal(tid: u32, ctx: *mut c_void) -> bool {
     let here = 0_usize;
     let frame = (&raw const here).addr();
     let at = Arrival { sp: halted::registers(ctx).sp, frame };
-    let Some(round) = STILL.arrive(tid, at) else { return false };
-    while STILL.stays(round) {
-        futex::wait(STILL.word(), round, None);
+    // ORDERING: pairs with made. One that comes too soon is signalled again.
+    let Some(still) = STILL.load(Ordering::Acquire) else { return false };
+    let Some(round) = still.arrive(tid, at) else { return false };
+    while still.stays(round) {
+        futex::wait(still.word(), round, None);
     }
-    STILL.leave();
+    still.leave();
     true
 }
 
@@ -59,6 +63,8 @@ pub(super) enum Unheld {
     Thread(u32),
     /// Threads cannot be listed.
     Unlisted,
+    /// There is no memory to note them in.
+    Memory,
 }
 
 impl fmt::Display for Unheld {
@@ -67,6 +73,7 @@ impl fmt::Display for Unheld {
             Unheld::Busy => f.write_str("another look is under way"),
             Unheld::Thread(tid) => write!(f, "thread {tid} does not answer"),
             Unheld::Unlisted => f.write_str("/proc/self/task cannot be read"),
+            Unheld::Memory => f.write_str("no memory is left"),
         }
     }
 }
@@ -81,15 +88,15 @@ pub(super) struct Thread {
 /// DS1.
 pub(super) struct AllStill {
     pub(super) threads: RtVec<Thread>,
+    still: &'static Still,
     _pin: Pin,
 }
 
 impl Drop for AllStill {
     fn drop(&mut self) {
-        STILL.end();
-        futex::wake(STILL.word(), i32::MAX as u32); // as many as the kernel takes
-        LOOKER.store(0, Ordering::Relaxed); // ORDERING: nobody is held any more
-        BUSY.store(false, Ordering::Release); // ORDERING: pairs with begin
+        self.still.end();
+        futex::wake(self.still.word(), i32::MAX as u32); // as many as the kernel takes
+        give_up();
     }
 }
 
@@ -97,8 +104,8 @@ impl Drop for AllStill {
 pub(super) fn hold_all() -> Result<AllStill, Unheld> {
     let pin = pin();
     let until = nanotime() + PATIENCE_NS;
-    begin(until)?;
-    let mut all = AllStill { threads: RtVec::new(), _pin: pin };
+    let still = begin(until)?;
+    let mut all = AllStill { threads: RtVec::new(), still, _pin: pin };
     let me = crate::sys::gettid() as u32;
     let (mut quiet, mut round) = (0, 0_u32);
     while quiet < 2 {
@@ -108,7 +115,7 @@ pub(super) fn hold_all() -> Result<AllStill, Unheld> {
             if tid == me {
                 return true;
             }
-            match arrival(tid) {
+            match arrival(still, tid) {
                 Some(at) => all.threads.push(Thread { tid, at }),
                 None => {
                     missing = Some(tid);
@@ -141,8 +148,8 @@ fn is_late(tid: u32, late_ns: i64) -> bool {
 }
 
 /// How the thread is held, if it is.
-fn arrival(tid: u32) -> Option<Arrival> {
-    if let Some(at) = STILL.has(tid) {
+fn arrival(still: &Still, tid: u32) -> Option<Arrival> {
+    if let Some(at) = still.has(tid) {
         return Some(at);
     }
     // By the last report, whose handler's frame is not known.
@@ -151,7 +158,7 @@ fn arrival(tid: u32) -> Option<Arrival> {
 }
 
 /// ST1.
-fn begin(until: i64) -> Result<(), Unheld> {
+fn begin(until: i64) -> Result<&'static Still, Unheld> {
     // ORDERING: pairs with AllStill's drop
     while BUSY.swap(true, Ordering::Acquire) {
         if nanotime() > until {
@@ -160,13 +167,36 @@ fn begin(until: i64) -> Result<(), Unheld> {
         halted::pause(100_000);
     }
     LOOKER.store(crate::sys::gettid() as u32, Ordering::SeqCst); // ORDERING: before the round
-    while !STILL.begin() {
+    let Some(still) = made() else {
+        give_up();
+        return Err(Unheld::Memory);
+    };
+    while !still.begin() {
         if nanotime() > until {
-            LOOKER.store(0, Ordering::Relaxed); // ORDERING: nobody is held
-            BUSY.store(false, Ordering::Release); // ORDERING: as AllStill's drop
+            give_up();
             return Err(Unheld::Busy);
         }
         halted::pause(100_000);
     }
-    Ok(())
+    Ok(still)
+}
+
+/// Nobody is held, or will be.
+fn give_up() {
+    LOOKER.store(0, Ordering::Relaxed); // ORDERING: before the next one's
+    BUSY.store(false, Ordering::Release); // ORDERING: pairs with begin
+}
+
+/// Who looks has it made, if it is the first (ST1).
+#[allow(unsafe_code, reason = "memory that is all zeros")]
+fn made() -> Option<&'static Still> {
+    // ORDERING: ST1: the last one's, who let BUSY go
+    if let Some(still) = STILL.load(Ordering::Relaxed) {
+        return Some(still);
+    }
+    let room = crate::sys::mem::fresh::<Still>()?;
+    // SAFETY: a Still is atomics only, for which zeroed memory is valid: nobody is held.
+    let still: &'static Still = unsafe { room.assume_init_ref() };
+    STILL.store(Some(still), Ordering::Release); // ORDERING: pairs with on_signal
+    Some(still)
 }

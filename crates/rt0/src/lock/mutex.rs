@@ -23,6 +23,9 @@ use word::Word;
 
 pub(crate) struct RtMutex<T> {
     word: Word, // LK1
+    /// Left out where nobody asks: with a rank that is not 0, large tables which are all zeros
+    /// otherwise would lie in the program's file.
+    #[cfg(debug_assertions)]
     rank: Rank,
     data: UnsafeCell<T>, // LK2
 }
@@ -32,15 +35,20 @@ unsafe impl<T: Send> Sync for RtMutex<T> {}
 
 impl<T> RtMutex<T> {
     pub(crate) const fn new(rank: Rank, data: T) -> Self {
-        RtMutex { word: Word::new(), rank, data: UnsafeCell::new(data) }
+        let _ = rank;
+        RtMutex {
+            word: Word::new(),
+            #[cfg(debug_assertions)]
+            rank,
+            data: UnsafeCell::new(data),
+        }
     }
 
     #[inline]
     pub(crate) fn lock(&self) -> Guard<'_, T> {
         self.word.lock();
-        if cfg!(debug_assertions) {
-            crate::tls::ranks::rank_acquire(self.rank);
-        }
+        #[cfg(debug_assertions)]
+        crate::tls::ranks::rank_acquire(self.rank);
         Guard { lock: self }
     }
 }
@@ -66,9 +74,8 @@ impl<T> DerefMut for Guard<'_, T> {
 
 impl<T> Drop for Guard<'_, T> {
     fn drop(&mut self) {
-        if cfg!(debug_assertions) {
-            crate::tls::ranks::rank_release(self.lock.rank);
-        }
+        #[cfg(debug_assertions)]
+        crate::tls::ranks::rank_release(self.lock.rank);
         self.lock.word.unlock();
     }
 }

@@ -27,12 +27,14 @@ pub(crate) enum Rank {
     GFree = 6,
     /// Stack arenas.
     StackArena = 7,
+    /// The table of them.
+    ArenaTable = 8,
     /// The runtime's slabs.
-    Slab = 8,
+    Slab = 9,
     /// A bucket of the semaphore table.
-    Sema = 9,
+    Sema = 10,
     /// When a clocked channel's message is due, and who waits for it.
-    Alarm = 10,
+    Alarm = 11,
     /// What background tasks share: exit hooks and the like.
-    Misc = 11,
+    Misc = 12,
 }

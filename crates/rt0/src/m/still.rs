@@ -53,28 +53,19 @@ pub(crate) struct Still {
 }
 
 impl Still {
-    crate::atomic::const_unless_loom! {
-        pub(crate) fn new() -> Self {
-            #[cfg(not(loom))]
-            let places = [const {
-                Place {
-                    who: AtomicUsize::new(0),
-                    sp: AtomicUsize::new(0),
-                    frame: AtomicUsize::new(0),
-                }
-            }; PLACES];
-            #[cfg(loom)]
-            let places = core::array::from_fn(|_| Place {
-                who: AtomicUsize::new(0),
-                sp: AtomicUsize::new(0),
-                frame: AtomicUsize::new(0),
-            });
-            Still {
-                round: AtomicU32::new(0),
-                inside: AtomicU32::new(0),
-                arrived: AtomicUsize::new(0),
-                places,
-            }
+    /// As zeroed memory is, which is where the real one lives (debug/still.rs).
+    #[cfg(loom)]
+    pub(crate) fn new() -> Self {
+        let places = core::array::from_fn(|_| Place {
+            who: AtomicUsize::new(0),
+            sp: AtomicUsize::new(0),
+            frame: AtomicUsize::new(0),
+        });
+        Still {
+            round: AtomicU32::new(0),
+            inside: AtomicU32::new(0),
+            arrived: AtomicUsize::new(0),
+            places,
         }
     }
 

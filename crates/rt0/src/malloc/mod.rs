@@ -13,6 +13,8 @@ pub(crate) mod blocks;
 pub(crate) mod deque;
 pub(crate) mod vec;
 
+use core::cell::UnsafeCell;
+
 use crate::atomic::{AtomicPtr, AtomicUsize, Ordering, as_ptr, as_static};
 use crate::lock::mutex::RtMutex;
 use crate::lock::rank::Rank;
@@ -28,16 +30,31 @@ struct Bump {
 
 static SLAB: RtMutex<Bump> = RtMutex::new(Rank::Slab, Bump { at: 0, left: 0, bytes: 0, allocs: 0 });
 
+/// What the slabs begin with, and all that a small program needs of them: a mapping less, and pages
+/// that lie beside the runtime's statics.
+static FIRST_CHUNK: FirstChunk = FirstChunk(UnsafeCell::new([0; FIRST_CHUNK_BYTES]));
+
+const FIRST_CHUNK_BYTES: usize = 64 << 10;
+
+#[repr(align(64))]
+struct FirstChunk(UnsafeCell<[u8; FIRST_CHUNK_BYTES]>);
+
+// SAFETY: MA1: `persistentalloc` hands each byte of it out once.
+unsafe impl Sync for FirstChunk {}
+
 /// Bytes and blocks handed out so far.
 pub(crate) fn stats() -> (usize, usize) {
     let slab = SLAB.lock();
     (slab.bytes, slab.allocs)
 }
 
-/// Sets the slabs up: the first chunk is mapped here, so that a process without memory says so at
-/// boot. Go: mallocinit.
+/// Sets the slabs up. Go: mallocinit.
 pub(crate) fn mallocinit() {
-    persistentalloc(64);
+    let mut slab = SLAB.lock();
+    if slab.at == 0 {
+        slab.at = FIRST_CHUNK.0.get() as usize;
+        slab.left = FIRST_CHUNK_BYTES;
+    }
 }
 
 /// `bytes` of zeroed memory (MA1).
@@ -82,14 +99,27 @@ pub(crate) fn immortal_words(n: usize) -> &'static [AtomicUsize] {
     unsafe { core::slice::from_raw_parts(p, n) }
 }
 
-const TABLE_CHUNK: usize = 8192;
-const TABLE_CHUNKS: usize = 8192;
+/// Places in the first chunk of a table.
+const TABLE_FIRST: usize = 64;
+const TABLE_CHUNKS: usize = 20;
 
-/// A list of static references that only grows, read without a lock.
+/// A list of static references that only grows, read without a lock. Each chunk of it has twice as
+/// many places as the one before it, so that one with few entries is small.
 pub(crate) struct Table<T: 'static> {
     grow: RtMutex<()>,
     len: AtomicUsize,
     chunks: [AtomicPtr<AtomicPtr<T>>; TABLE_CHUNKS],
+}
+
+/// How many places chunk `k` has, and how many the chunks before it have.
+const fn table_chunk(k: usize) -> (usize, usize) {
+    (TABLE_FIRST << k, TABLE_FIRST * ((1 << k) - 1))
+}
+
+/// In which chunk entry `i` is, and at which place.
+const fn table_place(i: usize) -> (usize, usize) {
+    let k = (i / TABLE_FIRST + 1).ilog2() as usize;
+    (k, i - table_chunk(k).1)
 }
 
 impl<T: Sync + 'static> Table<T> {
@@ -110,18 +140,19 @@ impl<T: Sync + 'static> Table<T> {
         let _grow = self.grow.lock();
         // ORDERING: under the lock
         let i = self.len.load(Ordering::Relaxed);
-        let Some(chunk) = self.chunks.get(i / TABLE_CHUNK) else {
-            crate::throw::fatal("too many goroutines: 67108864 exist already");
+        let (k, place) = table_place(i);
+        let Some(chunk) = self.chunks.get(k) else {
+            crate::throw::fatal("too many goroutines: 67108800 exist already");
         };
         // ORDERING: under the lock
         let mut base = chunk.load(Ordering::Relaxed);
         if base.is_null() {
-            base = persistentalloc(TABLE_CHUNK * 8) as *mut AtomicPtr<T>;
+            base = persistentalloc(table_chunk(k).0 * 8) as *mut AtomicPtr<T>;
             // ORDERING: pairs with iter
             chunk.store(base, Ordering::Release);
         }
-        // SAFETY: MA1: a chunk of TABLE_CHUNK zeroed pointers.
-        let slot = unsafe { &*base.wrapping_add(i % TABLE_CHUNK) };
+        // SAFETY: MA1: a chunk of zeroed pointers, as many as table_chunk says.
+        let slot = unsafe { &*base.wrapping_add(place) };
         // ORDERING: published by len
         slot.store(as_ptr(Some(v)), Ordering::Relaxed);
         numbered(i);
@@ -143,11 +174,35 @@ impl<T: Sync + 'static> Table<T> {
 
     /// `i` is below a length that was loaded.
     fn below(&self, i: usize) -> Option<&'static T> {
+        let (k, place) = table_place(i);
         // ORDERING: pairs with push
-        let base = self.chunks[i / TABLE_CHUNK].load(Ordering::Acquire);
+        let base = self.chunks[k].load(Ordering::Acquire);
         // SAFETY: MA1: index below len, so the chunk is there.
-        let slot = unsafe { &*base.wrapping_add(i % TABLE_CHUNK) };
+        let slot = unsafe { &*base.wrapping_add(place) };
         // ORDERING: published by len
         as_static(slot.load(Ordering::Relaxed))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn chunks_of_a_table_follow_each_other() {
+        let mut i = 0;
+        for k in 0..12 {
+            let (places, before) = table_chunk(k);
+            assert_eq!(before, i);
+            for place in 0..places {
+                assert_eq!(table_place(i), (k, place));
+                i += 1;
+            }
+        }
+        let (places, before) = table_chunk(TABLE_CHUNKS - 1);
+        assert_eq!(
+            (before + places, table_place(before + places)),
+            (67_108_800, (TABLE_CHUNKS, 0))
+        );
     }
 }

@@ -4,25 +4,26 @@
 //! `timerpMask`, `gomaxprocs`.
 //!
 //! # Invariants
-//! * `PR1`: `allp[i]` is set before the P is first used and never changes; only the first
+//! * `PR1`: `allp[i]` is there before the P is first used and never changes; only the first
 //!   `gomaxprocs` take part.
 
 use super::wake::{acquirep, releasep};
 use super::{SCHED, State};
-use crate::atomic::{AtomicRef, Ordering};
+use crate::atomic::Ordering;
 use crate::g::G;
+use crate::lock::rank::Rank;
 use crate::m::M;
+use crate::malloc::Table;
 use crate::p::{MAX_P, P, PStatus};
 
-static ALLP: [AtomicRef<P>; MAX_P] = [const { AtomicRef::none() }; MAX_P];
+static ALLP: Table<P> = Table::new(Rank::Allg);
 
 /// The P with this number, if it takes part.
 pub(crate) fn p_at(id: usize) -> Option<&'static P> {
     if id >= SCHED.gomaxprocs() as usize {
         return None;
     }
-    // ORDERING: pairs with procresize
-    ALLP[id].load(Ordering::Acquire)
+    ALLP.get(id)
 }
 
 /// The Ps that take part.
@@ -32,8 +33,7 @@ pub(crate) fn allp() -> impl Iterator<Item = &'static P> {
 
 /// Every P there ever was: their counters still count.
 pub(crate) fn allp_ever() -> impl Iterator<Item = &'static P> {
-    // ORDERING: pairs with procresize
-    ALLP.iter().map_while(|p| p.load(Ordering::Acquire))
+    ALLP.iter()
 }
 
 /// Changes the number of Ps. The world is stopped: no M but `mp` holds a P, and `sched` is locked.
@@ -43,28 +43,29 @@ pub(crate) fn procresize(sched: &mut State, mp: &'static M, nprocs: usize) -> Op
     if nprocs == 0 || nprocs > MAX_P {
         crate::throw::throw("procresize: invalid arg");
     }
-    for (i, slot) in ALLP.iter().enumerate().take(nprocs) {
-        let pp = match slot.load(Ordering::Acquire) {
-            // ORDERING: the world is stopped
-            Some(pp) => pp,
-            None => crate::malloc::immortal(P::new()),
-        };
-        init(pp, i, nprocs == 1);
-        // ORDERING: pairs with p_at
-        slot.store(Some(pp), Ordering::Release);
+    for i in 0..nprocs {
+        match ALLP.get(i) {
+            Some(pp) => init(pp, i, nprocs == 1),
+            None => {
+                let pp = crate::malloc::immortal(P::new());
+                init(pp, i, nprocs == 1);
+                ALLP.push(pp);
+            }
+        }
     }
     // ORDERING: the world is stopped; p_at reads it later
     SCHED.gomaxprocs.store(nprocs as u32, Ordering::Release);
     keep_or_take_first(mp, nprocs);
-    for slot in ALLP.iter().take(old).skip(nprocs) {
-        // ORDERING: the world is stopped
-        if let Some(pp) = slot.load(Ordering::Acquire) {
-            destroy(sched, mp, pp);
-        }
+    for pp in ALLP.iter().take(old).skip(nprocs) {
+        destroy(sched, mp, pp);
     }
     let runnable = park_the_rest(sched, mp, nprocs);
     if old != nprocs {
-        super::background::gc_cpu_limiter().reset_capacity(crate::sys::nanotime(), nprocs as u32);
+        let now = match old {
+            0 => crate::debug::vars::runtime_init_time(),
+            _ => crate::sys::nanotime(),
+        };
+        super::background::gc_cpu_limiter().reset_capacity(now, nprocs as u32);
     }
     runnable
 }
@@ -86,8 +87,7 @@ fn keep_or_take_first(mp: &'static M, nprocs: usize) {
         }
         _ => {
             releasep(mp);
-            // ORDERING: the world is stopped
-            let Some(first) = ALLP[0].load(Ordering::Acquire) else {
+            let Some(first) = ALLP.get(0) else {
                 crate::throw::throw("procresize: no P 0");
             };
             first.m.set(None);
@@ -118,9 +118,7 @@ fn destroy(sched: &mut State, mp: &'static M, pp: &'static P) {
 
 fn park_the_rest(sched: &mut State, mp: &'static M, nprocs: usize) -> Option<&'static P> {
     let mut runnable: Option<&'static P> = None;
-    for slot in ALLP.iter().take(nprocs).rev() {
-        // ORDERING: the world is stopped
-        let Some(pp) = slot.load(Ordering::Acquire) else { continue };
+    for pp in (0..nprocs).rev().filter_map(|i| ALLP.get(i)) {
         if mp.p.get().is_some_and(|mine| core::ptr::eq(mine, pp)) {
             continue;
         }

@@ -20,8 +20,8 @@ const LINE_MAX: usize = 4 * PATH_MAX;
 
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) enum Version {
-    V1,
-    V2,
+    V1 = 1, // not 0: that says that there is no group (a static is best all zeros)
+    V2 = 2,
 }
 
 /// CPU time that a group gets in each period.

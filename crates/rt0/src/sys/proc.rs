@@ -31,9 +31,13 @@ pub(crate) fn name_thread(name: core::fmt::Arguments<'_>) {
 pub(crate) fn cpu_count(tid: i32) -> usize {
     let mut small = [0_u64; 16]; // 1024 CPUs
     let n = super::raw::sched_getaffinity(tid, &mut small);
-    if n > 0 {
-        return count_bits(&small[..n as usize / 8]);
-    }
+    if n > 0 { count_bits(&small[..n as usize / 8]) } else { cpu_count_of_many(tid) }
+}
+
+/// Apart, for the pages that its frame needs.
+#[cold]
+#[inline(never)]
+fn cpu_count_of_many(tid: i32) -> usize {
     let mut large = [0_u64; 1024]; // 65,536: Go's maxCPUs
     let n = super::raw::sched_getaffinity(tid, &mut large);
     if n > 0 { count_bits(&large[..n as usize / 8]) } else { 1 }

@@ -19,6 +19,7 @@
 //! * `TL4`: `CURG` in a goroutine's block is its G for its whole life; elsewhere it is null.
 
 pub(crate) mod pin;
+#[cfg(debug_assertions)]
 pub(crate) mod ranks;
 pub(crate) mod selftest;
 pub(crate) mod setxid;
