@@ -43,8 +43,66 @@ fn the_child() {
         "ancestors" => rt0::run(ancestors),
         "threads" => rt0::run(too_many_threads),
         "late-panic" => rt0::run(late_panic),
+        "background" => rt0::run(|| background_begins(|| drop(rt0::go(|| ()).join()))),
+        "background-guest" => rt0::run(|| background_begins(begin_as_guest)),
+        "huge-pages" => rt0::run(|| {
+            assert!(has_no_huge_pages(), "goroutine 1");
+            assert!(rt0::go(has_no_huge_pages).join().expect("no panic"), "another one");
+            println!("no huge pages.");
+        }),
         _ => panic!("no case {case}"),
     }
+}
+
+/// What a dump shows of the runtime's own goroutines: their ids, and who started them.
+fn background() -> Vec<(u64, String)> {
+    let mut text = Vec::new();
+    rt0::debug::Dump::new().system(true).write_to(&mut text).expect("a Vec takes all");
+    let text = String::from_utf8(text).expect("UTF-8");
+    let own =
+        text.split("\n\n").filter(|part| part.contains("\n\tcrates/rt0/src/sched/background.rs:"));
+    own.filter_map(|part| {
+        let id = part.trim_start().strip_prefix("goroutine ")?.split_once(' ')?.0;
+        let by = part.lines().find_map(|line| line.strip_prefix("created by "))?;
+        Some((id.parse().expect("a number"), by.to_owned()))
+    })
+    .collect()
+}
+
+/// None before the first goroutine beyond main starts, all of them then.
+fn background_begins(start_one: impl FnOnce()) {
+    println!("before {:?}.", background());
+    start_one();
+    let mut all = background();
+    all.sort();
+    println!("after {all:?}.");
+}
+
+/// The first goroutine beyond main is started by a thread that is none.
+fn begin_as_guest() {
+    let guest = thread::spawn(|| rt0::run(|| ()));
+    while !guest.is_finished() {
+        rt0::time::sleep(Duration::from_millis(1));
+    }
+    guest.join().expect("no panic");
+}
+
+/// Whether the kernel puts none on this stack.
+fn has_no_huge_pages() -> bool {
+    let here = 0_u8;
+    let here = (&raw const here).addr();
+    let smaps = fs::read_to_string("/proc/self/smaps").expect("/proc is mounted");
+    let mut is_here = false;
+    for line in smaps.lines() {
+        let range = line.split(' ').next().and_then(|range| range.split_once('-'));
+        let hex = |text| usize::from_str_radix(text, 16).ok();
+        if let Some((Some(lo), Some(hi))) = range.map(|(lo, hi)| (hex(lo), hex(hi))) {
+            is_here = (lo..hi).contains(&here);
+        } else if is_here && let Some(flags) = line.strip_prefix("VmFlags:") {
+            return flags.split(' ').any(|flag| flag == "nh");
+        }
+    }
+    panic!("no flags of {here:#x}: {smaps}")
 }
 
 static INITS: AtomicUsize = AtomicUsize::new(0);
@@ -188,6 +246,32 @@ fn init_tasks_run_by_order_and_name_before_main() {
         .collect();
     let expected = ["runtime", "boot test: first", "boot test: second", "boot test: third"];
     assert_eq!(inits, expected, "{}", out.stderr);
+}
+
+/// Their numbers are the first of whoever starts the first one: goroutine 1's P has 1 to 16.
+#[test]
+fn background_work_begins_with_the_first_goroutine() {
+    for (case, ids, by) in [
+        ("background", [2, 3, 4], "rt0::go in goroutine 1"),
+        ("background-guest", [17, 18, 19], "a thread that is no goroutine"),
+    ] {
+        let out = child(case, &[]);
+        assert!(out.stdout.contains("before []."), "{case}: {}{}", out.stdout, out.stderr);
+        let expected = ids.map(|id| (id, by));
+        assert!(out.stdout.contains(&format!("after {expected:?}.")), "{case}: {}", out.stdout);
+    }
+}
+
+/// Linux 6.7 knows by itself, older ones are told; `stackguard=1` takes the way of older ones.
+#[test]
+fn stacks_have_no_huge_pages() {
+    if !fs::exists("/sys/kernel/mm/transparent_hugepage").unwrap_or(false) {
+        return;
+    }
+    for stackguard in ["stackguard=0", "stackguard=1"] {
+        let out = child("huge-pages", &[("GODEBUG", stackguard)]);
+        assert!(out.stdout.contains("no huge pages."), "{stackguard}: {}", out.stderr);
+    }
 }
 
 #[test]

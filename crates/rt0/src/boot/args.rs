@@ -66,8 +66,13 @@ fn le(b: &[u8]) -> usize {
 }
 
 fn word(p: usize) -> usize {
-    // SAFETY: AG1: within the vectors, which end in a zero word.
-    unsafe { (p as *const usize).read() }
+    read(p)
+}
+
+/// Of the vectors, up to the word of zeros that ends them, or of a string, up to its end.
+fn read<T: Copy>(p: usize) -> T {
+    // SAFETY: AG1: nobody reads behind those.
+    unsafe { (p as *const T).read() }
 }
 
 /// Takes what the runtime needs from auxv. Go: sysauxv.
@@ -109,14 +114,24 @@ pub(crate) fn arg(i: usize) -> Option<&'static core::ffi::CStr> {
     c_str(word(argv + i * 8))
 }
 
-/// String `i` of the initial environment.
-pub(crate) fn initial_env(i: usize) -> Option<&'static core::ffi::CStr> {
+/// Addresses of the strings of the initial environment.
+fn initial_env() -> impl Iterator<Item = usize> {
     // ORDERING: set at boot
     let (argc, argv) = (ENTRY.argc.load(Ordering::Relaxed), ENTRY.argv.load(Ordering::Relaxed));
-    if argv == 0 {
-        return None;
-    }
-    c_str(word(argv + (argc + 1 + i) * 8))
+    let first = (argv != 0).then_some(argv + (argc + 1) * 8);
+    first.into_iter().flat_map(|p| (p..).step_by(8)).map(word).take_while(|p| *p != 0)
+}
+
+/// How many they are. Go: the length of envs.
+pub(crate) fn initial_vars() -> usize {
+    initial_env().count()
+}
+
+/// The value of one. Only its length is asked for, of all those strings.
+pub(crate) fn initial_var(name: &[u8]) -> Option<&'static [u8]> {
+    let is = |p: &usize| name.iter().chain(b"=").zip(*p..).all(|(c, at)| *c == read::<u8>(at));
+    let found = initial_env().find(is)?;
+    c_str(found + name.len() + 1).map(core::ffi::CStr::to_bytes)
 }
 
 fn c_str(p: usize) -> Option<&'static core::ffi::CStr> {

@@ -134,7 +134,9 @@ pub(crate) fn rt0_go_hosted() -> &'static M {
     let here = core::ptr::from_ref(&m0) as usize;
     super::schedinit::trace_start();
     m0.g0.set_g0_bounds(here);
-    if entered() && on_initial_stack(here) {
+    let tid = crate::sys::gettid();
+    m0.procid.set(tid as u64);
+    if entered() && on_initial_stack(here, tid) {
         // ORDERING: EN2
         m0.g0.stack_hi.store(G0_AT_ENTRY.hi.load(Ordering::Relaxed), Ordering::Relaxed);
     }
@@ -147,11 +149,11 @@ pub(crate) fn rt0_go_hosted() -> &'static M {
 }
 
 /// Whether this is the thread the kernel started, on the stack it gave it.
-fn on_initial_stack(here: usize) -> bool {
+fn on_initial_stack(here: usize, tid: i32) -> bool {
     // ORDERING: EN2
     let top = G0_AT_ENTRY.hi.load(Ordering::Relaxed);
-    let pid = rustix::process::getpid().as_raw_nonzero().get();
-    here < top && top - here < 8 << 20 && crate::sys::gettid() == pid
+    let is_first = || rustix::process::getpid().as_raw_nonzero().get() == tid;
+    here < top && top - here < 8 << 20 && is_first()
 }
 
 /// Ties the thread to M 0 and shows that TLS works: a store through the goroutine slot must be

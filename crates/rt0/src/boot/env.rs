@@ -5,6 +5,7 @@
 
 use super::args;
 use crate::debug::process::PROCESS;
+use rustix::event::{PollFd, PollFlags, Timespec};
 use rustix::fs::{Mode, OFlags};
 use std::os::fd::{BorrowedFd, IntoRawFd};
 
@@ -17,17 +18,13 @@ pub(crate) fn goargs() {
 
 /// Counts the initial environment. Go: goenvs sets envs.
 pub(crate) fn goenvs() {
-    let n = (0..).take_while(|i| args::initial_env(*i).is_some()).count();
-    PROCESS.variables.set(n as u64);
+    PROCESS.variables.set(args::initial_vars() as u64);
 }
 
 /// A variable of the environment the process was started with: std's copy may be changing, and
 /// reading it allocates. Go: gogetenv.
 pub(crate) fn gogetenv(name: &[u8]) -> Option<&'static [u8]> {
-    (0..).map_while(args::initial_env).find_map(|s| {
-        let rest = s.to_bytes().strip_prefix(name)?;
-        rest.strip_prefix(b"=")
-    })
+    args::initial_var(name)
 }
 
 /// In a set-user-id process dumps would show memory to whoever started it. Go: secure, which forces
@@ -41,10 +38,18 @@ pub(crate) fn secure() {
 /// library's process need not have passed there.
 #[allow(unsafe_code, reason = "asks the kernel about three fixed descriptors")]
 pub(crate) fn checkfds() {
-    for fd in 0..3 {
-        // SAFETY: the number is only passed to fcntl; nothing is closed.
-        let borrowed = unsafe { BorrowedFd::borrow_raw(fd) };
-        if rustix::io::fcntl_getfd(borrowed) != Err(rustix::io::Errno::BADF) {
+    // SAFETY: the numbers are only passed to poll and fcntl; nothing is closed.
+    let fds = [0, 1, 2].map(|fd| unsafe { BorrowedFd::borrow_raw(fd) });
+    let mut asked = fds.each_ref().map(|fd| PollFd::new(fd, PollFlags::empty()));
+    let now = Timespec { tv_sec: 0, tv_nsec: 0 };
+    // RLIMIT_NOFILE may be too low even for that.
+    let answered = rustix::event::poll(&mut asked, Some(&now)).is_ok();
+    for (fd, borrowed) in (0..).zip(&fds) {
+        let is_closed = match answered {
+            true => asked[fd as usize].revents().contains(PollFlags::NVAL),
+            false => rustix::io::fcntl_getfd(borrowed) == Err(rustix::io::Errno::BADF),
+        };
+        if !is_closed {
             continue;
         }
         let opened = rustix::fs::open(c"/dev/null", OFlags::RDWR, Mode::empty());

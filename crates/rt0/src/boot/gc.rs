@@ -1,8 +1,7 @@
-//! What stands in for Go's collector at boot: the memory limit, and the start of background work.
+//! What stands in for Go's collector at boot: the memory limit.
 //!
-//! Go: mgc.go `gcinit`, `gcenable`. The work itself is sched/background.rs.
+//! Go: mgc.go `gcinit`. The work itself, and when it starts (`gcenable`), is sched/background.rs.
 
-use crate::m::M;
 use crate::sched::background;
 
 /// Reads GOMEMLIMIT. Go: gcinit.
@@ -32,11 +31,6 @@ fn parse_byte_count(s: &[u8]) -> Option<i64> {
     };
     let n = super::debugvars::atoi(digits).filter(|n| *n >= 0)?;
     n.checked_mul(1 << shift)
-}
-
-/// Starts sweeper and scavenger; the caller waits until both are there. Go: gcenable.
-pub(crate) fn gcenable(mp: &'static M, parent: u64) {
-    background::start(mp, parent);
 }
 
 #[cfg(test)]

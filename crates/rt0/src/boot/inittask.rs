@@ -80,12 +80,11 @@ fn do_init1(task: &'static InitTask) {
 /// Runs one piece of initialisation and prints Go's line for it if asked to. Bytes and allocations
 /// are those of the runtime's slabs; it does not see the program's allocator.
 pub(crate) fn do_init(name: &str, run: impl FnOnce()) {
-    let trace = crate::debug::vars::get().inittrace.get() > 0;
+    if crate::debug::vars::get().inittrace.get() <= 0 {
+        return run();
+    }
     let (start, before) = (nanotime(), crate::malloc::stats());
     run();
-    if !trace {
-        return;
-    }
     let (end, after) = (nanotime(), crate::malloc::stats());
     rtprint!(
         "init {name} @{} ms, {} ms clock, {} bytes, {} allocs\n",

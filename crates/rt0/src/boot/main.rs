@@ -63,7 +63,6 @@ fn exit_number(code: ExitCode) -> i32 {
 
 /// Go: main.
 fn main(main_main: impl FnOnce() -> i32) {
-    note_std_shows_stacks();
     let call = || {
         main_init();
         __rust_begin_short_backtrace(main_main)
@@ -79,13 +78,6 @@ fn main(main_main: impl FnOnce() -> i32) {
     };
     wait_for_panics();
     exit(code);
-}
-
-/// On goroutine 1, before the program's own code there.
-fn note_std_shows_stacks() {
-    if super::env::gogetenv(b"RUST_BACKTRACE").is_some_and(|v| v != b"0") {
-        crate::debug::uncaught::std_shows_stacks();
-    }
 }
 
 /// What runtime.main does before main.main. A panic of an init task is one of main's.
@@ -108,15 +100,12 @@ fn main_init() {
     }
 }
 
-/// Go: doInit(runtime_inittask) and gcenable.
+/// On goroutine 1, before the program's own code there. Go: runtime_inittask; its gcenable waits
+/// for the first goroutine beyond main (sched/background.rs).
 fn runtime_init() {
-    let Some((mp, gp)) = crate::sched::enter() else {
-        crate::throw::throw("runtime.main not on a goroutine")
-    };
-    super::gc::gcenable(mp, gp.goid.get());
-    // They run until they wait for work: gcenable's two receives.
-    let mp = park::switch_away(mp, gp, crate::m::Action::Yield);
-    crate::sched::leave(mp);
+    if super::env::gogetenv(b"RUST_BACKTRACE").is_some_and(|v| v != b"0") {
+        crate::debug::uncaught::std_shows_stacks();
+    }
 }
 
 /// Goroutine 1 ends without main returning; the others go on. Go: Goexit on the main goroutine.
@@ -165,7 +154,6 @@ where
     let mut result: Option<Result<T, Box<dyn Any + Send>>> = None;
     let out = &mut result;
     boot(move || {
-        note_std_shows_stacks();
         let call = || {
             main_init();
             __rust_begin_short_backtrace(f)

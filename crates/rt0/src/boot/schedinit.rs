@@ -63,7 +63,7 @@ fn step_name(s: &Step) -> &'static str {
 
 /// Go: schedinit. Leaves P 0 on `m0`, the others idle.
 pub(crate) fn schedinit(m0: &'static M) {
-    let (ticks, ns) = (cputicks(), nanotime());
+    let (ticks, ns) = (cputicks(), crate::sys::clock::nanotime_of_kernel());
     crate::debug::vars::set_runtime_init_time(ns);
     step("parsedebugvars", debugvars::parsedebugvars);
     step("moduledataverify", super::modules::moduledataverify);
@@ -72,10 +72,7 @@ pub(crate) fn schedinit(m0: &'static M) {
     step("mallocinit", crate::malloc::mallocinit);
     step("cpuinit", super::alg::cpuinit);
     step("alginit", super::alg::alginit);
-    step("mcommoninit", || {
-        crate::sched::newm::mcommoninit(&mut SCHED.lock.lock(), m0);
-        m0.procid.set(crate::sys::gettid() as u64);
-    });
+    step("mcommoninit", || crate::sched::newm::mcommoninit(&mut SCHED.lock.lock(), m0));
     step("modulesinit", super::modules::modulesinit);
     step("typelinksinit", crate::itab::typelinksinit);
     step("itabsinit", crate::itab::itabsinit);

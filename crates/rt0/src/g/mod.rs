@@ -352,6 +352,13 @@ impl G {
         self.system.load(Ordering::Relaxed) != 0
     }
 
+    /// Whether it is one of those of the runtime's that have no block: no code of the program's
+    /// ever runs there.
+    pub(crate) fn is_background(&self) -> bool {
+        // ORDERING: constant, from before it was queued
+        self.is_system() && self.fs.load(Ordering::Relaxed) == 0
+    }
+
     pub(crate) fn set_gopc(&self, at: &'static Location<'static>) {
         // ORDERING: GS2
         self.gopc.store(core::ptr::from_ref(at) as usize, Ordering::Relaxed);

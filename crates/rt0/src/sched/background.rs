@@ -69,16 +69,23 @@ static SWEEP: Background = Background::new();
 static SCAVENGE: Background = Background::new();
 static UPDATE: Background = Background::new();
 
-/// Starts the goroutines.
-pub(crate) fn start(mp: &'static M, parent: u64) {
-    let at = Location::caller();
-    let sweep = newproc_system(bgsweep, Class::SMALL, mp, parent, at);
-    let scavenge = newproc_system(bgscavenge, Class::SMALL, mp, parent, at);
-    SWEEP.g.store(Some(sweep), Ordering::Release); // ORDERING: pairs with wake
-    SCAVENGE.g.store(Some(scavenge), Ordering::Release); // ORDERING: pairs with wake
+/// Starts the goroutines. With the first one beyond main, not at boot as Go does: until then there
+/// is no stack to sweep, and nobody who would find another number of CPUs. A program without
+/// goroutines saves three of them. In user context, after the threads that start then. Go:
+/// gcenable.
+pub(super) fn gcenable() {
+    let caller = super::enter();
+    let start = |background: &Background, f: fn()| {
+        let gp = newproc_system(f, Class::SMALL, caller, Location::caller());
+        background.g.store(Some(gp), Ordering::Release); // ORDERING: pairs with wake
+    };
+    start(&SWEEP, bgsweep);
+    start(&SCAVENGE, bgscavenge);
     if crate::debug::vars::get().updatemaxprocs.get() != 0 {
-        let update = newproc_system(update_max_procs, Class::SMALL, mp, parent, at);
-        UPDATE.g.store(Some(update), Ordering::Release); // ORDERING: pairs with wake
+        start(&UPDATE, update_max_procs);
+    }
+    if let Some((mp, _)) = caller {
+        leave(mp);
     }
 }
 

@@ -15,8 +15,10 @@ use std::io;
 
 const COLD: u32 = 0;
 const BOOTING: u32 = 1;
-const RUNNING: u32 = 2;
-const MAIN_RETURNED: u32 = 3;
+/// The same, and another thread waits for the end of it.
+const AWAITED: u32 = 2;
+const RUNNING: u32 = 3;
+const MAIN_RETURNED: u32 = 4;
 
 static PHASE: AtomicU32 = AtomicU32::new(COLD);
 /// Threads inside `run` that did not boot.
@@ -59,16 +61,20 @@ pub(crate) fn claim_boot() -> bool {
         return true;
     }
     // ORDERING: pairs with the store of RUNNING
-    while PHASE.load(Ordering::Acquire) == BOOTING {
-        crate::sys::futex::wait(&PHASE, BOOTING, Some(1_000_000));
+    while matches!(PHASE.load(Ordering::Acquire), BOOTING | AWAITED) {
+        // ORDERING: only says that somebody waits
+        let _ = PHASE.compare_exchange(BOOTING, AWAITED, Ordering::Relaxed, Ordering::Relaxed);
+        crate::sys::futex::wait(&PHASE, AWAITED, Some(1_000_000));
     }
     false
 }
 
 /// Boot is done: goroutines can be made.
 pub(crate) fn set_running() {
-    PHASE.store(RUNNING, Ordering::Release); // ORDERING: pairs with check_running
-    crate::sys::futex::wake(&PHASE, u32::MAX >> 1);
+    // ORDERING: pairs with check_running
+    if PHASE.swap(RUNNING, Ordering::Release) == AWAITED {
+        crate::sys::futex::wake(&PHASE, u32::MAX >> 1);
+    }
 }
 
 /// `run` has ended on the thread that booted.

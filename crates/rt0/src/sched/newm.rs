@@ -104,7 +104,8 @@ pub(crate) fn set_max_threads(n: u64) -> u64 {
 
 static STARTED: Once = Once::new();
 
-/// Starts the template thread and sysmon, once. In user context only: it allocates.
+/// Starts the template thread, sysmon and the runtime's own goroutines, once. In user context only:
+/// it allocates.
 pub(crate) fn start_threads() {
     STARTED.call_once(|| {
         super::lock_os_thread::more_threads();
@@ -117,6 +118,7 @@ pub(crate) fn start_threads() {
         }
         // ORDERING: wakep reads it; a late look only delays the first worker
         SCHED.threads_started.store(true, Ordering::Release);
+        super::background::gcenable();
     });
 }
 

@@ -149,9 +149,7 @@ fn go_from_thread(
     before_run: impl FnOnce(&'static G),
 ) {
     newg.parent_goid.set(0);
-    // ORDERING: counters
-    let goid = SCHED.goidgen.fetch_add(1, Ordering::Relaxed) + 1;
-    stack::number(newg, template, goid);
+    stack::number(newg, template, next_goid_outside());
     SCHED.created_outside.fetch_add(1, Ordering::Relaxed); // ORDERING: a counter
     // ORDERING: a counter
     SCHED.stack_bytes_outside.fetch_add(stack::limit_bytes(newg) as u64, Ordering::Relaxed);
@@ -172,11 +170,11 @@ fn thread_for(newg: &'static G) -> io::Result<()> {
 }
 
 /// Starts one of the runtime's own goroutines, which runs on the M's block and never ends.
+/// `caller`: who starts it, if that is a goroutine, which has entered the runtime.
 pub(crate) fn newproc_system(
     f: fn(),
     class: Class,
-    mp: &'static M,
-    parent: u64,
+    caller: Option<(&'static M, &'static G)>,
     at: &'static Location<'static>,
 ) -> &'static G {
     let newg = match stack::malg(class, None) {
@@ -184,10 +182,16 @@ pub(crate) fn newproc_system(
         Err(e) => stack::out_of_stacks(&e),
     };
     newg.system.store(1, Ordering::Relaxed); // ORDERING: before it is queued
-    newg.parent_goid.set(parent);
+    newg.parent_goid.set(caller.map_or(0, |(_, gp)| gp.goid.get()));
     newproc1(newg, f, at);
-    newg.goid.set(next_goid(p_of(mp)));
-    runqput(p_of(mp), newg, Place::Tail);
+    if let Some((mp, _)) = caller {
+        newg.goid.set(next_goid(p_of(mp)));
+        runqput(p_of(mp), newg, Place::Tail);
+    } else {
+        newg.goid.set(next_goid_outside());
+        SCHED.lock.lock().globrunqput(newg);
+        super::wake::wakep();
+    }
     newg
 }
 
@@ -340,6 +344,10 @@ pub(super) fn finish(ending: &mut dyn Ending) {
 /// one. Go: gcControllerState.addScannableStack, which paces the collector by it.
 pub(crate) fn add_scannable_stack(pp: &'static P, bytes: i64) {
     pp.stack_bytes.set(pp.stack_bytes.get().wrapping_add(bytes as u64));
+}
+
+fn next_goid_outside() -> u64 {
+    SCHED.goidgen.fetch_add(1, Ordering::Relaxed) + 1 // ORDERING: a counter
 }
 
 fn next_goid(pp: &'static P) -> u64 {

@@ -168,9 +168,9 @@ pub(crate) fn broken_stdout() {
     }
 }
 
-/// Boot of a program, not of a library.
+/// Boot of a program, not of a library: the process's first thread is M 0.
 pub(crate) fn init_process_1() {
-    if rustix::process::getpid() != rustix::process::Pid::INIT {
+    if crate::m::m0().procid.get() != 1 {
         return;
     }
     sigqueue::note_process();

@@ -5,7 +5,8 @@
 //! far as it can and then a clear error.
 //!
 //! Guards are page-table markers (Linux 6.13, MADV_GUARD_INSTALL); before that, mprotect, which
-//! costs two of the process's 65,530 mappings a stack: near that limit a warning says so.
+//! costs two of the process's 65,530 mappings a stack: near that limit a warning says so. Such old
+//! kernels have to be told as well that huge pages are not wanted here.
 //!
 //! A program with many goroutines gets slots by the batch: one system call for their guards and one
 //! for the pages that will be touched first, instead of a call and two page faults for each.
@@ -13,8 +14,9 @@
 #![allow(unsafe_code, reason = "MM1: guards fresh memory")]
 
 use super::{Class, GUARD_BYTES};
-use crate::atomic::{AtomicU32, AtomicUsize, Ordering};
+use crate::atomic::{AtomicUsize, Ordering};
 use crate::lock::{mutex::RtMutex, rank::Rank};
+use crate::malloc::{Table, immortal};
 use crate::sys::mem::{self, AdviseAll, Guard};
 use crate::sys::stderr::rtprint;
 use core::fmt;
@@ -31,25 +33,18 @@ const SPARE_BYTES: usize = 64 << 20;
 
 /// An arena, readable from signal handlers.
 struct Arena {
-    base: AtomicUsize,
-    bytes: AtomicUsize,
-    class: AtomicU32,
+    base: usize,
+    bytes: usize,
+    class: Class,
     carved: AtomicUsize,
 }
 
-static ARENAS: [Arena; MAX_ARENAS] = [const {
-    Arena {
-        base: AtomicUsize::new(0),
-        bytes: AtomicUsize::new(0),
-        class: AtomicU32::new(0),
-        carved: AtomicUsize::new(0),
-    }
-}; MAX_ARENAS];
+static ARENAS: Table<Arena> = Table::new(Rank::ArenaTable);
 
 struct Arenas {
     count: usize,
-    /// Which arena each class carves from now, plus one.
-    current: [usize; Class::COUNT],
+    /// Which arena each class carves from now.
+    current: [Option<&'static Arena>; Class::COUNT],
     /// How large the class's next arena is to be.
     next_bytes: [usize; Class::COUNT],
     guard: Guard,
@@ -65,7 +60,7 @@ static STATE: RtMutex<Arenas> = RtMutex::new(
     Rank::StackArena,
     Arenas {
         count: 0,
-        current: [0; Class::COUNT],
+        current: [None; Class::COUNT],
         next_bytes: [FIRST_BYTES; Class::COUNT],
         guard: Guard::Marker,
         mprotected: 0,
@@ -156,6 +151,8 @@ fn guard(slot: &Slot, kind: Guard) -> Result<(), NoSlot> {
         Ok(got) => {
             if got != kind {
                 STATE.lock().guard = got;
+                // A kernel that has markers would know by itself.
+                each(mem::no_huge_pages);
             }
             Ok(())
         }
@@ -165,25 +162,23 @@ fn guard(slot: &Slot, kind: Guard) -> Result<(), NoSlot> {
 
 fn take(class: Class) -> Result<(Slot, Guard), rustix::io::Errno> {
     let mut st = STATE.lock();
-    if st.current[class.index()] == 0 {
-        reserve(&mut st, class)?;
-    }
-    Ok((take_reserved(&mut st, class, 1), st.guard))
+    let arena = match st.current[class.index()] {
+        Some(arena) => arena,
+        None => reserve(&mut st, class)?,
+    };
+    Ok((take_reserved(&mut st, arena, 1), st.guard))
 }
 
-/// The first of the next `n` slots of the class's arena, which has as many.
-fn take_reserved(st: &mut Arenas, class: Class, n: usize) -> Slot {
-    let arena = &ARENAS[st.current[class.index()] - 1];
+/// The first of the next `n` slots of its class's arena, which has as many.
+fn take_reserved(st: &mut Arenas, arena: &Arena, n: usize) -> Slot {
+    let class = arena.class;
     // ORDERING: under the lock
     let index = arena.carved.load(Ordering::Relaxed);
-    // ORDERING: under the lock
-    let base = arena.base.load(Ordering::Relaxed) + index * class.slot_bytes();
     arena.carved.store(index + n, Ordering::Release); // ORDERING: pairs with slot_of
-    // ORDERING: under the lock
-    if (index + n + 1) * class.slot_bytes() > arena.bytes.load(Ordering::Relaxed) {
-        st.current[class.index()] = 0;
+    if (index + n + 1) * class.slot_bytes() > arena.bytes {
+        st.current[class.index()] = None;
     }
-    Slot { base, index }
+    Slot { base: arena.base + index * class.slot_bytes(), index }
 }
 
 /// Slots that are carved together.
@@ -220,22 +215,19 @@ pub(crate) fn carve_batch(
 
 fn take_batch(class: Class) -> Option<(Slot, Guard)> {
     let mut st = STATE.lock();
-    let current = st.current[class.index()];
-    if current == 0 || !st.batches || st.guard != Guard::Marker {
+    let arena = st.current[class.index()]?;
+    if !st.batches || st.guard != Guard::Marker {
         return None;
     }
-    let arena = &ARENAS[current - 1];
     // ORDERING: under the lock
-    let carved = arena.carved.load(Ordering::Relaxed);
-    // ORDERING: under the lock
-    let room = arena.bytes.load(Ordering::Relaxed) / class.slot_bytes() - carved;
+    let room = arena.bytes / class.slot_bytes() - arena.carved.load(Ordering::Relaxed);
     // The first arena of the default class holds as many as are few.
     let many = st.next_bytes[class.index()] > 4 * FIRST_BYTES;
-    (many && room >= BATCH).then(|| (take_reserved(&mut st, class, BATCH), st.guard))
+    (many && room >= BATCH).then(|| (take_reserved(&mut st, arena, BATCH), st.guard))
 }
 
 /// Reserves the class's next arena, smaller if the kernel refuses, down to one slot.
-fn reserve(st: &mut Arenas, class: Class) -> Result<(), rustix::io::Errno> {
+fn reserve(st: &mut Arenas, class: Class) -> Result<&'static Arena, rustix::io::Errno> {
     if st.count == MAX_ARENAS {
         return Err(rustix::io::Errno::NOMEM);
     }
@@ -243,7 +235,7 @@ fn reserve(st: &mut Arenas, class: Class) -> Result<(), rustix::io::Errno> {
     let mut slots = wanted;
     let (base, bytes) = loop {
         let bytes = slots * class.slot_bytes();
-        match mem::reserve(bytes) {
+        match mem::reserve_stacks(bytes) {
             Ok(base) if slots == wanted || spare_is_left(st) => break (base, bytes),
             Ok(base) => {
                 // SAFETY: MM1: just made, handed to nobody.
@@ -255,19 +247,15 @@ fn reserve(st: &mut Arenas, class: Class) -> Result<(), rustix::io::Errno> {
         }
     };
     st.reserved_bytes += bytes;
-    if mem::phys_huge_page_size() != 0 {
+    if st.guard == Guard::Mprotect {
         mem::no_huge_pages(base, bytes);
     }
     st.next_bytes[class.index()] = (slots * class.bytes() * 4).min(MOST_BYTES);
-    let arena = &ARENAS[st.count];
-    // ORDERING: published by `base`, stored last
-    arena.bytes.store(bytes, Ordering::Relaxed);
-    // ORDERING: published by `base`, stored last
-    arena.class.store(class.index() as u32, Ordering::Relaxed);
-    arena.base.store(base, Ordering::Release); // ORDERING: pairs with slot_of
+    let arena = immortal(Arena { base, bytes, class, carved: AtomicUsize::new(0) });
+    ARENAS.push(arena);
     st.count += 1;
-    st.current[class.index()] = st.count;
-    Ok(())
+    st.current[class.index()] = Some(arena);
+    Ok(arena)
 }
 
 /// Whether `SPARE_BYTES` could still be mapped. Not asked of a process that is small itself.
@@ -307,13 +295,7 @@ fn count_mprotect() -> Result<(), NoSlot> {
 
 /// Calls `f` with each arena: where it is and how long. Async-signal-safe.
 pub(crate) fn each(mut f: impl FnMut(usize, usize)) {
-    for arena in &ARENAS {
-        // ORDERING: pairs with reserve
-        match arena.base.load(Ordering::Acquire) {
-            0 => return,
-            base => f(base, arena.bytes.load(Ordering::Relaxed)), // ORDERING: published by base
-        }
-    }
+    ARENAS.iter().for_each(|arena| f(arena.base, arena.bytes));
 }
 
 /// What a slot is, for whoever has an address in it.
@@ -325,25 +307,10 @@ pub(crate) struct Found {
 
 /// The carved slot that `addr` lies in. Async-signal-safe.
 pub(crate) fn slot_of(addr: usize) -> Option<Found> {
-    for arena in &ARENAS {
-        // ORDERING: pairs with reserve
-        let base = arena.base.load(Ordering::Acquire);
-        if base == 0 {
-            return None;
-        }
-        // ORDERING: published by base
-        let bytes = arena.bytes.load(Ordering::Relaxed);
-        if !(base..base + bytes).contains(&addr) {
-            continue;
-        }
-        // ORDERING: published by base
-        let class = Class::from_index(arena.class.load(Ordering::Relaxed));
-        let index = (addr - base) / class.slot_bytes();
-        // ORDERING: pairs with take
-        if index >= arena.carved.load(Ordering::Acquire) {
-            return None;
-        }
-        return Some(Found { base: base + index * class.slot_bytes(), index, class });
-    }
-    None
+    let Arena { base, class, carved, .. } =
+        ARENAS.iter().find(|a| (a.base..a.base + a.bytes).contains(&addr))?;
+    let index = (addr - base) / class.slot_bytes();
+    // ORDERING: pairs with take_reserved
+    let is_carved = index < carved.load(Ordering::Acquire);
+    is_carved.then(|| Found { base: base + index * class.slot_bytes(), index, class: *class })
 }

@@ -19,7 +19,16 @@ const MADV_GUARD_INSTALL: usize = 102;
 
 /// Maps `bytes` of zeroed memory that costs nothing until it is touched.
 pub(crate) fn reserve(bytes: usize) -> Result<usize, Errno> {
-    let flags = MapFlags::PRIVATE | MapFlags::NORESERVE;
+    map(bytes, MapFlags::empty())
+}
+
+/// The same for stacks: since Linux 6.7 the kernel makes no huge pages there.
+pub(crate) fn reserve_stacks(bytes: usize) -> Result<usize, Errno> {
+    map(bytes, MapFlags::STACK)
+}
+
+fn map(bytes: usize, more: MapFlags) -> Result<usize, Errno> {
+    let flags = MapFlags::PRIVATE | MapFlags::NORESERVE | more;
     let prot = ProtFlags::READ | ProtFlags::WRITE;
     // SAFETY: MM1: a new mapping at an address of the kernel's choice.
     let p = unsafe { rustix::mm::mmap_anonymous(core::ptr::null_mut(), bytes, prot, flags) };
@@ -95,7 +104,9 @@ pub(crate) fn is_readable(at: usize) -> bool {
 
 /// No huge pages here: one touched stack would otherwise take 2 MiB.
 pub(crate) fn no_huge_pages(base: usize, bytes: usize) {
-    // Refused where the kernel has no huge pages: then there is nothing to avoid.
+    if phys_huge_page_size() == 0 {
+        return; // there is nothing to avoid
+    }
     // SAFETY: MM1: the advice changes no contents.
     let _ = unsafe { rustix::mm::madvise(base as *mut _, bytes, Advice::LinuxNoHugepage) };
 }
@@ -171,16 +182,32 @@ pub(crate) unsafe fn advise_all(ranges: &[[usize; 2]], what: AdviseAll) -> bool 
 /// The page size of x86-64; `osinit` checks AT_PAGESZ against it.
 pub(crate) const PAGE: usize = 4096;
 
+/// What [`phys_huge_page_size`] has found, plus 1.
 static PHYS_HUGE_PAGE_SIZE: AtomicUsize = AtomicUsize::new(0);
 
-/// Boot: what osinit found.
-pub(crate) fn set_phys_huge_page_size(bytes: usize) {
-    PHYS_HUGE_PAGE_SIZE.store(bytes, Ordering::Relaxed); // ORDERING: boot, one thread
+/// The transparent huge page size, 0 if there is none. Read by the first who asks, unlike in Go:
+/// that takes longer than the rest of osinit, and kernels of today let nobody ask (arena.rs). Go:
+/// physHugePageSize.
+pub(crate) fn phys_huge_page_size() -> usize {
+    // ORDERING: one value, whoever stores it
+    match PHYS_HUGE_PAGE_SIZE.load(Ordering::Relaxed) {
+        0 => {
+            let bytes = get_huge_page_size();
+            // ORDERING: one value, whoever stores it
+            PHYS_HUGE_PAGE_SIZE.store(bytes + 1, Ordering::Relaxed);
+            bytes
+        }
+        known => known - 1,
+    }
 }
 
-/// The transparent huge page size, 0 if there is none. Go: physHugePageSize.
-pub(crate) fn phys_huge_page_size() -> usize {
-    PHYS_HUGE_PAGE_SIZE.load(Ordering::Relaxed) // ORDERING: written at boot
+/// Go: getHugePageSize.
+fn get_huge_page_size() -> usize {
+    let mut buf = [0u8; 24];
+    let path = c"/sys/kernel/mm/transparent_hugepage/hpage_pmd_size";
+    let text = super::proc::read_small(path, &mut buf);
+    let n = super::proc::parse_digits(text).unwrap_or(0) as usize;
+    if n.is_power_of_two() { n } else { 0 }
 }
 
 /// A word that is 1 in this process, and 0 in the children that it forks. `None` where the kernel
@@ -193,4 +220,18 @@ pub(crate) fn own_of_process() -> Option<&'static crate::atomic::AtomicU32> {
     let word = unsafe { &*(base as *const crate::atomic::AtomicU32) };
     word.store(1, crate::atomic::Ordering::Relaxed); // ORDERING: nobody else knows it yet
     Some(word)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_size_of_huge_pages_is_the_kernels() {
+        let file = "/sys/kernel/mm/transparent_hugepage/hpage_pmd_size";
+        let said = std::fs::read_to_string(file).ok().and_then(|s| s.trim().parse().ok());
+        for _ in 0..2 {
+            assert_eq!(phys_huge_page_size(), said.unwrap_or(0));
+        }
+    }
 }

@@ -23,7 +23,8 @@
 //! wrong. Left out is only what is known to be no handle: the runtime's own records of waits, which
 //! have a channel's name and not its address (chan/place.rs), the queues of a channel and of the
 //! table of locks, Ms and their stacks, where joiners wait (sched/waiter.rs), unused parts of
-//! goroutines' stacks, and those that have ended.
+//! goroutines' stacks, those that have ended, and the stacks of the runtime's own, on which old
+//! registers of others may lie.
 //!
 //! Not seen are addresses that are in no memory of the process, such as in a pipe. Waits for
 //! messages of the clock, of contexts and the like are not in the graph.
@@ -360,7 +361,7 @@ impl Graph {
         memory.everywhere(&ranges, |at, word| found.in_memory(at, word))?;
         self.look_at_signal_stacks(memory, found, still)?;
         let heads = heads(still);
-        for gp in crate::g::allgs() {
+        for gp in crate::g::allgs().filter(|gp| !gp.is_background()) {
             let (part, _) = used_stack(gp, &heads, asker);
             let is_live = super::is_live(&gp);
             let has_head = heads.iter().any(|h| h.0 == core::ptr::from_ref(gp).addr());
