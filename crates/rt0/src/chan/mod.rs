@@ -21,7 +21,8 @@
 //! Messages of one sender arrive in order. What is sent happens before it is received; with a
 //! bounded channel the `n`th receive happens before send number `n + capacity` returns.
 //!
-//! core.rs has what a channel decides, queue.rs who waits, shared.rs how messages move.
+//! core.rs has what a channel decides, queue.rs who waits, shared.rs how messages move; head.rs has
+//! what is the same whatever they are.
 
 pub(crate) mod alarm;
 mod buffer;
