@@ -118,8 +118,12 @@ pub(crate) fn arg(i: usize) -> Option<&'static core::ffi::CStr> {
 fn initial_env() -> impl Iterator<Item = usize> {
     // ORDERING: set at boot
     let (argc, argv) = (ENTRY.argc.load(Ordering::Relaxed), ENTRY.argv.load(Ordering::Relaxed));
-    let first = (argv != 0).then_some(argv + (argc + 1) * 8);
-    first.into_iter().flat_map(|p| (p..).step_by(8)).map(word).take_while(|p| *p != 0)
+    let mut at = argv + (argc + 1) * 8;
+    core::iter::from_fn(move || {
+        let p = if argv == 0 { 0 } else { word(at) };
+        at += 8;
+        (p != 0).then_some(p)
+    })
 }
 
 /// How many they are. Go: the length of envs.

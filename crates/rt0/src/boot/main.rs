@@ -35,7 +35,7 @@ fn boot(main: impl FnOnce() + Send) {
 
 /// newproc(runtime.main): goroutine 1, on a stack of RLIMIT_STACK and the boot thread's block.
 fn newproc_main(mp: &'static M, main: impl FnOnce() + Send) {
-    let newg = match stack::malg(stack::main_class(), None) {
+    let newg = match stack::malg_first() {
         Ok(gp) => gp,
         Err(e) => stack::out_of_stacks(&e),
     };

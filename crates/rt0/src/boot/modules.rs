@@ -130,10 +130,8 @@ fn verify_eh_frame_hdr(at: usize, bytes: usize) {
     let Some(table) = raw.get(12..12 + count * 8) else {
         crate::throw::throw("moduledataverify: .eh_frame_hdr is cut off");
     };
-    let pc = |e: &[u8]| i32::from_le_bytes([e[0], e[1], e[2], e[3]]);
-    let sorted =
-        table.chunks_exact(8).zip(table.chunks_exact(8).skip(1)).all(|(a, b)| pc(a) <= pc(b));
-    if !sorted {
+    let pc = |e: &[u8; 8]| i32::from_le_bytes([e[0], e[1], e[2], e[3]]);
+    if !table.as_chunks().0.is_sorted_by_key(pc) {
         crate::throw::throw("moduledataverify: .eh_frame_hdr is not sorted by program counter");
     }
 }

@@ -86,6 +86,11 @@ pub(crate) fn init() {
     }
 }
 
+/// The class's first arena is for one slot.
+pub(super) fn begin_with_one(class: Class) {
+    STATE.lock().next_bytes[class.index()] = class.bytes();
+}
+
 /// The next slot of a class, guarded.
 pub(crate) fn carve(class: Class) -> Result<Slot, NoSlot> {
     let _pin = crate::tls::pin::pin();

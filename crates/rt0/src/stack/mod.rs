@@ -96,6 +96,16 @@ pub(crate) fn malg(class: Class, template: Option<&Template>) -> Result<&'static
     make(&arena::carve(class)?, class, template)
 }
 
+/// Goroutine 1's, on a stack of RLIMIT_STACK. It has an arena of its own, for few programs have
+/// another as large: then it lies just below the libraries, and shares their page table.
+pub(crate) fn malg_first() -> Result<&'static G, NoSlot> {
+    let class = main_class();
+    if class != Class::DEFAULT {
+        arena::begin_with_one(class);
+    }
+    malg(class, None)
+}
+
 /// As many as a batch of slots holds: one, and the others to the cache. `None`: no batch now.
 fn malg_batch(t: &Template) -> Result<Option<&'static G>, NoSlot> {
     let class = Class::DEFAULT;
