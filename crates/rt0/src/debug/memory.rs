@@ -173,8 +173,8 @@ impl Memory {
         let mut bytes = [0_u8; PAGES * 8];
         let read = rustix::io::pread(&self.pagemap, &mut bytes[..n * 8], first as u64 * 8);
         let n = read.map_err(|_| Unread::Proc)? / 8;
-        for (entry, word) in to.iter_mut().zip(bytes[..n * 8].chunks_exact(8)) {
-            *entry = word.iter().rev().fold(0, |sum, b| sum << 8 | u64::from(*b));
+        for (entry, word) in to.iter_mut().zip(bytes[..n * 8].as_chunks::<8>().0) {
+            *entry = u64::from_ne_bytes(*word);
         }
         if n == 0 { Err(Unread::Proc) } else { Ok(n) }
     }
