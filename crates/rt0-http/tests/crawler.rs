@@ -90,8 +90,10 @@ fn each_page_is_visited_once_and_few_at_a_time() {
 
 #[test]
 fn what_is_wrong_with_pages_and_arguments_is_told() {
-    // The port of a listener that is gone.
-    let gone = std::net::TcpListener::bind("127.0.0.1:0").expect("a free port");
+    // The port of a listener that is gone, on an address where nobody else listens.
+    let [_, a, b, c] = std::process::id().to_be_bytes();
+    let own = std::net::SocketAddr::from(([127, a, b, c], 0));
+    let gone = std::net::TcpListener::bind(own).expect("a free port");
     let url = format!("http://{}/", gone.local_addr().expect("it is bound"));
     drop(gone);
     let out = run(Command::new(example("crawler")).arg(url));
