@@ -108,6 +108,7 @@ pub(super) fn sleep_watching(note: &Note) {
 }
 
 /// Whether somebody else looks already.
+#[cfg(feature = "interpose")]
 pub(crate) fn is_looked_for() -> bool {
     SCHED.threads_started.load(Ordering::Acquire) // ORDERING: pairs with start_threads
 }
@@ -115,6 +116,7 @@ pub(crate) fn is_looked_for() -> bool {
 /// Goroutine 1, while it is alone, in a wait of the program's that another thread ends: looks now
 /// and then. `wait` waits for so many ns at most; `None`: they have passed. `lasts` says whether
 /// what is waited for has not happened by now; it is asked when all others sleep.
+#[cfg(feature = "interpose")]
 pub(crate) fn wait_watching<T>(
     mut wait: impl FnMut(i64) -> Option<T>,
     lasts: impl Fn() -> bool,
