@@ -35,10 +35,13 @@ pub(super) fn find_or_none(id: Id) -> usize {
 }
 
 /// Finds what signal handlers call soonest, before there is one of ours: a lookup takes the
-/// loader's lock, and more stack than std gives to the handlers of its threads.
+/// loader's lock, and more stack than std gives to the handlers of its threads. And `fcntl`, which
+/// std calls where a descriptor is closed in a build with debug assertions: who holds all other
+/// threads closes some, and one of those threads may be in the loader.
 pub(super) fn find_for_handlers() {
     if !cfg!(target_feature = "crt-static") {
         look_up(Id::write as usize);
+        look_up(Id::fcntl as usize);
     }
 }
 
