@@ -271,7 +271,9 @@ fn who_is_queued_behind_brief_ones_is_not_kept() {
     let text = again::again(NAME, &[("GOMAXPROCS", "2")]);
     let late = text.lines().find_map(|l| l.strip_prefix("late by, us: "));
     let late: u64 = late.and_then(|n| n.parse().ok()).expect("the child measures");
-    assert!(late < 5_000, "it waited for {late} us");
+    // Where each goroutine is a thread nothing is kept, and those before it take longer than that.
+    let are_threads = std::env::var("GODEBUG").is_ok_and(|v| v.contains("tlsmode=3"));
+    assert!(are_threads || late < 5_000, "it waited for {late} us");
 }
 
 /// The least of some tries: others may want the CPUs as well.
