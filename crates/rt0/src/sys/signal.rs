@@ -13,11 +13,7 @@ fn to_word(set: &libc::sigset_t) -> u64 {
 
 /// What this thread blocks.
 pub(crate) fn current_mask() -> u64 {
-    let mut set = MaybeUninit::<libc::sigset_t>::zeroed();
-    // SAFETY: with a null new mask the call only writes the old one.
-    unsafe { libc::pthread_sigmask(libc::SIG_BLOCK, core::ptr::null(), set.as_mut_ptr()) };
-    // SAFETY: zeroed and then written.
-    to_word(unsafe { set.assume_init_ref() })
+    change_mask(libc::SIG_BLOCK, 0)
 }
 
 /// glibc's own signals, 32 and 33, which it keeps out of masks.
@@ -56,25 +52,29 @@ pub(crate) fn die_by(sig: i32) -> ! {
 
 /// Blocks every signal and returns what was blocked. Go: sigblock.
 pub(crate) fn block_all() -> u64 {
-    let old = current_mask();
-    set_mask(u64::MAX);
-    old
+    change_mask(libc::SIG_SETMASK, u64::MAX)
 }
 
 /// The same for every signal but `sig`.
 pub(crate) fn block_all_but(sig: i32) -> u64 {
-    let old = current_mask();
-    set_mask(!(1 << (sig - 1)));
-    old
+    change_mask(libc::SIG_SETMASK, !(1 << (sig - 1)))
 }
 
 /// Sets this thread's mask. Go: msigrestore.
 pub(crate) fn set_mask(mask: u64) {
+    change_mask(libc::SIG_SETMASK, mask);
+}
+
+/// Changes this thread's mask and returns what it was.
+fn change_mask(how: i32, mask: u64) -> u64 {
     let mut set = MaybeUninit::<libc::sigset_t>::zeroed();
+    let mut old = MaybeUninit::<libc::sigset_t>::zeroed();
     // SAFETY: zeroed memory is a valid set; its first word holds the kernel's signals.
     unsafe { set.as_mut_ptr().cast::<u64>().write(mask) };
-    // SAFETY: a valid set; glibc keeps its own two signals unblocked.
-    unsafe { libc::pthread_sigmask(libc::SIG_SETMASK, set.as_ptr(), core::ptr::null_mut()) };
+    // SAFETY: a valid set, and room for one; glibc keeps its own two signals unblocked.
+    unsafe { libc::pthread_sigmask(how, set.as_ptr(), old.as_mut_ptr()) };
+    // SAFETY: zeroed and then written.
+    to_word(unsafe { old.assume_init_ref() })
 }
 
 /// Signals whose handlers are the runtime's or std's, that the kernel sends for faults of the
