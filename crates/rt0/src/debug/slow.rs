@@ -127,18 +127,25 @@ pub fn watch_slow(threshold: Option<Duration>) {
 /// As `watch_slow` set it; 0: it did not.
 static THRESHOLD_NS: AtomicI64 = AtomicI64::new(0);
 
-/// What is long; 0: nothing is.
-pub(crate) fn threshold_ns() -> i64 {
-    match THRESHOLD_NS.load(Ordering::Relaxed) {
-        // ORDERING: a word of its own
-        0 => vars::get().slowthreshold.get().clamp(0, i64::MAX / 4_000_000) * 1_000_000,
-        ns => ns,
-    }
+/// What is long, and whether stacks are shown then.
+#[derive(Clone, Copy)]
+pub(crate) struct Limit {
+    /// 0: nothing is long.
+    pub(crate) ns: i64,
+    pub(crate) stacks: bool,
 }
 
-fn stacks_are_wanted() -> bool {
+/// One look has one answer, and what it notes goes by that: `watch_slow` may change it meanwhile.
+pub(crate) fn limit() -> Limit {
+    let asked = vars::get().slowtrace.get() > 0;
     // ORDERING: a word of its own
-    THRESHOLD_NS.load(Ordering::Relaxed) != 0 || vars::get().slowtrace.get() > 0
+    match THRESHOLD_NS.load(Ordering::Relaxed) {
+        0 => {
+            let ms = vars::get().slowthreshold.get().clamp(0, i64::MAX / 4_000_000);
+            Limit { ns: ms * 1_000_000, stacks: asked }
+        }
+        ns => Limit { ns, stacks: true },
+    }
 }
 
 /// A stretch of a goroutine's, as sysmon sees it.
@@ -148,6 +155,8 @@ pub(crate) struct Seen {
     pub(crate) status: u32,
     pub(crate) contexts: u32,
     pub(crate) since: i64,
+    /// Its stack is wanted.
+    pub(crate) stacks: bool,
     /// The number of the note that it has already, without its stack; 0: none.
     pub(crate) noted: u64,
     /// It is noted also if its stack cannot be had.
@@ -214,7 +223,7 @@ pub(crate) fn note(seen: &Seen) -> Noted {
         n_frames: 0,
     };
     let cpu_ns = thread_cpu_ns(tid as i32);
-    let is_whole = !stacks_are_wanted() || note.take_stack(seen, asleep, tid);
+    let is_whole = !seen.stacks || note.take_stack(seen, asleep, tid);
     if !is_whole && asleep.is_none() && cpu_ns.is_some() && thread_cpu_ns(tid as i32) == cpu_ns {
         return Noted::NoCpu;
     }

@@ -11,7 +11,7 @@
 //! noted up to a quarter of the threshold late. What is noted is kept in debug/slow.rs.
 
 use crate::atomic::Ordering;
-use crate::debug::slow::{self, Noted, Seen};
+use crate::debug::slow::{self, Limit, Noted, Seen};
 use crate::g::Status;
 use crate::m::M;
 
@@ -40,8 +40,8 @@ impl Watch {
 
     /// Looks if it is time to. Returns until when sysmon may sleep while nothing runs.
     pub(super) fn look(&mut self, now: i64) -> i64 {
-        let limit = slow::threshold_ns();
-        if now < self.next || limit <= 0 {
+        let limit = slow::limit();
+        if now < self.next || limit.ns <= 0 {
             return self.due;
         }
         self.due = i64::MAX;
@@ -52,14 +52,14 @@ impl Watch {
                 self.due = self.due.min(due);
             }
         }
-        self.next = now + (limit / 4).min(PAUSE_NS).max(ms * PAUSE_PER_M_NS);
+        self.next = now + (limit.ns / 4).min(PAUSE_NS).max(ms * PAUSE_PER_M_NS);
         self.due
     }
 }
 
 /// One look at an M: when its stretch will be long, or is to be looked at again. `may_try`: no
 /// other thread has failed to answer in this look.
-fn look_at(mp: &'static M, now: i64, limit: i64, may_try: &mut bool) -> Option<i64> {
+fn look_at(mp: &'static M, now: i64, limit: Limit, may_try: &mut bool) -> Option<i64> {
     let stretch = &mp.stretch;
     // ORDERING: hints; the second look in `note` decides
     let gp = mp.curg.load(Ordering::Relaxed).filter(|gp| !gp.is_system());
@@ -79,16 +79,17 @@ fn look_at(mp: &'static M, now: i64, limit: i64, may_try: &mut bool) -> Option<i
         stretch.since.set(now as u64);
         stretch.tries.set(0);
         stretch.again.set(0);
-        return Some(now + limit);
+        return Some(now + limit.ns);
     }
     let since = stretch.since.get() as i64;
-    let due = (since + limit).max(stretch.again.get() as i64);
+    let due = (since + limit.ns).max(stretch.again.get() as i64);
     if now < due || !*may_try {
         return Some(due);
     }
     let is_last_try = stretch.tries.get() >= TRIES;
     let noted = stretch.note.get();
-    let seen = Seen { gp, mp, status, contexts, since, noted, is_last_try };
+    let stacks = limit.stacks;
+    let seen = Seen { gp, mp, status, contexts, since, stacks, noted, is_last_try };
     let later = now + ((now - since) / 4).min(TRY_AGAIN_NS);
     let outcome = slow::note(&seen);
     *may_try = matches!(outcome, Noted::Whole(_));
